@@ -1,0 +1,121 @@
+"""Reading columns of pandas, polars and pyarrow tables, through narwhals."""
+
+from typing import Any, TypeAlias
+
+import narwhals as nw
+import numpy as np
+
+#: A pandas or polars DataFrame, or a pyarrow Table.
+Table: TypeAlias = Any
+
+
+def is_table(data: object) -> bool:
+    """Tell whether ``data`` is a dataframe, eager or lazy, of a library that narwhals knows."""
+    return nw.dependencies.is_into_dataframe(data) or type(data).__name__ == "LazyFrame"
+
+
+def check_table(data: object, *, what: str) -> "nw.DataFrame[Any]":
+    """Wrap an eager dataframe.
+
+    Parameters
+    ----------
+    data : object
+        What the caller was given.
+    what : str
+        Its name in error messages.
+
+    Returns
+    -------
+    narwhals.DataFrame
+
+    Raises
+    ------
+    TypeError
+        If it is not an eager dataframe.
+    ValueError
+        If it has no rows.
+    """
+    try:
+        frame = nw.from_native(data, pass_through=True)
+    except Exception as error:  # narwhals refuses repeated column names, for example
+        raise ValueError(f"{what} could not be read as a table: {error}") from error
+    if isinstance(frame, nw.LazyFrame):
+        raise TypeError(f"{what} is a lazy frame; call .collect() on it first.")
+    if not isinstance(frame, nw.DataFrame):
+        raise TypeError(
+            f"{what} must be a table (pandas or polars DataFrame, or pyarrow Table); "
+            f"got {type(data).__name__}."
+        )
+    if len(frame) == 0:
+        raise ValueError(f"{what} is empty: it has columns {frame.columns} and no row.")
+    return frame
+
+
+def get_column(frame: "nw.DataFrame[Any]", name: str, *, what: str, hint: str) -> "nw.Series[Any]":
+    """Return one column, or say which columns there are and how to name another.
+
+    Raises
+    ------
+    KeyError
+        If there is no such column. (A ValueError too, as scikit-learn's callers expect.)
+    """
+    if name not in frame.columns:
+        raise MissingColumnError(
+            f"{what} has no column {name!r}; its columns are {frame.columns}. {hint}"
+        )
+    return frame[name]
+
+
+class MissingColumnError(KeyError, ValueError):
+    """A table lacks a column that was asked for."""
+
+    def __str__(self) -> str:
+        # KeyError would show the message in quotes
+        return str(self.args[0])
+
+
+def sort_keys(series: "nw.Series[Any]", *, what: str) -> np.ndarray:
+    """Turn a column of times into a numpy array that sorts in time order.
+
+    Parameters
+    ----------
+    series : narwhals.Series
+        Numbers, dates, datetimes (naive or with a time zone) or durations.
+    what : str
+        Its name in error messages.
+
+    Returns
+    -------
+    ndarray of shape (n_rows,)
+        Numbers, ``datetime64`` or ``timedelta64``.
+
+    Raises
+    ------
+    ValueError
+        If times are missing.
+    TypeError
+        If the column holds anything else: text, Python objects, booleans.
+    """
+    dtype = series.dtype
+    sortable = dtype.is_numeric() or dtype in (nw.Datetime, nw.Date, nw.Duration)
+    n_missing = int(series.is_null().sum())
+    if n_missing:
+        raise ValueError(
+            f"{what} is missing in {n_missing} of {len(series)} rows (the first is row "
+            f"{int(series.is_null().to_numpy().argmax())}); drop those rows or fill them in."
+        )
+    if not sortable:
+        raise TypeError(
+            f"{what} has dtype {dtype}, which has no order in time; expected numbers or datetimes. "
+            "Convert it first (for example with pandas.to_datetime), or pass "
+            "timestamp_col=None to take the order of the rows."
+        )
+    if isinstance(dtype, nw.Datetime) and dtype.time_zone is not None:
+        series = series.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+    keys = series.to_numpy()
+    if keys.dtype.kind == "f" and np.isnan(keys).any():  # polars and pyarrow tell NaN from null
+        raise ValueError(
+            f"{what} is NaN in {int(np.isnan(keys).sum())} of {len(keys)} rows; "
+            "drop those rows or fill them in."
+        )
+    return keys

@@ -1,0 +1,474 @@
+"""What all recommenders share: they answer from query vectors, item vectors and an index.
+
+A recommender turns a history into a query vector and an item's content into an item vector; the
+score of an item is their inner product. All the rest - reading interactions, filters, top-k,
+ranks, ids in and out - is here, once.
+"""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator
+from sklearn.utils import Tags
+from sklearn.utils.validation import check_is_fitted
+
+from embrec._tables import Table
+from embrec.catalog import Features, ItemCatalog, ItemRows, ItemTable, read_items
+from embrec.ids import check_ids, preview
+from embrec.index import ExactIndex
+from embrec.interactions import LogColumns, encode, read_sequences
+from embrec.metrics import TargetRanks, hit_rate_at_k
+from embrec.persistence import load_estimator, save_estimator
+from embrec.ragged import Ragged
+from embrec.ranking import Candidates, Ties
+
+#: Cut-off of ``score``.
+SCORE_K = 50
+
+
+class BaseRecommender(BaseEstimator):
+    """Base of all recommenders.
+
+    A subclass sets ``user_col``, ``item_col``, ``timestamp_col`` and ``on_unknown`` in its
+    constructor, sets ``catalog_`` and ``index_`` in ``fit``, and writes three small methods:
+    `_featurize`, `_item_vectors` and `_query_vectors`.
+    """
+
+    catalog_: ItemCatalog
+    index_: ExactIndex
+
+    # scikit-learn routes these to fit unasked
+    __metadata_request__fit = {"items": True, "X_val": True}
+    __metadata_request__partial_fit = {"items": True}
+
+    @abstractmethod
+    def _featurize(self, content: Table) -> list[Features]:
+        """Turn content columns into feature blocks, with the fitted featurizer."""
+
+    @abstractmethod
+    def _item_vectors(self, blocks: Sequence[Features], n_items: int) -> Any:
+        """Turn feature blocks into item vectors: ndarray or CSR of shape (n_items, d), float32."""
+
+    @abstractmethod
+    def _query_vectors(self, histories: Ragged) -> Any:
+        """Turn histories of item rows into query vectors: ndarray or CSR of shape (n, d)."""
+
+    # ---- reading what users pass
+
+    @property
+    def _columns(self) -> LogColumns:
+        return LogColumns(self.user_col, self.item_col, self.timestamp_col)
+
+    def _read_histories(self, X: Any, on_unknown: str | None = None) -> Ragged:
+        sequences, _ = read_sequences(X, self._columns)
+        policy = self.on_unknown if on_unknown is None else on_unknown
+        if policy not in ("raise", "skip"):
+            raise ValueError(f"on_unknown must be 'raise' or 'skip'; got {policy!r}.")
+        return encode(sequences, self.catalog_.ids, on_unknown=policy)
+
+    def _rows_of(self, ids: Any, *, what: str, removed: bool = False) -> np.ndarray:
+        """Catalogue rows of ids that must be there (and, unless ``removed``, not removed)."""
+        checked = check_ids(ids, what=what)
+        self.catalog_.ids.check_kind(checked, what=what)
+        rows = self.catalog_.ids.rows(checked)
+        present = rows >= 0
+        if not removed:
+            present[present] = self.index_.active[rows[present]]
+        if not present.all():
+            raise ValueError(
+                f"{what}: {int((~present).sum())} of {len(checked)} ids are not in the catalogue: "
+                f"{preview(checked[~present])}."
+            )
+        return rows
+
+    # ---- answers
+
+    def recommend(
+        self,
+        X: Any,
+        k: int = 10,
+        *,
+        exclude_seen: bool = True,
+        include: Any = None,
+        exclude: Any = None,
+        on_unknown: str | None = None,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Recommend the next items.
+
+        Parameters
+        ----------
+        X : list of sequences, or log
+            Histories: one sequence of item ids per visitor, oldest first, or a table with one row
+            per interaction. Neither the visitors nor their sequences need have been seen before. An
+            empty sequence is a visitor of whom nothing is known.
+        k : int, default=10
+            How many items to recommend to each.
+        exclude_seen : bool, default=True
+            Whether to leave out what is in the history.
+        include : list of ids, or one list per row, optional
+            Recommend nothing but these.
+        exclude : list of ids, or one list per row, optional
+            Recommend none of these. Ids that are not in the catalogue do no harm.
+        on_unknown : {"raise", "skip"}, optional
+            What to do with an item in a history that the catalogue never had; by default what the
+            constructor says. An item that was removed is not unknown.
+
+        Returns
+        -------
+        ids : ndarray of shape (n, k)
+            Item ids, best first; one row per sequence, or per user of a log in order of first
+            appearance. int64 or object (of str), as the catalogue's ids. If fewer than ``k`` items
+            qualify the row is filled up with None (and the array is of objects).
+        scores : ndarray of shape (n, k), float32
+            Their scores, comparable within a row; -inf beside None.
+
+        Raises
+        ------
+        ValueError
+            If a history or ``include`` holds an unknown id, or ``k`` is not a positive integer.
+        """
+        check_is_fitted(self)
+        _check_k(k)
+        histories = self._read_histories(X, on_unknown)
+        candidates = self._candidates(histories, exclude_seen, include, exclude)
+        scores, rows = self.index_.kneighbors(self._query_vectors(histories), k, candidates)
+        return self._ids_at(rows), scores
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Recommend one next item each: the first of ``recommend(X)``.
+
+        Parameters
+        ----------
+        X : list of sequences, or log
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            Item ids.
+        """
+        return self.recommend(X, k=1)[0][:, 0]
+
+    def rank_targets(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        exclude_seen: bool = False,
+        ties: Ties = "pessimistic",
+    ) -> TargetRanks:
+        """Rank each visitor's true next item among all items, in bounded memory.
+
+        Parameters
+        ----------
+        X : list of sequences, or log
+            Without ``y``, each sequence's last item is its target and the items before it, of which
+            there may be none, the history.
+        y : array-like of shape (n,), optional
+            The next item of each sequence; all of ``X`` is history then.
+        exclude_seen : bool, default=False
+            Whether the other items of the history are out of the running. (The thesis ranks all.)
+        ties : {"pessimistic", "average", "optimistic"}, default="pessimistic"
+            How items that score exactly as the target count: ahead of it, half, or not.
+
+        Returns
+        -------
+        TargetRanks
+            ``ranks`` and ``n_candidates``, each of shape (n,).
+
+        Raises
+        ------
+        ValueError
+            If a target is missing, unknown or removed from the catalogue.
+        """
+        check_is_fitted(self)
+        sequences = self._read_histories(X)
+        if y is None:
+            histories, targets = sequences.drop_last(), self._last_items(sequences)
+        else:
+            histories, targets = sequences, self._rows_of(y, what="y")
+            if len(targets) != len(histories):
+                raise ValueError(
+                    f"y must hold one next item per sequence: X has {len(histories)} sequences, "
+                    f"y {len(targets)} items."
+                )
+        candidates = Candidates(excluded=(histories,) if exclude_seen else ())
+        queries = self._query_vectors(histories)
+        return TargetRanks(*self.index_.rank(queries, targets, candidates, ties=ties))
+
+    def _last_items(self, sequences: Ragged) -> np.ndarray:
+        empty = sequences.lengths == 0
+        if empty.any():
+            raise ValueError(
+                f"{int(empty.sum())} of {len(sequences)} sequences are empty (the first is number "
+                f"{int(empty.argmax())}) and have no last item to take as the target. Drop them, "
+                "or pass the targets as y."
+            )
+        targets = sequences.last()
+        removed = ~self.index_.active[targets]
+        if removed.any():
+            raise ValueError(
+                f"The last items of {int(removed.sum())} sequences were removed from the catalogue "
+                f"and cannot be ranked: {preview(self.catalog_.ids.ids[targets[removed]])}."
+            )
+        return targets
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """Hit rate at 50 of each visitor's next item.
+
+        Parameters
+        ----------
+        X : list of sequences, or log
+            Without ``y``, each sequence's last item is its target.
+        y : array-like of shape (n,), optional
+            The next item of each sequence.
+
+        Returns
+        -------
+        float
+            Between 0 and 1. For other figures see `embrec.metrics.ranking_scorer`.
+        """
+        return float(hit_rate_at_k(self.rank_targets(X, y).ranks, SCORE_K))
+
+    def similar_items(self, ids: Any, k: int = 10) -> tuple[np.ndarray, np.ndarray]:
+        """Find the items whose vectors have the largest cosine with those of the given items.
+
+        Parameters
+        ----------
+        ids : list of n ids
+            Items of the catalogue.
+        k : int, default=10
+
+        Returns
+        -------
+        ids : ndarray of shape (n, k)
+            Most similar first, the item itself left out; None where there are no more.
+        scores : ndarray of shape (n, k), float32
+            Cosines; -inf beside None.
+        """
+        check_is_fitted(self)
+        _check_k(k)
+        rows = self._rows_of(ids, what="ids")
+        itself = Ragged.from_lengths(rows, np.ones(len(rows), dtype=np.int64))
+        unit = self._similarity_index()
+        found = unit.kneighbors(unit.vectors[rows], k, Candidates(excluded=(itself,)))
+        return self._ids_at(found[1]), found[0]
+
+    def _similarity_index(self) -> ExactIndex:
+        return self.index_.normalized()
+
+    # ---- from ids to candidates and back
+
+    def _candidates(
+        self, histories: Ragged, exclude_seen: bool, include: Any, exclude: Any
+    ) -> Candidates:
+        n = len(histories)
+        excluded = [histories] if exclude_seen else []
+        allowed, included = None, None
+        if include is not None:
+            rows = self._filter_rows(include, n, what="include")
+            if isinstance(rows, Ragged):
+                included = rows
+            else:
+                allowed = torch.zeros(len(self.catalog_), dtype=torch.bool)
+                allowed[rows] = True
+        if exclude is not None:
+            rows = self._filter_rows(exclude, n, what="exclude")
+            if isinstance(rows, Ragged):
+                excluded.append(rows)
+            else:
+                allowed = _all_true(len(self.catalog_)) if allowed is None else allowed
+                allowed[rows] = False
+        return Candidates(allowed, included, tuple(excluded))
+
+    def _filter_rows(self, ids: Any, n: int, *, what: str) -> np.ndarray | Ragged:
+        """Catalogue rows of a filter: one array for all, or a Ragged with one row per query."""
+        if isinstance(ids, (str, bytes)):
+            raise TypeError(f"{what} must be a list of ids; got {ids!r}. Pass [{ids!r}].")
+        values = list(ids)
+        if not values or np.isscalar(values[0]):
+            return self._known_rows(values, what)
+        sequences, _ = read_sequences(values)
+        if len(sequences) != n:
+            raise ValueError(
+                f"{what} must be one list of ids, or one list per row of X: X has {n} rows, "
+                f"{what} {len(sequences)}."
+            )
+        if what == "include":
+            return Ragged(self._rows_of(sequences.values, what=what, removed=True), sequences.offsets)
+        return encode(sequences, self.catalog_.ids, on_unknown="skip")
+
+    def _known_rows(self, ids: Sequence[Any], what: str) -> np.ndarray:
+        if what == "include":
+            return self._rows_of(ids, what=what, removed=True)
+        rows = self.catalog_.ids.rows(check_ids(ids, what=what))
+        return rows[rows >= 0]
+
+    def _ids_at(self, rows: np.ndarray) -> np.ndarray:
+        ids = self.catalog_.ids.ids[rows]
+        none = rows < 0
+        if none.any():
+            ids = ids.astype(object)
+            ids[none] = None
+        return ids
+
+    # ---- the living catalogue
+
+    def add_items(self, items: Table | ItemTable) -> Self:
+        """Add items to the catalogue: they are recommendable at once, without training.
+
+        Only the new rows are featurized and embedded.
+
+        Parameters
+        ----------
+        items : table
+            With the id column and the content columns of the catalogue that was fitted.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If an id is in the catalogue already, or repeated, or missing. Nothing changes then.
+        """
+        check_is_fitted(self)
+        rows = read_items(items, self.item_col)
+        present = self._is_active(rows.ids)
+        if present.any():
+            raise ValueError(
+                f"{int(present.sum())} of {len(rows.ids)} items are in the catalogue already: "
+                f"{preview(rows.ids[present])}. Use update_items to change them."
+            )
+        return self._write_items(rows)
+
+    def update_items(self, items: Table | ItemTable) -> Self:
+        """Replace the content of items of the catalogue.
+
+        Parameters
+        ----------
+        items : table
+            With the id column and the content columns of the catalogue that was fitted.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If an id is not in the catalogue. Nothing changes then.
+        """
+        check_is_fitted(self)
+        rows = read_items(items, self.item_col)
+        absent = ~self._is_active(rows.ids)
+        if absent.any():
+            raise ValueError(
+                f"{int(absent.sum())} of {len(rows.ids)} items are not in the catalogue: "
+                f"{preview(rows.ids[absent])}. Use add_items to add them."
+            )
+        return self._write_items(rows)
+
+    def remove_items(self, ids: Any) -> Self:
+        """Take items out of the catalogue.
+
+        They are never recommended again, but stay understood in histories. Adding them again
+        brings them back.
+
+        Parameters
+        ----------
+        ids : list of ids
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If an id is not in the catalogue. Nothing changes then.
+        """
+        check_is_fitted(self)
+        self.index_.remove(self._rows_of(ids, what="ids"))
+        return self
+
+    def _is_active(self, ids: np.ndarray) -> np.ndarray:
+        self.catalog_.ids.check_kind(ids, what=f"items[{self.item_col!r}]")
+        rows = self.catalog_.ids.rows(ids)
+        return (rows >= 0) & self.index_.active[rows]
+
+    def _write_items(self, items: ItemRows) -> Self:
+        """Add new items and replace known ones; what can fail comes first."""
+        blocks = self._featurize(items.content)
+        vectors = self._item_vectors(blocks, len(items.ids))
+        known = self.catalog_.ids.rows(items.ids) >= 0
+        rows = self.catalog_.write(items.ids, blocks)
+        self.index_.add(vectors[~known])
+        self.index_.replace(rows[known], vectors[known])
+        return self
+
+    # ---- persistence
+
+    def save(self, path: str | Path) -> None:
+        """Save to a folder: JSON, safetensors, and skops for the featurizer; no pickle.
+
+        Parameters
+        ----------
+        path : str or Path
+            Folder to write. One that a recommender was saved to before is replaced, as a whole,
+            once everything is written; anything else that is there is an error.
+
+        Raises
+        ------
+        FileExistsError
+            If ``path`` is there and is not a saved recommender.
+        """
+        check_is_fitted(self)
+        save_estimator(self, Path(path))
+
+    @classmethod
+    def load(cls, path: str | Path, *, trusted: Sequence[str] = ()) -> Self:
+        """Load what `save` wrote.
+
+        Parameters
+        ----------
+        path : str or Path
+        trusted : sequence of str
+            Types that the featurizer may be made of, besides those of embrec, scikit-learn, numpy
+            and scipy, as in `skops.io.load`. Look at them before you name them.
+
+        Returns
+        -------
+        A fitted recommender.
+
+        Raises
+        ------
+        ValueError
+            If the folder holds something else, or was written by a newer format.
+        """
+        estimator: Self = load_estimator(cls, Path(path), trusted=trusted)
+        return estimator
+
+    # ---- scikit-learn
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        # X is a log or a list of sequences, so scikit-learn's checks on numeric matrices do not
+        # apply; the tests run them through an adapter that reads each row as a history
+        tags.input_tags.two_d_array = False
+        tags.input_tags.string = True
+        tags.target_tags.required = False
+        return tags
+
+
+def _all_true(n: int) -> torch.Tensor:
+    return torch.ones(n, dtype=torch.bool)
+
+
+def _check_k(k: int) -> None:
+    if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or k < 1:
+        raise ValueError(f"k must be an integer >= 1; got {k!r}.")

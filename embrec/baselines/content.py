@@ -1,0 +1,146 @@
+"""What resembles the history."""
+
+from collections.abc import Sequence
+from numbers import Integral
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.preprocessing import normalize
+
+from embrec._compat import HasMethods, Interval, StrOptions, fit_context
+from embrec._tables import Table
+from embrec.base import BaseRecommender
+from embrec.catalog import Features, ItemCatalog, ItemTable, read_items
+from embrec.featurizers import TfidfItemFeaturizer
+from embrec.featurizers._blocks import fit_feature_blocks, transform_feature_blocks
+from embrec.index import ExactIndex
+from embrec.interactions import encode, read_sequences
+from embrec.persistence import SavedState
+from embrec.ragged import Ragged
+
+
+class ContentNeighborsRecommender(BaseRecommender):
+    """Recommends the items whose content is nearest to that of the history.
+
+    The score of an item is its mean cosine with the items of the history, over all features. It
+    learns nothing from the log, so it recommends a cold item as readily as any other.
+
+    Parameters
+    ----------
+    featurizer : transformer, default=None
+        As for `EmbRecEstimator`. The blocks of a FeatureUnion are each scaled to length 1 per item
+        and count alike.
+    n_last : int or None, default=None
+        How many of the last items of a history count; None is all of them.
+    user_col, item_col : str, default="user", "item"
+        Columns of the log; ``item_col`` is the id column of ``items`` too.
+    timestamp_col : str or None, default="timestamp"
+        Column of the log with the times.
+    on_unknown : {"raise", "skip"}, default="raise"
+        What to do with an item in a history, at prediction, that the catalogue never had.
+
+    Attributes
+    ----------
+    featurizer_ : transformer
+        The fitted featurizer.
+    catalog_ : ItemCatalog
+        Ids and features of all items.
+    index_ : ExactIndex
+        Features scaled to length 1.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from embrec.baselines import ContentNeighborsRecommender
+    >>> items = pd.DataFrame({"item": [1, 2, 3], "title": ["red pen", "blue pen", "red car"]})
+    >>> near = ContentNeighborsRecommender().fit([[1, 2]], items=items)
+    >>> near.recommend([[2]], k=1)[0]
+    array([[1]])
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "featurizer": [HasMethods(["fit", "transform"]), None],
+        "n_last": [Interval(Integral, 1, None, closed="left"), None],
+        "user_col": [str],
+        "item_col": [str],
+        "timestamp_col": [str, None],
+        "on_unknown": [StrOptions({"raise", "skip"})],
+    }
+
+    def __init__(
+        self,
+        featurizer: Any = None,
+        *,
+        n_last: int | None = None,
+        user_col: str = "user",
+        item_col: str = "item",
+        timestamp_col: str | None = "timestamp",
+        on_unknown: str = "raise",
+    ) -> None:
+        self.featurizer = featurizer
+        self.n_last = n_last
+        self.user_col = user_col
+        self.item_col = item_col
+        self.timestamp_col = timestamp_col
+        self.on_unknown = on_unknown
+
+    @fit_context(prefer_skip_nested_validation=False)
+    def fit(
+        self, X: Any, y: Any = None, *, items: Table | ItemTable, X_val: Any = None
+    ) -> Self:
+        """Featurize the catalogue.
+
+        Parameters
+        ----------
+        X : log or list of sequences
+            Checked against the catalogue, and otherwise not used.
+        y : ignored
+        items : table or ItemTable
+            The catalogue.
+        X_val : ignored
+
+        Returns
+        -------
+        self
+        """
+        rows = read_items(items, self.item_col)
+        sequences, _ = read_sequences(X, self._columns)
+        featurizer = TfidfItemFeaturizer() if self.featurizer is None else self.featurizer
+        catalog = ItemCatalog(rows.ids, [])
+        encode(sequences, catalog.ids)
+        fitted, blocks = fit_feature_blocks(featurizer, rows.content)
+        index = ExactIndex().fit(_unit_vectors(blocks))
+        self.featurizer_ = fitted
+        self.catalog_ = catalog
+        self.index_ = index
+        return self
+
+    def _featurize(self, content: Table) -> list[Features]:
+        return transform_feature_blocks(self.featurizer_, content)
+
+    def _item_vectors(self, blocks: Sequence[Features], n_items: int) -> Any:
+        return _unit_vectors(blocks)
+
+    def _query_vectors(self, histories: Ragged) -> Any:
+        if self.n_last is not None:
+            histories = histories.keep_last(self.n_last)
+        weights = np.repeat(
+            1 / np.maximum(histories.lengths, 1).astype(np.float32), histories.lengths
+        )
+        vectors = self.index_.vectors
+        shape = (len(histories), vectors.shape[0])
+        return sp.csr_matrix((weights, histories.values, histories.offsets), shape) @ vectors
+
+    def _get_state(self) -> SavedState:
+        return SavedState(objects={"featurizer": self.featurizer_})
+
+    def _set_state(self, state: SavedState) -> None:
+        self.featurizer_ = state.objects["featurizer"]
+
+
+def _unit_vectors(blocks: Sequence[Features]) -> Any:
+    unit = [normalize(block) / np.float32(np.sqrt(len(blocks))) for block in blocks]
+    if any(map(sp.issparse, unit)):
+        return sp.hstack(unit, format="csr", dtype=np.float32)
+    return np.concatenate(unit, axis=1)

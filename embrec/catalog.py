@@ -1,0 +1,170 @@
+"""The live item catalogue: ids and content features, row for row."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+
+from embrec._tables import Table, check_table
+from embrec.ids import IdIndex, check_ids, preview
+
+#: One feature matrix of shape (n_items, n_features): CSR or ndarray, float32.
+Features = Any
+
+
+class ItemTable:
+    """Holds a catalogue table so that scikit-learn hands it over whole.
+
+    Cross-validation slices every fit parameter that has as many rows as ``X``: a catalogue of 60
+    items beside a log of 60 events would lose most of its items. An ItemTable has no length, so it
+    is passed as it is, and it works wherever ``items`` does.
+
+    Parameters
+    ----------
+    table : pandas or polars DataFrame, or pyarrow Table
+        One row per item.
+    """
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+
+
+@dataclass(frozen=True)
+class ItemRows:
+    """A checked catalogue table: ids and the content columns that go with them.
+
+    Parameters
+    ----------
+    ids : ndarray of shape (n_items,)
+        int64 or object, unique.
+    content : table
+        The table as it came, without the id column.
+    """
+
+    ids: np.ndarray
+    content: Table
+
+
+def read_items(items: Any, item_col: str) -> ItemRows:
+    """Check a catalogue table and take its ids from it.
+
+    Parameters
+    ----------
+    items : table or ItemTable
+        One row per item. Ids are in column ``item_col``, or in the index of a pandas DataFrame
+        that bears this name.
+    item_col : str
+        Name of the id column.
+
+    Returns
+    -------
+    ItemRows
+
+    Raises
+    ------
+    ValueError, TypeError
+        If it is not a table, is empty, has no ids, or ids are missing, mixed or repeated.
+    """
+    table = items.table if isinstance(items, ItemTable) else items
+    frame = check_table(table, what="items")
+    native = frame.to_native()
+    if item_col in frame.columns:
+        ids, content = frame[item_col], frame.drop(item_col).to_native()
+        values = np.fromiter(ids.to_list(), dtype=object, count=len(ids))
+    elif isinstance(native, pd.DataFrame) and native.index.name == item_col:
+        values, content = native.index.to_numpy(), native
+    else:
+        raise ValueError(
+            f"items has no column {item_col!r} (and no index of that name); its columns are "
+            f"{frame.columns}. Name the id column with item_col=."
+        )
+    ids = check_ids(values, what=f"items[{item_col!r}]")
+    _check_unique(ids, item_col)
+    return ItemRows(ids, content)
+
+
+def _check_unique(ids: np.ndarray, item_col: str) -> None:
+    repeated = pd.Series(ids).duplicated().to_numpy()
+    if repeated.any():
+        raise ValueError(
+            f"items[{item_col!r}] must hold each id once; {int(repeated.sum())} rows repeat an id "
+            f"that came before: {preview(ids[repeated])}. Drop them, for example with "
+            f"items.drop_duplicates({item_col!r})."
+        )
+
+
+class ItemCatalog:
+    """Ids and content features of all items, by row. Rows are only ever added.
+
+    Parameters
+    ----------
+    ids : ndarray of shape (n_items,)
+        Unique ids.
+    blocks : list of ndarray or CSR of shape (n_items, n_features), float32
+        One matrix per content source.
+    """
+
+    def __init__(self, ids: np.ndarray, blocks: Sequence[Features]) -> None:
+        self.ids = IdIndex(ids)
+        self._chunks: list[list[Features]] = [[block] for block in blocks]
+        # where each item's features are in its block's chunks, stacked
+        self._position = np.arange(len(ids))
+        self._n_stored = len(ids)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def blocks(self) -> list[Features]:
+        """One feature matrix per content source, rows as in ``ids``."""
+        self._compact()
+        return [chunks[0] for chunks in self._chunks]
+
+    def _compact(self) -> None:
+        if all(len(chunks) == 1 for chunks in self._chunks):
+            return
+        self._chunks = [[_stack(chunks)[self._position]] for chunks in self._chunks]
+        self._position = np.arange(len(self.ids))
+        self._n_stored = len(self.ids)
+
+    def write(self, ids: np.ndarray, blocks: Sequence[Features]) -> np.ndarray:
+        """Store items, new ones in new rows and known ones in place of their old content.
+
+        The cost depends on how many are stored here, not on how many there are.
+
+        Parameters
+        ----------
+        ids : ndarray of shape (n,)
+            Unique ids.
+        blocks : list of ndarray or CSR of shape (n, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n,), int64
+            Their rows.
+        """
+        new = self.ids.rows(ids) < 0
+        if new.any():
+            self.ids.extend(ids[new])
+            self._position = np.concatenate([self._position, np.full(int(new.sum()), -1)])
+        rows = self.ids.rows(ids)
+        for chunks, block in zip(self._chunks, blocks, strict=True):
+            chunks.append(block)
+        self._position[rows] = np.arange(self._n_stored, self._n_stored + len(ids))
+        self._n_stored += len(ids)
+        return rows
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"ids": self.ids.ids, "blocks": self.blocks}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        ItemCatalog.__init__(self, state["ids"], state["blocks"])
+
+
+def _stack(chunks: Sequence[Features]) -> Features:
+    if sp.issparse(chunks[0]):
+        return sp.vstack(chunks, format="csr", dtype=np.float32)
+    return np.concatenate(chunks)

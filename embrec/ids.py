@@ -1,0 +1,155 @@
+"""The user's own ids, in and out: strings or integers, and the rows they stand for."""
+
+from itertools import repeat
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+_EXPECTED = "ids must be all strings or all integers, with none missing"
+
+
+def check_ids(values: Any, *, what: str) -> np.ndarray:
+    """Validate ids and give them one of two forms.
+
+    Parameters
+    ----------
+    values : array-like of shape (n,)
+        Strings or integers of any width.
+    what : str
+        Their name in error messages.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        int64, or object holding ``str``.
+
+    Raises
+    ------
+    ValueError
+        If an id is missing (None, NaN, NA), or an integer does not fit int64.
+    TypeError
+        If ids are of another kind (floats, booleans, bytes, tuples), or strings and integers mix.
+    """
+    array = _as_array(values)
+    if array.ndim != 1:
+        raise ValueError(f"{what}: expected a 1-D array of ids, got shape {array.shape}.")
+    missing = pd.isna(array)
+    if missing.any():
+        raise ValueError(
+            f"{what}: {int(missing.sum())} of {len(array)} ids are missing (None or NaN; the first "
+            f"at position {int(missing.argmax())}). Drop those rows or give them an id."
+        )
+    if array.dtype.kind == "U" or len(array) == 0:
+        return array.astype(object)
+    kind = pd.api.types.infer_dtype(array, skipna=False)
+    if kind == "integer":
+        return _as_int64(array, what)
+    if kind == "string":
+        return array if array.dtype == object else array.astype(object)
+    raise TypeError(
+        f"{what}: {_EXPECTED}; got {kind} values of dtype {array.dtype}"
+        f"{_examples_by_type(array)}. Convert them, for example with .astype(str)."
+    )
+
+
+def _as_array(values: Any) -> np.ndarray:
+    if isinstance(values, (list, tuple)):
+        # not np.asarray, which makes strings of the integers in [1, "a"]
+        return np.fromiter(values, dtype=object, count=len(values))
+    return np.asarray(values)
+
+
+def _as_int64(array: np.ndarray, what: str) -> np.ndarray:
+    try:
+        return array.astype(np.int64, casting="unsafe" if array.dtype == object else "safe")
+    except (OverflowError, TypeError) as error:
+        if array.dtype.kind == "u" and array.max() <= np.iinfo(np.int64).max:
+            return array.astype(np.int64)
+        raise ValueError(
+            f"{what}: integer ids must fit 64 bits with a sign; got {array.max()}. "
+            "Use strings for larger ones."
+        ) from error
+
+
+def _examples_by_type(array: np.ndarray) -> str:
+    """One example per type of value, at most three."""
+    seen: dict[type, object] = {}
+    for value in array[:1000]:
+        seen.setdefault(type(value), value)
+    return ", such as " + " and ".join(repr(v) for v in list(seen.values())[:3])
+
+
+def preview(ids: np.ndarray, n: int = 5) -> str:
+    """Name a few ids for an error message, each once."""
+    unique = list(dict.fromkeys(ids.tolist()))
+    return ", ".join(map(repr, unique[:n])) + (", ..." if len(unique) > n else "")
+
+
+class IdIndex:
+    """A two-way map between unique ids and rows 0, 1, 2, ... that can grow at its end.
+
+    Parameters
+    ----------
+    ids : ndarray of shape (n,)
+        Unique ids, as `check_ids` returns them.
+    """
+
+    def __init__(self, ids: np.ndarray) -> None:
+        self._ids = ids
+        self._row_of = dict(zip(ids.tolist(), range(len(ids)), strict=True))
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    @property
+    def ids(self) -> np.ndarray:
+        """Ids in row order, shape (n,), int64 or object."""
+        return self._ids
+
+    @property
+    def holds_strings(self) -> bool:
+        """Whether the ids are strings rather than integers."""
+        return self._ids.dtype == object
+
+    def rows(self, ids: np.ndarray) -> np.ndarray:
+        """Return the row of each id, -1 where there is none.
+
+        Parameters
+        ----------
+        ids : ndarray of shape (n,)
+            As `check_ids` returns them.
+
+        Returns
+        -------
+        ndarray of shape (n,), int64
+        """
+        found = map(self._row_of.get, ids.tolist(), repeat(-1))
+        return np.fromiter(found, dtype=np.int64, count=len(ids))
+
+    def extend(self, ids: np.ndarray) -> None:
+        """Append new unique ids."""
+        start = len(self._ids)
+        extended = np.concatenate([self._ids, ids])
+        self._row_of.update(zip(ids.tolist(), range(start, start + len(ids)), strict=True))
+        self._ids = extended
+
+    def check_kind(self, ids: np.ndarray, *, what: str) -> None:
+        """Raise if ``ids`` are integers where these are strings, or the other way round.
+
+        Raises
+        ------
+        TypeError
+        """
+        if len(ids) and (ids.dtype == object) != self.holds_strings:
+            ours, theirs = ("strings", "integers") if self.holds_strings else ("integers", "strings")
+            raise TypeError(
+                f"{what} holds {theirs} (such as {ids[0]!r}) but the catalogue's item ids are "
+                f"{ours} (such as {self._ids[0]!r}). Convert one of them."
+            )
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"ids": self._ids}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        IdIndex.__init__(self, state["ids"])

@@ -1,0 +1,191 @@
+"""Interactions: a log table, or a list of sequences, as flat arrays.
+
+A sequence is stored once, as a stretch of one flat array; nothing is stored per prefix.
+"""
+
+from collections.abc import Collection, Mapping, Sequence, Set
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from embrec._tables import check_table, get_column, is_table, sort_keys
+from embrec.ids import IdIndex, check_ids, preview
+from embrec.ragged import Ragged
+
+DEFAULT_TIMESTAMP_COL = "timestamp"
+
+
+@dataclass(frozen=True)
+class LogColumns:
+    """Names of the columns of a log."""
+
+    user: str = "user"
+    item: str = "item"
+    timestamp: str | None = DEFAULT_TIMESTAMP_COL
+
+
+def sort_log(X: Any, columns: LogColumns) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Group the rows of a log by user, each user's rows in time order.
+
+    Users stand in order of first appearance. The sort is stable: events of equal time keep the
+    order of the rows.
+
+    Parameters
+    ----------
+    X : table
+        One row per interaction.
+    columns : LogColumns
+        Names of its columns.
+
+    Returns
+    -------
+    order : ndarray of shape (n_events,), int64
+        Positions of the rows, user after user.
+    offsets : ndarray of shape (n_users + 1,), int64
+        Where each user's events begin in ``order``.
+    users : ndarray of shape (n_users,)
+        User ids.
+    items : ndarray of shape (n_events,)
+        Item ids, in the order of the table.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the table is empty, lacks a column, or holds missing ids or unsortable times.
+    """
+    frame = check_table(X, what="X")
+    hint = "Name the columns of your log with user_col=, item_col= and timestamp_col=."
+    user_column = get_column(frame, columns.user, what="X", hint=hint)
+    item_column = get_column(frame, columns.item, what="X", hint=hint)
+    user_ids = check_ids(_id_values(user_column), what=f"X[{columns.user!r}]")
+    item_ids = check_ids(_id_values(item_column), what=f"X[{columns.item!r}]")
+    codes, users = pd.factorize(user_ids)
+    # the default name may be absent, a name of the user's own may not
+    timed = columns.timestamp is not None and (
+        columns.timestamp in frame.columns or columns.timestamp != DEFAULT_TIMESTAMP_COL
+    )
+    if timed:
+        name = str(columns.timestamp)
+        times = sort_keys(get_column(frame, name, what="X", hint=hint), what=f"X[{name!r}]")
+        order = np.lexsort((times, codes))
+    else:
+        order = np.argsort(codes, kind="stable")
+    offsets = np.zeros(len(users) + 1, dtype=np.int64)
+    np.cumsum(np.bincount(codes, minlength=len(users)), out=offsets[1:])
+    return order, offsets, np.asarray(users), item_ids
+
+
+def _id_values(series: Any) -> np.ndarray:
+    """Ids of a column as they are, before a null can turn integers into floats."""
+    native = series.to_native()
+    if isinstance(native, pd.Series):
+        whole = pd.api.types.is_integer_dtype(native.dtype) and not native.isna().any()
+        return native.to_numpy(dtype=np.int64 if whole and native.dtype.kind == "i" else object)
+    if series.dtype.is_integer() and not series.is_null().any():
+        return series.to_numpy()
+    return np.fromiter(series.to_list(), dtype=object, count=len(series))
+
+
+def read_sequences(X: Any, columns: LogColumns | None = None) -> tuple[Ragged, np.ndarray | None]:
+    """Read interactions in either form that embrec takes.
+
+    Parameters
+    ----------
+    X : table or collection of sequences
+        A log, one row per interaction; or one sequence of item ids per user, oldest first.
+    columns : LogColumns, optional
+        Names of the log's columns.
+
+    Returns
+    -------
+    sequences : Ragged of item ids
+        One row per user, in order of first appearance; ids are int64 or object.
+    users : ndarray of shape (n_users,) or None
+        User ids, if ``X`` is a log.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If ``X`` is empty or of another kind, or holds missing or mixed ids.
+    """
+    if is_table(X):
+        order, offsets, users, items = sort_log(X, columns or LogColumns())
+        return Ragged(items[order], offsets), users
+    return _read_lists(X), None
+
+
+def _read_lists(X: Any) -> Ragged:
+    rows = _check_rows(X)
+    lengths = np.fromiter(map(len, rows), dtype=np.int64, count=len(rows))
+    flat = list(chain.from_iterable(rows))
+    return Ragged.from_lengths(check_ids(flat, what="X"), lengths)
+
+
+def _check_rows(X: Any) -> Sequence[Any]:
+    expected = (
+        "expected a log table with one row per interaction, or a list of sequences of item ids, "
+        "one sequence per user, such as [['B01', 'B07'], ['B42']]"
+    )
+    if isinstance(X, (str, bytes, Mapping)) or not isinstance(X, Collection):
+        raise TypeError(f"X: {expected}; got {type(X).__name__}.")
+    rows = list(X)
+    if not rows:
+        raise ValueError(f"X is empty: {expected}.")
+    wrong = [kind for kind in dict.fromkeys(map(type, rows)) if not _is_row_type(kind)]
+    if wrong:
+        example = next(row for row in rows if type(row) is wrong[0])
+        raise TypeError(
+            f"X: {expected}; got a {type(X).__name__} that holds {example!r} of type "
+            f"{wrong[0].__name__}. If X is one user's sequence, pass [X]."
+        )
+    return rows
+
+
+def _is_row_type(kind: type) -> bool:
+    unordered_or_text = (str, bytes, Mapping, Set)
+    return issubclass(kind, Collection) and not issubclass(kind, unordered_or_text)
+
+
+def encode(sequences: Ragged, ids: IdIndex, *, on_unknown: str = "raise") -> Ragged:
+    """Turn item ids into catalogue rows.
+
+    Parameters
+    ----------
+    sequences : Ragged of item ids
+        As `read_sequences` returns them.
+    ids : IdIndex
+        The catalogue's ids.
+    on_unknown : {"raise", "skip"}, default="raise"
+        What to do with an id that the catalogue never had.
+
+    Returns
+    -------
+    Ragged of int32
+        Rows of the catalogue.
+
+    Raises
+    ------
+    ValueError
+        If there are unknown ids and ``on_unknown="raise"``.
+    TypeError
+        If these are strings and the catalogue's integers, or the other way round.
+    """
+    ids.check_kind(sequences.values, what="X")
+    rows = ids.rows(sequences.values)
+    unknown = rows < 0
+    coded = Ragged(rows.astype(np.int32), sequences.offsets)
+    if not unknown.any():
+        return coded
+    if on_unknown == "skip":
+        return coded.where(~unknown)
+    missing = sequences.values[unknown]
+    raise ValueError(
+        f"{len(set(missing.tolist()))} item ids in X are not in the catalogue of {len(ids)} items "
+        f"({int(unknown.sum())} interactions): {preview(missing)}. Add their rows to items (or call "
+        "add_items), or drop those interactions. If they are in the table you passed: "
+        "scikit-learn's cross-validation slices a fit parameter that has as many rows as X; pass "
+        "items=embrec.ItemTable(items) to hand it over whole."
+    )

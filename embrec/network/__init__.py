@@ -1,0 +1,16 @@
+"""The network, in torch only: tensors in, tensors out."""
+
+from embrec.network.features import FeatureTensor, SparseMatrix, mean_square_length, to_feature_tensors
+from embrec.network.losses import full_cross_entropy
+from embrec.network.model import Dropout, EmbRecNetwork, NetworkSize
+
+__all__ = [
+    "Dropout",
+    "EmbRecNetwork",
+    "FeatureTensor",
+    "NetworkSize",
+    "SparseMatrix",
+    "full_cross_entropy",
+    "mean_square_length",
+    "to_feature_tensors",
+]

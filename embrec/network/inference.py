@@ -1,0 +1,68 @@
+"""Running a network without gradients, in blocks of bounded size."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from embrec.network.features import FeatureTensor
+from embrec.network.model import EmbRecNetwork
+from embrec.network.packing import fixed_size_blocks, pack
+from embrec.ragged import Ragged
+
+#: Steps that run through the GRU together.
+STEPS_PER_BLOCK = 2**16
+
+
+@torch.inference_mode()
+def embed_items(network: EmbRecNetwork, features: Sequence[FeatureTensor]) -> Tensor:
+    """Embed items in evaluation mode: (n_items, embedding_size), on the network's device."""
+    network.eval()
+    return network.embed_items(features)
+
+
+@torch.inference_mode()
+def encode_states(
+    network: EmbRecNetwork,
+    items: Tensor,
+    sequences: Ragged,
+    *,
+    max_steps: int = STEPS_PER_BLOCK,
+) -> Tensor:
+    """Run sequences through the GRU and return the state after each one's last item.
+
+    A sequence's state does not depend on the others it runs with; an empty sequence keeps the
+    state before any item.
+
+    Parameters
+    ----------
+    network : EmbRecNetwork
+    items : Tensor of shape (n_items, embedding_size)
+        Item embeddings, on any device.
+    sequences : Ragged of item rows
+    max_steps : int, default=65536
+        Steps that run together; this bounds the memory.
+
+    Returns
+    -------
+    Tensor of shape (n_sequences, state_size)
+        On the network's device.
+    """
+    network.eval()
+    states = network.initial_states(len(sequences))
+    filled = sequences.lengths.nonzero()[0]
+    # sorted by length, a block's sequences end together and little of it is idle
+    by_length = filled[sequences.lengths[filled].argsort(kind="stable")]
+    for start, stop in fixed_size_blocks(sequences.lengths[by_length], max_steps):
+        members = by_length[start:stop]
+        batch = pack(sequences.take(members), with_targets=False, device=items.device)
+        places = torch.from_numpy(members[batch.order]).to(states.device)
+        inputs = items[batch.rows].to(states.device)
+        states[places] = network.final_states(inputs, batch.batch_sizes)
+    return states
+
+
+@torch.inference_mode()
+def encode_queries(network: EmbRecNetwork, items: Tensor, sequences: Ragged) -> Tensor:
+    """Predict the embedding of each sequence's next item: (n_sequences, embedding_size)."""
+    return network.predict(encode_states(network, items, sequences))

@@ -1,0 +1,83 @@
+"""Sequences packed for a recurrent network: no padding anywhere."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from embrec.ragged import Ragged
+
+@dataclass(frozen=True)
+class PackedBatch:
+    """Sequences side by side, time by time, longest first.
+
+    Parameters
+    ----------
+    rows : Tensor of shape (n_steps,), int64
+        Item row of each step.
+    batch_sizes : Tensor of shape (max_length,), int64
+        How many sequences reach each time; on the CPU, as torch wants it.
+    order : ndarray of shape (n_sequences,)
+        Which of the given sequences stands at each place.
+    targets : Tensor of shape (n_steps,), int64, or None
+        Row of the item that follows each step.
+    """
+
+    rows: Tensor
+    batch_sizes: Tensor
+    order: np.ndarray
+    targets: Tensor | None = None
+
+
+def pack(sequences: Ragged, *, with_targets: bool, device: torch.device) -> PackedBatch:
+    """Pack sequences for a recurrent network.
+
+    Parameters
+    ----------
+    sequences : Ragged of item rows
+        None of them empty; with targets, none shorter than two.
+    with_targets : bool
+        Whether each step's target is the item after it; the last item is then no step.
+    device : torch.device
+        Where the rows go.
+
+    Returns
+    -------
+    PackedBatch
+    """
+    n_steps = sequences.lengths - 1 if with_targets else sequences.lengths
+    order = np.argsort(-n_steps, kind="stable")
+    times = np.arange(n_steps[order[0]])
+    reached = times[:, None] < n_steps[order]
+    flat = (times[:, None] + sequences.offsets[:-1][order])[reached]
+    values = sequences.values
+    return PackedBatch(
+        rows=_to_tensor(values[flat], device),
+        batch_sizes=torch.from_numpy(reached.sum(axis=1)),
+        order=order,
+        targets=_to_tensor(values[flat + 1], device) if with_targets else None,
+    )
+
+
+def _to_tensor(rows: np.ndarray, device: torch.device) -> Tensor:
+    return torch.from_numpy(rows.astype(np.int64)).to(device)
+
+
+def fixed_size_blocks(lengths: np.ndarray, max_steps: int) -> Iterator[tuple[int, int]]:
+    """Cut sequences, in their order, into blocks of at most ``max_steps`` steps.
+
+    A longer sequence is a block of its own.
+
+    Yields
+    ------
+    start, stop : int
+    """
+    start = 0
+    ends = np.cumsum(lengths)
+    while start < len(lengths):
+        before = ends[start - 1] if start else 0
+        stop = max(start + 1, int(np.searchsorted(ends, before + max_steps, side="right")))
+        yield start, stop
+        start = stop

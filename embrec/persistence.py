@@ -1,0 +1,216 @@
+"""A folder for a fitted recommender, and back: JSON, safetensors and skops, never pickle."""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from safetensors.numpy import load_file, save_file
+
+import embrec
+from embrec._optional import import_optional
+from embrec.catalog import ItemCatalog
+from embrec.index import ExactIndex
+
+#: Raised when what is written changes so that older code cannot read it.
+FORMAT = 1
+
+META = "embrec.json"
+ARRAYS = "arrays.safetensors"
+OBJECTS = "objects.skops"
+
+
+@dataclass
+class SavedState:
+    """What a recommender consists of besides its catalogue and index.
+
+    Parameters
+    ----------
+    values : dict
+        What JSON can hold.
+    arrays : dict of str to ndarray
+    objects : dict
+        scikit-learn objects, such as fitted featurizers.
+    """
+
+    values: dict[str, Any] = field(default_factory=dict)
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)
+    objects: dict[str, Any] = field(default_factory=dict)
+
+
+def save_estimator(estimator: Any, path: Path) -> None:
+    """Write a fitted recommender to a folder, whole or not at all."""
+    if path.exists() and not (path / META).is_file() and not _is_empty_folder(path):
+        raise FileExistsError(
+            f"{path} is there and holds no saved recommender; choose another path or remove it."
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    try:
+        _write(estimator, folder)
+        _replace(folder, path)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_empty_folder(path: Path) -> bool:
+    return path.is_dir() and not any(path.iterdir())
+
+
+def _replace(folder: Path, path: Path) -> None:
+    if not path.exists():
+        os.rename(folder, path)
+        return
+    # a folder cannot be renamed onto a full one: move the old one aside first
+    aside = folder.with_name(folder.name + ".old")
+    os.rename(path, aside)
+    os.rename(folder, path)
+    shutil.rmtree(aside)
+
+
+def _write(estimator: Any, folder: Path) -> None:
+    state: SavedState = estimator._get_state()
+    params = estimator.get_params(deep=False)
+    objects = {f"param:{k}": v for k, v in params.items() if not _is_plain(v)}
+    objects |= {f"state:{k}": v for k, v in state.objects.items()}
+    arrays = {f"state:{k}": v for k, v in state.arrays.items()}
+    arrays |= _catalog_arrays(estimator.catalog_, estimator.index_)
+    meta = {
+        "format": FORMAT,
+        "embrec_version": embrec.__version__,
+        "class": type(estimator).__name__,
+        "params": {k: v for k, v in params.items() if _is_plain(v)},
+        "values": state.values,
+        "blocks": [_describe(block) for block in estimator.catalog_.blocks],
+        "vectors": _describe(estimator.index_.vectors),
+        "objects": bool(objects),
+    }
+    (folder / META).write_text(json.dumps(meta, indent=2) + "\n", encoding="utf-8")
+    save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, folder / ARRAYS)
+    if objects:
+        skops_io = import_optional("skops.io", extra="skops", purpose="save with a featurizer")
+        skops_io.dump(objects, folder / OBJECTS)
+
+
+def load_estimator(cls: type, path: Path, *, trusted: Sequence[str] = ()) -> Any:
+    """Read what `save_estimator` wrote into a new instance of ``cls``."""
+    meta = _read_meta(cls, path)
+    arrays = load_file(path / ARRAYS)
+    objects = _load_objects(path / OBJECTS, trusted) if meta["objects"] else {}
+    params = meta["params"] | _with_prefix(objects, "param:")
+    estimator = cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in params.items()})
+    estimator.catalog_, estimator.index_ = _read_catalog(arrays, meta)
+    estimator._set_state(
+        SavedState(
+            meta["values"], _with_prefix(arrays, "state:"), _with_prefix(objects, "state:")
+        )
+    )
+    return estimator
+
+
+def _read_meta(cls: type, path: Path) -> dict[str, Any]:
+    if not (path / META).is_file():
+        raise ValueError(f"{path} holds no saved recommender: there is no {META} in it.")
+    meta: dict[str, Any] = json.loads((path / META).read_text(encoding="utf-8"))
+    if meta["format"] > FORMAT:
+        raise ValueError(
+            f"{path} was written by embrec {meta['embrec_version']} in format {meta['format']}; "
+            f"this is embrec {embrec.__version__}, which reads formats up to {FORMAT}. Upgrade it."
+        )
+    if meta["class"] != cls.__name__:
+        raise ValueError(
+            f"{path} holds a {meta['class']}, not a {cls.__name__}; call {meta['class']}.load."
+        )
+    return meta
+
+
+def _with_prefix(values: dict[str, Any], prefix: str) -> dict[str, Any]:
+    return {k.removeprefix(prefix): v for k, v in values.items() if k.startswith(prefix)}
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, (tuple, list)):
+        return all(map(_is_plain, value))
+    return value is None or type(value) in (bool, int, float, str)
+
+
+# ---- featurizers
+
+
+def _load_objects(path: Path, trusted: Sequence[str]) -> dict[str, Any]:
+    skops_io = import_optional("skops.io", extra="skops", purpose="load with a featurizer")
+    foreign = [
+        name
+        for name in skops_io.get_untrusted_types(file=path)
+        if name.partition(".")[0] not in ("embrec", "numpy", "scipy") and name not in trusted
+    ]
+    if foreign:
+        raise ValueError(
+            f"{path} is made of types that embrec does not know: {', '.join(foreign)}. If you "
+            f"trust where it comes from, pass trusted={foreign!r}."
+        )
+    loaded: dict[str, Any] = skops_io.load(path, trusted=skops_io.get_untrusted_types(file=path))
+    return loaded
+
+
+# ---- catalogue and index
+
+
+def _catalog_arrays(catalog: ItemCatalog, index: ExactIndex) -> dict[str, np.ndarray]:
+    arrays = {"active": index.active, **_pack_ids(catalog.ids.ids)}
+    for i, block in enumerate(catalog.blocks):
+        arrays |= _pack_matrix(block, f"block:{i}")
+    return arrays | _pack_matrix(index.vectors, "vectors")
+
+
+def _read_catalog(
+    arrays: dict[str, np.ndarray], meta: dict[str, Any]
+) -> tuple[ItemCatalog, ExactIndex]:
+    blocks = [
+        _unpack_matrix(arrays, f"block:{i}", description)
+        for i, description in enumerate(meta["blocks"])
+    ]
+    index = ExactIndex().fit(_unpack_matrix(arrays, "vectors", meta["vectors"]))
+    index.remove(np.flatnonzero(~arrays["active"]))
+    return ItemCatalog(_unpack_ids(arrays), blocks), index
+
+
+def _pack_ids(ids: np.ndarray) -> dict[str, np.ndarray]:
+    """Integers as they are; strings as UTF-8 bytes and where each one ends."""
+    if ids.dtype != object:
+        return {"ids": ids}
+    encoded = [id_.encode() for id_ in ids.tolist()]
+    ends = np.cumsum(np.fromiter(map(len, encoded), dtype=np.int64, count=len(encoded)))
+    return {"ids:utf8": np.frombuffer(b"".join(encoded), dtype=np.uint8), "ids:ends": ends}
+
+
+def _unpack_ids(arrays: dict[str, np.ndarray]) -> np.ndarray:
+    if "ids" in arrays:
+        return arrays["ids"]
+    text, ends = arrays["ids:utf8"].tobytes(), arrays["ids:ends"].tolist()
+    ids = np.empty(len(ends), dtype=object)
+    ids[:] = [text[a:b].decode() for a, b in zip([0, *ends[:-1]], ends, strict=True)]
+    return ids
+
+
+def _describe(matrix: Any) -> dict[str, Any]:
+    return {"format": "csr" if sp.issparse(matrix) else "dense", "shape": list(matrix.shape)}
+
+
+def _pack_matrix(matrix: Any, name: str) -> dict[str, np.ndarray]:
+    if not sp.issparse(matrix):
+        return {name: matrix}
+    return {f"{name}:{part}": getattr(matrix, part) for part in ("data", "indices", "indptr")}
+
+
+def _unpack_matrix(arrays: dict[str, np.ndarray], name: str, description: dict[str, Any]) -> Any:
+    if description["format"] == "dense":
+        return arrays[name]
+    parts = tuple(arrays[f"{name}:{part}"] for part in ("data", "indices", "indptr"))
+    return sp.csr_matrix(parts, shape=tuple(description["shape"]))

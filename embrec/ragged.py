@@ -1,0 +1,76 @@
+"""Rows of different lengths in flat arrays, and what can be done to all of them at once."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Ragged:
+    """Rows of different lengths in one flat array.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_values,)
+        The rows, one after another.
+    offsets : ndarray of shape (n_rows + 1,), int64
+        Row ``i`` is ``values[offsets[i]:offsets[i + 1]]``.
+    """
+
+    values: np.ndarray
+    offsets: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, row: int) -> np.ndarray:
+        return self.values[self.offsets[row] : self.offsets[row + 1]]
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Length of each row, shape (n_rows,), int64."""
+        return np.diff(self.offsets)
+
+    @property
+    def row_numbers(self) -> np.ndarray:
+        """The row that each value belongs to, shape (n_values,), int64."""
+        return np.repeat(np.arange(len(self)), self.lengths)
+
+    @classmethod
+    def from_lengths(cls, values: np.ndarray, lengths: np.ndarray) -> "Ragged":
+        """Cut a flat array into rows of the given lengths."""
+        offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
+        np.cumsum(lengths, out=offsets[1:])
+        return cls(values, offsets)
+
+    def slice_rows(self, start: int, stop: int) -> "Ragged":
+        """Rows ``start`` to ``stop``, sharing memory."""
+        offsets = self.offsets[start : stop + 1]
+        return Ragged(self.values[offsets[0] : offsets[-1]], offsets - offsets[0])
+
+    def take(self, rows: np.ndarray) -> "Ragged":
+        """Gather rows, in the order given."""
+        return self._gather(self.offsets[:-1][rows], self.lengths[rows])
+
+    def last(self) -> np.ndarray:
+        """Last value of each row; every row must have one."""
+        return self.values[self.offsets[1:] - 1]
+
+    def drop_last(self, n: int = 1) -> "Ragged":
+        """Cut the last ``n`` values off each row; a shorter row becomes empty."""
+        return self._gather(self.offsets[:-1], np.maximum(self.lengths - n, 0))
+
+    def keep_last(self, n: int) -> "Ragged":
+        """Keep the last ``n`` values of each row."""
+        kept = np.minimum(self.lengths, n)
+        return self._gather(self.offsets[1:] - kept, kept)
+
+    def where(self, mask: np.ndarray) -> "Ragged":
+        """Keep the values for which ``mask`` (shape (n_values,), bool) is true."""
+        ends = np.concatenate([[0], np.cumsum(mask)])[self.offsets]
+        return Ragged(self.values[mask], ends.astype(np.int64))
+
+    def _gather(self, starts: np.ndarray, lengths: np.ndarray) -> "Ragged":
+        cut = Ragged.from_lengths(self.values[:0], lengths)
+        shift = np.repeat(starts - cut.offsets[:-1], lengths)
+        return Ragged(self.values[np.arange(cut.offsets[-1]) + shift], cut.offsets)

@@ -1,0 +1,208 @@
+"""Scores of vectors against vectors, in blocks: the best k, and ranks by counting.
+
+Nothing here knows ids, users or models. Queries and vectors are torch tensors, or scipy CSR
+matrices; a score is their inner product. No more than ``memory`` bytes of scores exist at a time.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from torch import Tensor
+
+from embrec.ragged import Ragged
+
+Vectors: TypeAlias = Tensor | sp.csr_matrix | sp.csr_array
+Ties: TypeAlias = Literal["pessimistic", "average", "optimistic"]
+
+#: Bytes of scores held at a time.
+SCORE_MEMORY = 64 * 2**20
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Which vectors may answer which query.
+
+    Parameters
+    ----------
+    allowed : Tensor of shape (n_vectors,), bool, optional
+        For all queries alike.
+    included : Ragged of vector rows, optional
+        Per query: nothing but these.
+    excluded : tuple of Ragged of vector rows
+        Per query: none of these.
+    """
+
+    allowed: Tensor | None = None
+    included: Ragged | None = None
+    excluded: tuple[Ragged, ...] = ()
+
+    def mask(self, scores: Tensor, start: int) -> None:
+        """Set the scores of what may not answer to -inf, in place.
+
+        Parameters
+        ----------
+        scores : Tensor of shape (n_block, n_vectors)
+            Scores of the queries ``start, start + 1, ...``.
+        start : int
+            Number of the block's first query.
+        """
+        stop = start + len(scores)
+        if self.allowed is not None:
+            scores[:, ~self.allowed] = -torch.inf
+        if self.included is not None:
+            kept = torch.full_like(scores, -torch.inf)
+            cells = _cells(self.included.slice_rows(start, stop), scores.device)
+            kept[cells] = scores[cells]
+            scores.copy_(kept)
+        for rows in self.excluded:
+            scores[_cells(rows.slice_rows(start, stop), scores.device)] = -torch.inf
+
+
+def _cells(rows: Ragged, device: torch.device) -> tuple[Tensor, Tensor]:
+    columns = torch.from_numpy(rows.values.astype(np.int64))
+    return torch.from_numpy(rows.row_numbers).to(device), columns.to(device)
+
+
+def score_blocks(
+    queries: Vectors, vectors: Vectors, *, memory: int = SCORE_MEMORY
+) -> Iterator[tuple[int, Tensor]]:
+    """Yield the inner products of queries and vectors, some queries at a time.
+
+    Parameters
+    ----------
+    queries : Tensor or CSR of shape (n_queries, d)
+    vectors : Tensor or CSR of shape (n_vectors, d)
+    memory : int, default=64 MiB
+        Bytes of scores in a block; a block has one query at least.
+
+    Yields
+    ------
+    start : int
+        Number of the block's first query.
+    scores : Tensor of shape (n_block, n_vectors), float32
+        The caller may change it.
+    """
+    n_rows = max(1, memory // (4 * max(1, vectors.shape[0])))
+    transposed = vectors.T
+    for start in range(0, queries.shape[0], n_rows):
+        scores = queries[start : start + n_rows] @ transposed
+        if sp.issparse(scores):
+            scores = scores.toarray()
+        yield start, torch.as_tensor(scores)
+
+
+def top_k(
+    queries: Vectors,
+    vectors: Vectors,
+    k: int,
+    candidates: Candidates | None = None,
+    *,
+    memory: int = SCORE_MEMORY,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Find the vectors with the largest inner products, exactly.
+
+    Parameters
+    ----------
+    queries : Tensor or CSR of shape (n_queries, d)
+    vectors : Tensor or CSR of shape (n_vectors, d)
+    k : int
+        How many to return for each query.
+    candidates : Candidates, optional
+        Which vectors may answer; all by default.
+    memory : int, default=64 MiB
+        Bytes of scores held at a time.
+
+    Returns
+    -------
+    rows : ndarray of shape (n_queries, k), int64
+        Rows of ``vectors``, best first; -1 where fewer than ``k`` may answer.
+    scores : ndarray of shape (n_queries, k), float32
+        Their inner products; -inf where the row is -1.
+    """
+    n_found = min(k, vectors.shape[0])
+    rows = np.full((queries.shape[0], k), -1, dtype=np.int64)
+    values = np.full((queries.shape[0], k), -np.inf, dtype=np.float32)
+    for start, scores in score_blocks(queries, vectors, memory=memory):
+        if candidates is not None:
+            candidates.mask(scores, start)
+        best, where = torch.topk(scores, n_found, dim=1)
+        block = slice(start, start + len(scores))
+        values[block, :n_found] = best.cpu().numpy()
+        rows[block, :n_found] = where.cpu().numpy()
+    rows[np.isneginf(values)] = -1
+    return rows, values
+
+
+def rank_targets(
+    queries: Vectors,
+    vectors: Vectors,
+    targets: np.ndarray,
+    candidates: Candidates | None = None,
+    *,
+    ties: Ties = "pessimistic",
+    memory: int = SCORE_MEMORY,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rank one vector per query among all candidates, by counting and without sorting.
+
+    Parameters
+    ----------
+    queries : Tensor or CSR of shape (n_queries, d)
+    vectors : Tensor or CSR of shape (n_vectors, d)
+    targets : ndarray of shape (n_queries,), int
+        The row of ``vectors`` to rank for each query; a candidate always.
+    candidates : Candidates, optional
+        What the target is ranked against; everything by default.
+    ties : {"pessimistic", "average", "optimistic"}, default="pessimistic"
+        Whether vectors that score exactly as the target count as ahead of it, half, or not.
+    memory : int, default=64 MiB
+        Bytes of scores held at a time.
+
+    Returns
+    -------
+    ranks : ndarray of shape (n_queries,), float64
+        How many candidates are ahead of the target: 0 is best.
+    n_candidates : ndarray of shape (n_queries,), int64
+        How many candidates there are, the target included.
+    """
+    ranks = np.empty(queries.shape[0], dtype=np.float64)
+    n_candidates = np.empty(queries.shape[0], dtype=np.int64)
+    for start, scores in score_blocks(queries, vectors, memory=memory):
+        block = slice(start, start + len(scores))
+        columns = torch.as_tensor(targets[block].astype(np.int64), device=scores.device)[:, None]
+        target_scores = scores.gather(1, columns)
+        if candidates is None:
+            n_candidates[block] = scores.shape[1]
+        else:
+            candidates.mask(scores, start)
+            scores.scatter_(1, columns, target_scores)
+            n_candidates[block] = (scores > -torch.inf).sum(1).cpu().numpy()
+        ranks[block] = count_ahead(scores, target_scores, ties).cpu().numpy()
+    return ranks, n_candidates
+
+
+def count_ahead(scores: Tensor, target_scores: Tensor, ties: Ties) -> Tensor:
+    """Count what is ahead of a target that is itself among the scores.
+
+    A score or target that is NaN counts against the model: a broken model ranks last.
+
+    Parameters
+    ----------
+    scores : Tensor of shape (n, m)
+    target_scores : Tensor of shape (n, 1)
+    ties : {"pessimistic", "average", "optimistic"}
+
+    Returns
+    -------
+    Tensor of shape (n,)
+    """
+    # "not behind" rather than ">=" is what makes NaN count
+    not_behind = (~(scores < target_scores)).sum(1) - 1
+    if ties == "pessimistic":
+        return not_behind
+    level = (scores == target_scores).sum(1)
+    tied = torch.where(level > 0, level - 1, 0)
+    return not_behind - (tied if ties == "optimistic" else tied / 2)

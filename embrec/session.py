@@ -1,0 +1,174 @@
+"""A visitor's session: one GRU step per item, however long the history."""
+
+import json
+import struct
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from embrec.ids import check_ids
+from embrec.ragged import Ragged
+
+if TYPE_CHECKING:
+    from embrec.estimator import EmbRecEstimator
+
+_MAGIC = b"embrec-session-1"
+_HEADER = struct.Struct("<16s16sII")
+
+
+class Session:
+    """What one visitor has touched so far, and what to recommend next.
+
+    Made by ``start_session`` and ``resume_session`` of a fitted `EmbRecEstimator`. Adding an item
+    costs one step of the GRU whatever came before; the answers are those of ``recommend`` on the
+    same history.
+
+    A session reads the live catalogue: items added or removed meanwhile count. It belongs to the
+    weights it was started with: after ``fit`` or ``partial_fit`` start another, for example with
+    ``start_session(old.history)``.
+    """
+
+    def __init__(self, recommender: "EmbRecEstimator", state: torch.Tensor) -> None:
+        self._recommender = recommender
+        self._fingerprint = recommender.fingerprint_
+        self._state = state
+        self._history: list[Any] = []
+
+    @property
+    def history(self) -> list[Any]:
+        """Ids of the items added so far, oldest first."""
+        return list(self._history)
+
+    def __len__(self) -> int:
+        return len(self._history)
+
+    def __repr__(self) -> str:
+        return f"Session(history={self._history!r})"
+
+    def add(self, item: Any) -> "Session":
+        """Add the item just touched.
+
+        Parameters
+        ----------
+        item : str or int
+            Id of an item of the catalogue; one that was removed will do.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If the catalogue never had this item; the session is as it was.
+        RuntimeError
+            If the recommender was trained since the session started.
+        """
+        self._check_model()
+        rows = self._recommender._rows_of([item], what="item", removed=True)
+        self._state = self._recommender._advance(self._state, rows)
+        self._history += check_ids([item], what="item").tolist()  # without numpy's types
+        return self
+
+    def recommend(
+        self,
+        k: int = 10,
+        *,
+        exclude_seen: bool = True,
+        include: Any = None,
+        exclude: Any = None,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Recommend the next items, as ``EmbRecEstimator.recommend`` does for the same history.
+
+        Parameters
+        ----------
+        k : int, default=10
+        exclude_seen : bool, default=True
+            Whether to leave out what is in the history.
+        include, exclude : list of ids, optional
+            Recommend nothing but these; none of these.
+
+        Returns
+        -------
+        ids : ndarray of shape (k,)
+            Best first; None where fewer qualify.
+        scores : ndarray of shape (k,), float32
+        """
+        self._check_model()
+        seen = self._seen_rows()
+        history = Ragged.from_lengths(seen, np.array([len(seen)]))
+        candidates = self._recommender._candidates(history, exclude_seen, include, exclude)
+        ids, scores = self._recommender._recommend_from_state(self._state, candidates, k)
+        return ids[0], scores[0]
+
+    def _seen_rows(self) -> np.ndarray:
+        # another process may have learned of items that this one has not: they cannot be shown
+        if not self._history:
+            return np.empty(0, dtype=np.int64)
+        rows = self._recommender.catalog_.ids.rows(check_ids(self._history, what="history"))
+        return rows[rows >= 0]
+
+    def _check_model(self) -> None:
+        if self._fingerprint != self._recommender.fingerprint_:
+            raise RuntimeError(
+                "The recommender was trained since this session started, so its state means "
+                "nothing to the new weights. Start another: recommender.start_session("
+                "session.history)."
+            )
+
+    def to_bytes(self) -> bytes:
+        """Pack the session, to keep it in a cache or a cookie between requests.
+
+        Returns
+        -------
+        bytes
+            To be given to ``resume_session`` of the same model, in this process or another.
+        """
+        state = self._state.cpu().numpy().astype("<f4").tobytes()
+        history = json.dumps(self._history, separators=(",", ":")).encode()
+        header = _HEADER.pack(_MAGIC, bytes.fromhex(self._fingerprint), len(state), len(history))
+        return header + state + history
+
+    @classmethod
+    def _from_bytes(cls, recommender: "EmbRecEstimator", data: bytes) -> "Session":
+        state, history = _unpack(data, recommender.fingerprint_)
+        like = recommender.network_.initial_states(1)
+        values = torch.from_numpy(state.astype(np.float32)).reshape(like.shape)
+        session = cls(recommender, values.to(like.device))
+        session._history = history
+        return session
+
+    @classmethod
+    def _start(cls, recommender: "EmbRecEstimator", history: Iterable[Any]) -> "Session":
+        ids = check_ids(list(history), what="history")
+        rows = recommender._rows_of(ids, what="history", removed=True)
+        whole = Ragged.from_lengths(rows.astype(np.int32), np.array([len(rows)]))
+        session = cls(recommender, recommender._states(whole))
+        session._history = ids.tolist()
+        return session
+
+
+def _unpack(data: bytes, fingerprint: str) -> tuple[np.ndarray, list[Any]]:
+    if not isinstance(data, (bytes, bytearray, memoryview)):
+        raise TypeError(f"Expected the bytes of Session.to_bytes; got {type(data).__name__}.")
+    raw = bytes(data)
+    if len(raw) < _HEADER.size or not raw.startswith(_MAGIC):
+        raise ValueError(
+            f"These {len(raw)} bytes are not a session of this version of embrec: they do not "
+            f"begin with {_MAGIC!r}. Start another session."
+        )
+    _, model, n_state, n_history = _HEADER.unpack_from(raw)
+    if model.hex() != fingerprint:
+        raise ValueError(
+            f"This session belongs to another model (fingerprint {model.hex()}, this one is "
+            f"{fingerprint}): it was trained again or is a different one. Start another session."
+        )
+    if len(raw) != _HEADER.size + n_state + n_history:
+        raise ValueError(
+            f"The session data is damaged: expected {_HEADER.size + n_state + n_history} bytes, "
+            f"got {len(raw)}."
+        )
+    state = np.frombuffer(raw, dtype="<f4", count=n_state // 4, offset=_HEADER.size)
+    return state, json.loads(raw[_HEADER.size + n_state :])

@@ -1,0 +1,44 @@
+"""The figure that early stopping watches."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from embrec.network.features import FeatureTensor
+from embrec.network.inference import embed_items, encode_queries
+from embrec.network.model import EmbRecNetwork
+from embrec.ragged import Ragged
+from embrec.ranking import rank_targets
+
+
+class NextItemValidation:
+    """Ranks each sequence's last item, given the ones before, among all items.
+
+    Parameters
+    ----------
+    sequences : Ragged of item rows
+        None of them empty.
+    k : int, default=50
+        Cut-off of the hit rate.
+    """
+
+    def __init__(self, sequences: Ragged, k: int = 50) -> None:
+        self.histories = sequences.drop_last()
+        self.targets = sequences.last()
+        self.k = k
+
+    def __call__(
+        self, network: EmbRecNetwork, features: Sequence[FeatureTensor]
+    ) -> tuple[float, float]:
+        """Evaluate a network, dropout off.
+
+        Returns
+        -------
+        hit_rate, mrr : float
+            The hit rate at ``k``, and the mean reciprocal rank, which tells epochs apart whose hit
+            rates are level: on a catalogue of at most ``k`` items they always are.
+        """
+        items = embed_items(network, features)
+        queries = encode_queries(network, items, self.histories)
+        ranks, _ = rank_targets(queries, items, self.targets)
+        return float(np.mean(ranks < self.k)), float(np.mean(1 / (ranks + 1)))
