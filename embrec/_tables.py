@@ -4,6 +4,7 @@ from typing import Any, TypeAlias
 
 import narwhals as nw
 import numpy as np
+import pandas as pd
 
 #: A pandas or polars DataFrame, or a pyarrow Table.
 Table: TypeAlias = Any
@@ -72,6 +73,17 @@ class MissingColumnError(KeyError, ValueError):
     def __str__(self) -> str:
         # KeyError would show the message in quotes
         return str(self.args[0])
+
+
+def column_values(series: "nw.Series[Any]") -> np.ndarray:
+    """Ids of a column as they are, before a null can turn integers into floats."""
+    native = series.to_native()
+    if isinstance(native, pd.Series):
+        whole = pd.api.types.is_integer_dtype(native.dtype) and not native.isna().any()
+        return native.to_numpy(dtype=np.int64 if whole and native.dtype.kind == "i" else object)
+    if series.dtype.is_integer() and not series.is_null().any():
+        return series.to_numpy()
+    return np.fromiter(series.to_list(), dtype=object, count=len(series))
 
 
 def sort_keys(series: "nw.Series[Any]", *, what: str) -> np.ndarray:

@@ -16,11 +16,10 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from embrec._tables import Table
-from embrec.catalog import Features, ItemCatalog, ItemRows, ItemTable, read_items
 from embrec.ids import check_ids, preview
 from embrec.index import ExactIndex
 from embrec.interactions import LogColumns, encode, read_sequences
+from embrec.live import LiveCatalogMixin
 from embrec.metrics import TargetRanks, hit_rate_at_k
 from embrec.persistence import load_estimator, save_estimator
 from embrec.ragged import Ragged
@@ -30,7 +29,7 @@ from embrec.ranking import Candidates, Ties
 SCORE_K = 50
 
 
-class BaseRecommender(BaseEstimator):
+class BaseRecommender(LiveCatalogMixin, BaseEstimator):
     """Base of all recommenders.
 
     A subclass sets ``user_col``, ``item_col``, ``timestamp_col`` and ``on_unknown`` in its
@@ -38,20 +37,9 @@ class BaseRecommender(BaseEstimator):
     `_featurize`, `_item_vectors` and `_query_vectors`.
     """
 
-    catalog_: ItemCatalog
-    index_: ExactIndex
-
     # scikit-learn routes these to fit unasked
     __metadata_request__fit = {"items": True, "X_val": True}
     __metadata_request__partial_fit = {"items": True}
-
-    @abstractmethod
-    def _featurize(self, content: Table) -> list[Features]:
-        """Turn content columns into feature blocks, with the fitted featurizer."""
-
-    @abstractmethod
-    def _item_vectors(self, blocks: Sequence[Features], n_items: int) -> Any:
-        """Turn feature blocks into item vectors: ndarray or CSR of shape (n_items, d), float32."""
 
     @abstractmethod
     def _query_vectors(self, histories: Ragged) -> Any:
@@ -69,21 +57,6 @@ class BaseRecommender(BaseEstimator):
         if policy not in ("raise", "skip"):
             raise ValueError(f"on_unknown must be 'raise' or 'skip'; got {policy!r}.")
         return encode(sequences, self.catalog_.ids, on_unknown=policy)
-
-    def _rows_of(self, ids: Any, *, what: str, removed: bool = False) -> np.ndarray:
-        """Catalogue rows of ids that must be there (and, unless ``removed``, not removed)."""
-        checked = check_ids(ids, what=what)
-        self.catalog_.ids.check_kind(checked, what=what)
-        rows = self.catalog_.ids.rows(checked)
-        present = rows >= 0
-        if not removed:
-            present[present] = self.index_.active[rows[present]]
-        if not present.all():
-            raise ValueError(
-                f"{what}: {int((~present).sum())} of {len(checked)} ids are not in the catalogue: "
-                f"{preview(checked[~present])}."
-            )
-        return rows
 
     # ---- answers
 
@@ -298,7 +271,9 @@ class BaseRecommender(BaseEstimator):
                 f"{what} {len(sequences)}."
             )
         if what == "include":
-            return Ragged(self._rows_of(sequences.values, what=what, removed=True), sequences.offsets)
+            return Ragged(
+                self._rows_of(sequences.values, what=what, removed=True), sequences.offsets
+            )
         return encode(sequences, self.catalog_.ids, on_unknown="skip")
 
     def _known_rows(self, ids: Sequence[Any], what: str) -> np.ndarray:
@@ -314,102 +289,6 @@ class BaseRecommender(BaseEstimator):
             ids = ids.astype(object)
             ids[none] = None
         return ids
-
-    # ---- the living catalogue
-
-    def add_items(self, items: Table | ItemTable) -> Self:
-        """Add items to the catalogue: they are recommendable at once, without training.
-
-        Only the new rows are featurized and embedded.
-
-        Parameters
-        ----------
-        items : table
-            With the id column and the content columns of the catalogue that was fitted.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        ValueError
-            If an id is in the catalogue already, or repeated, or missing. Nothing changes then.
-        """
-        check_is_fitted(self)
-        rows = read_items(items, self.item_col)
-        present = self._is_active(rows.ids)
-        if present.any():
-            raise ValueError(
-                f"{int(present.sum())} of {len(rows.ids)} items are in the catalogue already: "
-                f"{preview(rows.ids[present])}. Use update_items to change them."
-            )
-        return self._write_items(rows)
-
-    def update_items(self, items: Table | ItemTable) -> Self:
-        """Replace the content of items of the catalogue.
-
-        Parameters
-        ----------
-        items : table
-            With the id column and the content columns of the catalogue that was fitted.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        ValueError
-            If an id is not in the catalogue. Nothing changes then.
-        """
-        check_is_fitted(self)
-        rows = read_items(items, self.item_col)
-        absent = ~self._is_active(rows.ids)
-        if absent.any():
-            raise ValueError(
-                f"{int(absent.sum())} of {len(rows.ids)} items are not in the catalogue: "
-                f"{preview(rows.ids[absent])}. Use add_items to add them."
-            )
-        return self._write_items(rows)
-
-    def remove_items(self, ids: Any) -> Self:
-        """Take items out of the catalogue.
-
-        They are never recommended again, but stay understood in histories. Adding them again
-        brings them back.
-
-        Parameters
-        ----------
-        ids : list of ids
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        ValueError
-            If an id is not in the catalogue. Nothing changes then.
-        """
-        check_is_fitted(self)
-        self.index_.remove(self._rows_of(ids, what="ids"))
-        return self
-
-    def _is_active(self, ids: np.ndarray) -> np.ndarray:
-        self.catalog_.ids.check_kind(ids, what=f"items[{self.item_col!r}]")
-        rows = self.catalog_.ids.rows(ids)
-        return (rows >= 0) & self.index_.active[rows]
-
-    def _write_items(self, items: ItemRows) -> Self:
-        """Add new items and replace known ones; what can fail comes first."""
-        blocks = self._featurize(items.content)
-        vectors = self._item_vectors(blocks, len(items.ids))
-        known = self.catalog_.ids.rows(items.ids) >= 0
-        rows = self.catalog_.write(items.ids, blocks)
-        self.index_.add(vectors[~known])
-        self.index_.replace(rows[known], vectors[known])
-        return self
 
     # ---- persistence
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from embrec._tables import Table, check_table
+from embrec._tables import Table, check_table, column_values
 from embrec.ids import IdIndex, check_ids, preview
 
 #: One feature matrix of shape (n_items, n_features): CSR or ndarray, float32.
@@ -72,8 +72,8 @@ def read_items(items: Any, item_col: str) -> ItemRows:
     frame = check_table(table, what="items")
     native = frame.to_native()
     if item_col in frame.columns:
-        ids, content = frame[item_col], frame.drop(item_col).to_native()
-        values = np.fromiter(ids.to_list(), dtype=object, count=len(ids))
+        column, content = frame[item_col], frame.drop(item_col).to_native()
+        values = column_values(column)
     elif isinstance(native, pd.DataFrame) and native.index.name == item_col:
         values, content = native.index.to_numpy(), native
     else:

@@ -1,13 +1,12 @@
 """EmbRecEstimator: wires interactions, features, network, training and index together."""
 
 from collections.abc import Iterable, Sequence
-from hashlib import blake2b
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
-from sklearn.base import TransformerMixin, config_context
+from sklearn.base import TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
@@ -27,7 +26,9 @@ from embrec.network import (
     mean_square_length,
     to_feature_tensors,
 )
+from embrec.network.device import resolve_device
 from embrec.network.inference import embed_items, encode_queries, encode_states
+from embrec.network.weights import copy_network, fingerprint
 from embrec.persistence import SavedState
 from embrec.ragged import Ragged
 from embrec.ranking import Candidates
@@ -38,7 +39,9 @@ from embrec.training import NextItemValidation, TrainingRun, TrainingSettings, t
 MAX_VALIDATION_USERS = 10_000
 
 
-class EmbRecEstimator(TransformerMixin, BaseRecommender, auto_wrap_output_keys=None):
+class EmbRecEstimator(  # type: ignore[call-arg]
+    TransformerMixin, BaseRecommender, auto_wrap_output_keys=None
+):
     """Sequential recommender from item content (the EmbRec thesis, chapter 3).
 
     From the items a visitor touched it predicts the embedding of the next one with a GRU, and ranks
@@ -133,7 +136,7 @@ class EmbRecEstimator(TransformerMixin, BaseRecommender, auto_wrap_output_keys=N
     >>> from embrec import EmbRecEstimator
     >>> items = pd.DataFrame({
     ...     "item": ["cam", "card", "bag", "pen", "ink", "pad"],
-    ...     "title": ["camera", "memory card", "camera bag", "fountain pen", "pen ink", "writing pad"],
+    ...     "title": ["camera", "camera card", "camera bag", "fountain pen", "pen ink", "pad"],
     ... })
     >>> log = pd.DataFrame({
     ...     "user": [u for u in range(20) for _ in range(3)],
@@ -223,9 +226,7 @@ class EmbRecEstimator(TransformerMixin, BaseRecommender, auto_wrap_output_keys=N
     # ---- training
 
     @fit_context(prefer_skip_nested_validation=False)
-    def fit(
-        self, X: Any, y: Any = None, *, items: Table | ItemTable, X_val: Any = None
-    ) -> Self:
+    def fit(self, X: Any, y: Any = None, *, items: Table | ItemTable, X_val: Any = None) -> Self:
         """Train on a log.
 
         Parameters
@@ -257,16 +258,14 @@ class EmbRecEstimator(TransformerMixin, BaseRecommender, auto_wrap_output_keys=N
         rng = check_random_state(self.random_state)
         training, validation = self._split_validation(sequences, X_val, ids, rng)
         featurizer, blocks = self._fit_featurizer(catalog_rows)
-        device = _resolve_device(self.device)
+        device = resolve_device(self.device)
         network = self._build_network(blocks, device, rng)
         network.fit_scales([mean_square_length(block) for block in blocks])
         run = self._train(network, blocks, training, validation, rng)
         return self._commit(network, ItemCatalog(catalog_rows.ids, blocks), run, rng, featurizer)
 
     @fit_context(prefer_skip_nested_validation=False)
-    def partial_fit(
-        self, X: Any, y: Any = None, *, items: Table | ItemTable | None = None
-    ) -> Self:
+    def partial_fit(self, X: Any, y: Any = None, *, items: Table | ItemTable | None = None) -> Self:
         """Go on training from the current weights: one pass over a new log.
 
         The first call behaves as `fit`. The featurizer stays as it was fitted.
@@ -295,13 +294,15 @@ class EmbRecEstimator(TransformerMixin, BaseRecommender, auto_wrap_output_keys=N
         catalog = self._catalog_with(items)
         training = self._trainable(self._read_training(X, catalog.ids))
         rng = self._rng
-        network = _copy_network(self.network_, self.device_)
+        network = copy_network(self.network_, self.device_)
         run = self._train(network, catalog.blocks, training, None, rng, max_epochs=1)
         removed = np.flatnonzero(~self.index_.active)
         if items is not None:
             back = catalog.ids.rows(read_items(items, self.item_col).ids)
             removed = np.setdiff1d(removed, back)
-        return self._commit(network, catalog, run.after(self.training_log_), rng, self.featurizer_, removed)
+        return self._commit(
+            network, catalog, run.after(self.training_log_), rng, self.featurizer_, removed
+        )
 
     def _read_training(self, X: Any, ids: IdIndex) -> Ragged:
         sequences, _ = read_sequences(X, self._columns)
@@ -394,7 +395,7 @@ class EmbRecEstimator(TransformerMixin, BaseRecommender, auto_wrap_output_keys=N
         index = ExactIndex().fit(_embed(network, catalog.blocks))
         if removed is not None:
             index.remove(removed)
-        fingerprint = _fingerprint(network)
+        identity = fingerprint(network)
         self.network_ = network
         self.featurizer_ = featurizer
         self.catalog_ = catalog
@@ -402,7 +403,7 @@ class EmbRecEstimator(TransformerMixin, BaseRecommender, auto_wrap_output_keys=N
         self.training_log_ = run.log
         self.best_epoch_ = run.best_epoch
         self.device_ = next(network.parameters()).device
-        self.fingerprint_ = fingerprint
+        self.fingerprint_ = identity
         self._rng = rng
         return self
 
@@ -416,6 +417,8 @@ class EmbRecEstimator(TransformerMixin, BaseRecommender, auto_wrap_output_keys=N
         return catalog
 
     # ---- what BaseRecommender asks for
+
+    _keeps_features = True
 
     def _featurize(self, content: Table) -> list[Features]:
         blocks: list[Features] = transform_feature_blocks(self.featurizer_, content)
@@ -518,7 +521,7 @@ class EmbRecEstimator(TransformerMixin, BaseRecommender, auto_wrap_output_keys=N
     def _set_state(self, state: SavedState) -> None:
         rng = np.random.RandomState(state.values["seed"])
         blocks = self.catalog_.blocks
-        network = self._build_network(blocks, _resolve_device(self.device), np.random.RandomState(0))
+        network = self._build_network(blocks, resolve_device(self.device), np.random.RandomState(0))
         network.load_state_dict({k: torch.from_numpy(v) for k, v in state.arrays.items()})
         network.eval()
         self.network_ = network
@@ -526,35 +529,21 @@ class EmbRecEstimator(TransformerMixin, BaseRecommender, auto_wrap_output_keys=N
         self.training_log_ = state.values["training_log"]
         self.best_epoch_ = state.values["best_epoch"]
         self.device_ = next(network.parameters()).device
-        self.fingerprint_ = _fingerprint(network)
+        self.fingerprint_ = fingerprint(network)
         self._rng = rng
 
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = dict(super().__getstate__())
         if "network_" in state:
             # a pickle made beside a GPU opens where there is none
-            state["network_"] = _copy_network(state["network_"], torch.device("cpu"))
+            state["network_"] = copy_network(state["network_"], torch.device("cpu"))
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         if "network_" in state:
-            self.device_ = _resolve_device(self.device)
+            self.device_ = resolve_device(self.device)
             self.network_.to(self.device_)
-
-
-def _resolve_device(device: str | torch.device) -> torch.device:
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        resolved = torch.device(device)
-    except RuntimeError as error:
-        raise ValueError(
-            f"device must be 'auto' or a device of torch, such as 'cpu' or 'cuda:0'; got {device!r}."
-        ) from error
-    if resolved.type == "cuda" and not torch.cuda.is_available():
-        raise ValueError(f"device={device!r}, but torch finds no CUDA device; use 'auto' or 'cpu'.")
-    return resolved
 
 
 def _embed(network: EmbRecNetwork, blocks: Sequence[Features]) -> np.ndarray:
@@ -563,23 +552,8 @@ def _embed(network: EmbRecNetwork, blocks: Sequence[Features]) -> np.ndarray:
     return embedded
 
 
-def _copy_network(network: EmbRecNetwork, device: torch.device) -> EmbRecNetwork:
-    copy = EmbRecNetwork(network.size, network.dropout)
-    copy.load_state_dict(network.state_dict())
-    copy.eval()
-    return copy.to(device)
-
-
-def _fingerprint(network: EmbRecNetwork) -> str:
-    digest = blake2b(digest_size=16)
-    for name, values in network.state_dict().items():
-        digest.update(name.encode())
-        digest.update(values.cpu().numpy().tobytes())
-    return digest.hexdigest()
-
-
 def _seed_of(rng: np.random.RandomState) -> int:
-    """A number that decides what comes next, for a generator that cannot be written as JSON."""
+    """Draw, from a copy, a number to seed a like generator with: one that JSON can hold."""
     copy = np.random.RandomState()
     copy.set_state(rng.get_state())
     return int(copy.randint(2**31))

@@ -142,7 +142,9 @@ class IdIndex:
         TypeError
         """
         if len(ids) and (ids.dtype == object) != self.holds_strings:
-            ours, theirs = ("strings", "integers") if self.holds_strings else ("integers", "strings")
+            ours, theirs = (
+                ("strings", "integers") if self.holds_strings else ("integers", "strings")
+            )
             raise TypeError(
                 f"{what} holds {theirs} (such as {ids[0]!r}) but the catalogue's item ids are "
                 f"{ours} (such as {self._ids[0]!r}). Convert one of them."

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from embrec._tables import check_table, get_column, is_table, sort_keys
+from embrec._tables import check_table, column_values, get_column, is_table, sort_keys
 from embrec.ids import IdIndex, check_ids, preview
 from embrec.ragged import Ragged
 
@@ -60,8 +60,8 @@ def sort_log(X: Any, columns: LogColumns) -> tuple[np.ndarray, np.ndarray, np.nd
     hint = "Name the columns of your log with user_col=, item_col= and timestamp_col=."
     user_column = get_column(frame, columns.user, what="X", hint=hint)
     item_column = get_column(frame, columns.item, what="X", hint=hint)
-    user_ids = check_ids(_id_values(user_column), what=f"X[{columns.user!r}]")
-    item_ids = check_ids(_id_values(item_column), what=f"X[{columns.item!r}]")
+    user_ids = check_ids(column_values(user_column), what=f"X[{columns.user!r}]")
+    item_ids = check_ids(column_values(item_column), what=f"X[{columns.item!r}]")
     codes, users = pd.factorize(user_ids)
     # the default name may be absent, a name of the user's own may not
     timed = columns.timestamp is not None and (
@@ -76,17 +76,6 @@ def sort_log(X: Any, columns: LogColumns) -> tuple[np.ndarray, np.ndarray, np.nd
     offsets = np.zeros(len(users) + 1, dtype=np.int64)
     np.cumsum(np.bincount(codes, minlength=len(users)), out=offsets[1:])
     return order, offsets, np.asarray(users), item_ids
-
-
-def _id_values(series: Any) -> np.ndarray:
-    """Ids of a column as they are, before a null can turn integers into floats."""
-    native = series.to_native()
-    if isinstance(native, pd.Series):
-        whole = pd.api.types.is_integer_dtype(native.dtype) and not native.isna().any()
-        return native.to_numpy(dtype=np.int64 if whole and native.dtype.kind == "i" else object)
-    if series.dtype.is_integer() and not series.is_null().any():
-        return series.to_numpy()
-    return np.fromiter(series.to_list(), dtype=object, count=len(series))
 
 
 def read_sequences(X: Any, columns: LogColumns | None = None) -> tuple[Ragged, np.ndarray | None]:
@@ -184,8 +173,8 @@ def encode(sequences: Ragged, ids: IdIndex, *, on_unknown: str = "raise") -> Rag
     missing = sequences.values[unknown]
     raise ValueError(
         f"{len(set(missing.tolist()))} item ids in X are not in the catalogue of {len(ids)} items "
-        f"({int(unknown.sum())} interactions): {preview(missing)}. Add their rows to items (or call "
-        "add_items), or drop those interactions. If they are in the table you passed: "
+        f"({int(unknown.sum())} interactions): {preview(missing)}. Add their rows to items (or "
+        "call add_items), or drop those interactions. If they are in the table you passed: "
         "scikit-learn's cross-validation slices a fit parameter that has as many rows as X; pass "
         "items=embrec.ItemTable(items) to hand it over whole."
     )

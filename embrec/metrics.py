@@ -214,9 +214,10 @@ def gini_index(recommended: Any, n_items: int) -> float:
     counts = np.zeros(n_items)
     shown = np.sort(_counts(recommended).values)
     counts[n_items - len(shown) :] = shown
-    return float(2 * (np.arange(1, n_items + 1) @ counts) / (n_items * counts.sum())) - (
-        n_items + 1
-    ) / n_items
+    return (
+        float(2 * (np.arange(1, n_items + 1) @ counts) / (n_items * counts.sum()))
+        - (n_items + 1) / n_items
+    )
 
 
 def novelty(recommended: Any, item_counts: Any) -> float:

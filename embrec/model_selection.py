@@ -352,9 +352,9 @@ def leave_last_out_split(
     if not is_table(X):
         sequences, _ = read_sequences(X, columns)
         rows = [row.tolist() for row in np.split(sequences.values, sequences.offsets[1:-1])]
-        tested = [row for row in rows if len(row) >= 3]
-        train = [row[:-2] if len(row) >= 3 else row for row in rows]
-        return train, [row[:-1] for row in tested], tested
+        long_enough = [row for row in rows if len(row) >= 3]
+        training = [row[:-2] if len(row) >= 3 else row for row in rows]
+        return training, [row[:-1] for row in long_enough], long_enough
     order, offsets, _, _ = sort_log(X, columns)
     lengths = np.repeat(np.diff(offsets), np.diff(offsets))
     n_after = np.repeat(offsets[1:], np.diff(offsets)) - np.arange(len(order)) - 1

@@ -107,9 +107,7 @@ def load_estimator(cls: type, path: Path, *, trusted: Sequence[str] = ()) -> Any
     estimator = cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in params.items()})
     estimator.catalog_, estimator.index_ = _read_catalog(arrays, meta)
     estimator._set_state(
-        SavedState(
-            meta["values"], _with_prefix(arrays, "state:"), _with_prefix(objects, "state:")
-        )
+        SavedState(meta["values"], _with_prefix(arrays, "state:"), _with_prefix(objects, "state:"))
     )
     return estimator
 

@@ -6,7 +6,7 @@ matrices; a score is their inner product. No more than ``memory`` bytes of score
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import scipy.sparse as sp
@@ -89,10 +89,8 @@ def score_blocks(
     n_rows = max(1, memory // (4 * max(1, vectors.shape[0])))
     transposed = vectors.T
     for start in range(0, queries.shape[0], n_rows):
-        scores = queries[start : start + n_rows] @ transposed
-        if sp.issparse(scores):
-            scores = scores.toarray()
-        yield start, torch.as_tensor(scores)
+        scores: Any = queries[start : start + n_rows] @ transposed
+        yield start, torch.as_tensor(scores.toarray() if sp.issparse(scores) else scores)
 
 
 def top_k(

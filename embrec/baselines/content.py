@@ -86,9 +86,7 @@ class ContentNeighborsRecommender(BaseRecommender):
         self.on_unknown = on_unknown
 
     @fit_context(prefer_skip_nested_validation=False)
-    def fit(
-        self, X: Any, y: Any = None, *, items: Table | ItemTable, X_val: Any = None
-    ) -> Self:
+    def fit(self, X: Any, y: Any = None, *, items: Table | ItemTable, X_val: Any = None) -> Self:
         """Featurize the catalogue.
 
         Parameters

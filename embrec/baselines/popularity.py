@@ -93,9 +93,7 @@ class PopularityRecommender(BaseRecommender):
         return self
 
     @fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(
-        self, X: Any, y: Any = None, *, items: Table | ItemTable | None = None
-    ) -> Self:
+    def partial_fit(self, X: Any, y: Any = None, *, items: Table | ItemTable | None = None) -> Self:
         """Count more interactions.
 
         Parameters

@@ -1,6 +1,11 @@
 """The network, in torch only: tensors in, tensors out."""
 
-from embrec.network.features import FeatureTensor, SparseMatrix, mean_square_length, to_feature_tensors
+from embrec.network.features import (
+    FeatureTensor,
+    SparseMatrix,
+    mean_square_length,
+    to_feature_tensors,
+)
 from embrec.network.losses import full_cross_entropy
 from embrec.network.model import Dropout, EmbRecNetwork, NetworkSize
 

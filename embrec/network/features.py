@@ -33,7 +33,7 @@ class SparseMatrix:
         return self.shape[0]
 
     def __matmul__(self, weight: Tensor) -> Tensor:
-        product: Tensor = _SparseProduct.apply(weight, self)
+        product: Tensor = _SparseProduct.apply(weight, self)  # type: ignore[no-untyped-call]
         return product
 
     def product(self, weight: Tensor) -> Tensor:

@@ -33,15 +33,13 @@ def full_cross_entropy(
     -------
     Tensor of shape ()
     """
-    loss: Tensor = _FullCrossEntropy.apply(predicted, items, targets, memory)
+    loss: Tensor = _FullCrossEntropy.apply(predicted, items, targets, memory)  # type: ignore[no-untyped-call]
     return loss
 
 
 class _FullCrossEntropy(torch.autograd.Function):
     @staticmethod
-    def forward(
-        ctx: Any, predicted: Tensor, items: Tensor, targets: Tensor, memory: int
-    ) -> Tensor:
+    def forward(ctx: Any, predicted: Tensor, items: Tensor, targets: Tensor, memory: int) -> Tensor:
         n_steps = len(predicted)
         chunk = max(1, memory // (items.element_size() * len(items)))
         loss = predicted.new_zeros(())

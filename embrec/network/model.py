@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -98,7 +99,7 @@ class EmbRecNetwork(nn.Module):
     def fit_scales(self, mean_square_lengths: Sequence[float]) -> None:
         """Tell each tower how long the rows of its training features are (before training)."""
         for tower, square in zip(self.towers, mean_square_lengths, strict=True):
-            tower.scale.fill_(square**-0.5)
+            cast(Tower, tower).set_scale(square**-0.5)
 
     def embed_items(self, blocks: Sequence[FeatureTensor]) -> Tensor:
         """Embed items from their features: (n_items, embedding_size)."""

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from embrec.ragged import Ragged
 
+
 @dataclass(frozen=True)
 class PackedBatch:
     """Sequences side by side, time by time, longest first.

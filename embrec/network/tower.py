@@ -39,6 +39,10 @@ class Tower(nn.Module):
         self.register_buffer("scale", torch.ones(()))
         nn.init.uniform_(self.weight, -WEIGHT_BOUND, WEIGHT_BOUND)
 
+    def set_scale(self, scale: float) -> None:
+        """Set what features are multiplied with."""
+        self.scale.fill_(scale)
+
     def forward(self, features: FeatureTensor) -> Tensor:
         """Embed items: (n_items, n_features) to (n_items, embedding_dim)."""
         hidden = torch.relu(features @ (self.weight * self.scale) + self.bias)

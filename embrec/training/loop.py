@@ -196,7 +196,7 @@ def _shown(record: EpochRecord) -> dict[str, str]:
     return shown
 
 
-class _seeded(AbstractContextManager[None]):  # noqa: N801
+class _seeded(AbstractContextManager[None]):
     """Seeds torch within a block, and gives the global state back after it."""
 
     def __init__(self, seed: int, device: torch.device) -> None:

@@ -1,0 +1,144 @@
+"""The living catalogue: items come, change and go without training."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from embrec._tables import Table
+from embrec.catalog import Features, ItemCatalog, ItemRows, ItemTable, read_items
+from embrec.ids import check_ids, preview
+from embrec.index import ExactIndex
+
+
+class LiveCatalogMixin:
+    """Adds, updates and removes items of a fitted recommender, all or nothing.
+
+    Needs ``item_col``, ``catalog_`` and ``index_``, whose rows go together.
+    """
+
+    item_col: str
+    catalog_: ItemCatalog
+    index_: ExactIndex
+
+    #: whether the catalogue keeps the features, for training to go on from them
+    _keeps_features = False
+
+    @abstractmethod
+    def _featurize(self, content: Table) -> list[Features]:
+        """Turn content columns into feature blocks, with the fitted featurizer."""
+
+    @abstractmethod
+    def _item_vectors(self, blocks: Sequence[Features], n_items: int) -> Any:
+        """Turn feature blocks into item vectors: ndarray or CSR of shape (n_items, d), float32."""
+
+    def add_items(self, items: Table | ItemTable) -> Self:
+        """Add items to the catalogue: they are recommendable at once, without training.
+
+        Only the new rows are featurized and embedded.
+
+        Parameters
+        ----------
+        items : table
+            With the id column and the content columns of the catalogue that was fitted.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If an id is in the catalogue already, or repeated, or missing. Nothing changes then.
+        """
+        check_is_fitted(self)
+        rows = read_items(items, self.item_col)
+        present = self._is_active(rows.ids)
+        if present.any():
+            raise ValueError(
+                f"{int(present.sum())} of {len(rows.ids)} items are in the catalogue already: "
+                f"{preview(rows.ids[present])}. Use update_items to change them."
+            )
+        return self._write_items(rows)
+
+    def update_items(self, items: Table | ItemTable) -> Self:
+        """Replace the content of items of the catalogue.
+
+        Parameters
+        ----------
+        items : table
+            With the id column and the content columns of the catalogue that was fitted.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If an id is not in the catalogue. Nothing changes then.
+        """
+        check_is_fitted(self)
+        rows = read_items(items, self.item_col)
+        absent = ~self._is_active(rows.ids)
+        if absent.any():
+            raise ValueError(
+                f"{int(absent.sum())} of {len(rows.ids)} items are not in the catalogue: "
+                f"{preview(rows.ids[absent])}. Use add_items to add them."
+            )
+        return self._write_items(rows)
+
+    def remove_items(self, ids: Any) -> Self:
+        """Take items out of the catalogue.
+
+        They are never recommended again, but stay understood in histories. Adding them again
+        brings them back.
+
+        Parameters
+        ----------
+        ids : list of ids
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If an id is not in the catalogue. Nothing changes then.
+        """
+        check_is_fitted(self)
+        self.index_.remove(self._rows_of(ids, what="ids"))
+        return self
+
+    def _is_active(self, ids: np.ndarray) -> np.ndarray:
+        self.catalog_.ids.check_kind(ids, what=f"items[{self.item_col!r}]")
+        rows = self.catalog_.ids.rows(ids)
+        return (rows >= 0) & self.index_.active[rows]
+
+    def _write_items(self, items: ItemRows) -> Self:
+        """Add new items and replace known ones; what can fail comes first."""
+        blocks = self._featurize(items.content)
+        vectors = self._item_vectors(blocks, len(items.ids))
+        known = self.catalog_.ids.rows(items.ids) >= 0
+        rows = self.catalog_.write(items.ids, blocks if self._keeps_features else [])
+        self.index_.add(vectors[~known])
+        self.index_.replace(rows[known], vectors[known])
+        return self
+
+    def _rows_of(self, ids: Any, *, what: str, removed: bool = False) -> np.ndarray:
+        """Catalogue rows of ids that must be there (and, unless ``removed``, not removed)."""
+        checked = check_ids(ids, what=what)
+        self.catalog_.ids.check_kind(checked, what=what)
+        rows = self.catalog_.ids.rows(checked)
+        present = rows >= 0
+        if not removed:
+            present[present] = self.index_.active[rows[present]]
+        if not present.all():
+            raise ValueError(
+                f"{what}: {int((~present).sum())} of {len(checked)} ids are not in the catalogue: "
+                f"{preview(checked[~present])}."
+            )
+        return rows

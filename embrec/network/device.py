@@ -1,0 +1,34 @@
+"""Where to compute."""
+
+import torch
+
+
+def resolve_device(device: str | torch.device) -> torch.device:
+    """Turn a ``device`` parameter into a torch device.
+
+    Parameters
+    ----------
+    device : str or torch.device
+        "auto" is CUDA if there is any, else the CPU.
+
+    Returns
+    -------
+    torch.device
+
+    Raises
+    ------
+    ValueError
+        If torch knows no such device, or finds none.
+    """
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        resolved = torch.device(device)
+    except RuntimeError as error:
+        raise ValueError(
+            f"device must be 'auto' or a device of torch, such as 'cpu' or 'cuda:0'; "
+            f"got {device!r}."
+        ) from error
+    if resolved.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"device={device!r}, but torch finds no CUDA device; use 'auto' or 'cpu'.")
+    return resolved

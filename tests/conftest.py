@@ -1,0 +1,53 @@
+"""What all tests share."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+# the suite runs in two processes on two cores
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def data_folder():
+    """The folder with the real data sets; tests that need it skip where it is absent."""
+    default = Path(__file__).parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("EMBREC_DATA", default))
+    if not folder.is_dir():
+        pytest.skip("no real data here: set EMBREC_DATA to the folder that holds the data sets")
+    return folder
+
+
+TOPICS = {
+    "photo": ["camera", "memory card", "camera bag", "tripod", "lens"],
+    "desk": ["fountain pen", "ink bottle", "writing pad", "desk lamp", "stapler"],
+    "trail": ["hiking boots", "wool socks", "backpack", "water bottle", "trail map"],
+}
+
+
+@pytest.fixture(scope="session")
+def shop_items():
+    """15 items of three topics; within a topic each leads to the next."""
+    rows = [
+        {"item": f"{topic}-{i}", "title": f"{title} {topic}", "price": 10.0 + i}
+        for topic, titles in TOPICS.items()
+        for i, title in enumerate(titles)
+    ]
+    return pd.DataFrame(rows)
+
+
+@pytest.fixture(scope="session")
+def shop_log():
+    """60 users who each walk along one topic, from a random start, for four steps."""
+    rng = np.random.default_rng(0)
+    rows = []
+    for user in range(60):
+        topic = list(TOPICS)[user % 3]
+        start = rng.integers(5)
+        for step in range(4):
+            rows.append((f"u{user}", f"{topic}-{(start + step) % 5}", step))
+    return pd.DataFrame(rows, columns=["user", "item", "timestamp"])

@@ -1,0 +1,61 @@
+"""The vectorizer warns of nothing that nobody chose."""
+
+import warnings
+
+import numpy as np
+import pytest
+from sklearn.feature_extraction.text import TfidfVectorizer
+
+from embrec.featurizers import TfidfItemFeaturizer
+from embrec.featurizers._vectorizer import (
+    VECTORIZER_PARAMETERS,
+    WORD_PATTERN,
+    fit_vectorizer,
+    make_vectorizer,
+)
+
+DEFAULTS = {
+    name: value
+    for name, value in TfidfItemFeaturizer().get_params().items()
+    if name in VECTORIZER_PARAMETERS
+}
+
+
+def test_every_parameter_of_the_vectorizer_is_there():
+    left_out = {"input", "encoding", "decode_error", "dtype"}
+    assert set(VECTORIZER_PARAMETERS) == set(TfidfVectorizer().get_params()) - left_out
+
+
+def test_word_pattern_is_the_vectorizers_own():
+    assert TfidfVectorizer().token_pattern == WORD_PATTERN
+
+
+@pytest.mark.parametrize("own", [{"tokenizer": str.split}, {"analyzer": str.split}])
+def test_no_warning_for_defaults_that_are_not_used(own):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        matrix = make_vectorizer({**DEFAULTS, **own}).fit_transform(["a b", "c"])
+    assert matrix.dtype == np.float32
+
+
+def test_warnings_for_choices_that_are_not_used_remain():
+    chosen = {"analyzer": str.split, "ngram_range": (1, 3)}
+    with pytest.warns(UserWarning, match="ngram_range"):
+        make_vectorizer({**DEFAULTS, **chosen}).fit(["a b"])
+
+
+@pytest.mark.parametrize(
+    ("texts", "own"), [(["", " ", "a"], {}), (["red hat", "red shoes", " "], {"min_df": 3})]
+)
+def test_no_term_left_says_what_to_change(texts, own):
+    vectorizer = make_vectorizer({**DEFAULTS, **own})
+    with pytest.raises(ValueError, match="No term is left.*Of 3 texts, [12] are empty.*min_df"):
+        fit_vectorizer(vectorizer, texts)
+
+
+def test_other_errors_pass():
+    def tokenizer(text):
+        raise ValueError("my own")
+
+    with pytest.raises(ValueError, match="^my own$"):
+        fit_vectorizer(make_vectorizer({**DEFAULTS, "tokenizer": tokenizer}), ["a b"])
