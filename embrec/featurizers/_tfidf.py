@@ -28,7 +28,7 @@ from embrec.featurizers._vectorizer import (
 )
 
 
-class TfidfItemFeaturizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class TfidfItemFeaturizer(TransformerMixin, BaseEstimator):
     r"""TF-IDF vectors of the text of items.
 
     The text of an item is its columns joined with a space, cut after `max_words` words;
@@ -171,7 +171,7 @@ class TfidfItemFeaturizer(TransformerMixin, BaseEstimator):  # type: ignore[misc
         self.vocabulary = vocabulary
         self.sparse_output = sparse_output
 
-    @fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: object = None) -> Self:
         """Learn the terms and their weights.
 
@@ -196,7 +196,7 @@ class TfidfItemFeaturizer(TransformerMixin, BaseEstimator):  # type: ignore[misc
         self._fit(X)
         return self
 
-    @fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
+    @fit_context(prefer_skip_nested_validation=True)
     def fit_transform(self, X: Any, y: object = None) -> Any:
         """Do as ``fit(X).transform(X)`` does, reading the texts once.
 

@@ -14,7 +14,7 @@ class SparseMatrix:
     """A constant CSR matrix whose product with dense weights has a fast gradient.
 
     The gradient is a product with the transpose, kept as CSR too: three times faster on a CPU than
-    ``embedding_bag`` or a COO product (benchmarks/sparse_layer.py).
+    ``embedding_bag`` or a COO product (benchmarks/kernels.py).
 
     Parameters
     ----------

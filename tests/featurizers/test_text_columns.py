@@ -171,7 +171,7 @@ def test_wrong_kinds_say_what_was_expected(items, error, message):
 
 @pytest.mark.parametrize("kind", TABLES)
 def test_missing_columns_are_named(kind):
-    with pytest.raises(ValueError, match="no column 'brand', 'size'; its columns are.*'title'"):
+    with pytest.raises(ValueError, match=r"no column 'brand', 'size'; its columns are.*'title'"):
         texts(TABLES[kind], ["brand", "title", "size"])
 
 
@@ -197,6 +197,16 @@ def test_limit_words_keeps_the_first_words_and_their_spacing(text, n_words):
     assert text.startswith(cut)
     if len(text.split()) <= n_words:
         assert cut == text
+
+
+@pytest.mark.parametrize("n_words", [1, 2, 3])
+def test_limit_words_cuts_the_shortest_text_that_is_too_long(n_words):
+    allowed = " ".join("abc"[:n_words])
+    assert limit_words([allowed + " d", allowed + " ", " " + allowed], n_words) == [
+        allowed,
+        allowed + " ",
+        " " + allowed,
+    ]
 
 
 def test_no_limit():

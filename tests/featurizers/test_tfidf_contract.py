@@ -60,6 +60,10 @@ UNLISTED = [
 ]
 
 
+# the set_output checks fit on a table and transform an array, or the other way round, of which
+# scikit-learn itself warns
+@pytest.mark.filterwarnings("ignore:X does not have valid feature names:UserWarning")
+@pytest.mark.filterwarnings("ignore:X has feature names, but:UserWarning")
 @pytest.mark.parametrize("sparse_output", [True, False])
 @pytest.mark.parametrize("check", UNLISTED)
 def test_checks_outside_the_battery(check, sparse_output):

@@ -49,7 +49,7 @@ def test_warnings_for_choices_that_are_not_used_remain():
 )
 def test_no_term_left_says_what_to_change(texts, own):
     vectorizer = make_vectorizer({**DEFAULTS, **own})
-    with pytest.raises(ValueError, match="No term is left.*Of 3 texts, [12] are empty.*min_df"):
+    with pytest.raises(ValueError, match=r"No term is left.*Of 3 texts, [12] are empty.*min_df"):
         fit_vectorizer(vectorizer, texts)
 
 
@@ -57,5 +57,5 @@ def test_other_errors_pass():
     def tokenizer(text):
         raise ValueError("my own")
 
-    with pytest.raises(ValueError, match="^my own$"):
+    with pytest.raises(ValueError, match=r"^my own$"):
         fit_vectorizer(make_vectorizer({**DEFAULTS, "tokenizer": tokenizer}), ["a b"])

@@ -1,0 +1,64 @@
+"""Shared by the benchmarks: data, versions, timing."""
+
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from embrec.datasets import load_parquet_pair
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def data_folder(name: str) -> Path:
+    """Find a data set: EMBREC_DATA, or ../shared/data beside the checkout."""
+    default = Path(__file__).parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("EMBREC_DATA", default)) / name
+    if not folder.is_dir():
+        sys.exit(f"{name} is not here; set EMBREC_DATA to the folder that holds it.")
+    return folder
+
+
+def load_office() -> Any:
+    """Load Amazon 2014 Office 5-core."""
+    return load_parquet_pair(data_folder("amazon2014_office_5core"))
+
+
+def median_seconds(function: Callable[[], Any], repeats: int) -> float:
+    """Time a call, after one to warm up: the median of some."""
+    function()
+    times = []
+    for _ in range(repeats):
+        started = time.perf_counter()
+        function()
+        times.append(time.perf_counter() - started)
+    return float(np.median(times))
+
+
+def machine() -> dict[str, Any]:
+    """Tell what the figures were measured with."""
+    packages = ("torch", "scikit-learn", "numpy", "pandas")
+    return {
+        "python": platform.python_version(),
+        **{name: version(name) for name in packages},
+        "cores": os.cpu_count(),
+        "torch_threads": torch.get_num_threads(),
+    }
+
+
+def write_result(name: str, figures: dict[str, Any]) -> None:
+    """Write figures as JSON beside the script, with the command that made them."""
+    RESULTS.mkdir(exist_ok=True)
+    command = "python " + " ".join([f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]])
+    record = {"command": command, "machine": machine(), **figures}
+    path = RESULTS / f"{name}.json"
+    path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    print(f"\nwritten to benchmarks/results/{path.name}")
