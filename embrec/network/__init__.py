@@ -6,7 +6,7 @@ from embrec.network.features import (
     mean_square_length,
     to_feature_tensors,
 )
-from embrec.network.losses import full_cross_entropy
+from embrec.network.losses import full_cross_entropy, shared_cross_entropy
 from embrec.network.model import Dropout, EmbRecNetwork, NetworkSize
 
 __all__ = [
@@ -17,5 +17,6 @@ __all__ = [
     "SparseMatrix",
     "full_cross_entropy",
     "mean_square_length",
+    "shared_cross_entropy",
     "to_feature_tensors",
 ]

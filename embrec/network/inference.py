@@ -49,7 +49,7 @@ def encode_states(
         On the network's device.
     """
     network.eval()
-    states = network.initial_states(len(sequences))
+    states = network.initial_states(len(sequences)).clone()
     filled = sequences.lengths.nonzero()[0]
     # sorted by length, a block's sequences end together and little of it is idle
     by_length = filled[sequences.lengths[filled].argsort(kind="stable")]

@@ -37,6 +37,26 @@ def full_cross_entropy(
     return loss
 
 
+def shared_cross_entropy(predicted: Tensor, items: Tensor, targets: Tensor) -> Tensor:
+    """Cross-entropy of many next items that share one prediction, mean over them.
+
+    Parameters
+    ----------
+    predicted : Tensor of shape (1, d)
+        The one predicted embedding.
+    items : Tensor of shape (n_items, d)
+        Item embeddings.
+    targets : Tensor of shape (n_targets,), int64
+        Rows in ``items``.
+
+    Returns
+    -------
+    Tensor of shape ()
+    """
+    scores = (predicted @ items.T)[0]
+    return torch.logsumexp(scores, dim=0) - scores[targets].mean()
+
+
 class _FullCrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, predicted: Tensor, items: Tensor, targets: Tensor, memory: int) -> Tensor:

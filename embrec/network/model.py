@@ -69,7 +69,8 @@ class EmbRecNetwork(nn.Module):
     without the residual ``e_t``.
 
     A sequence's *state* is all that its future depends on, one row of ``state_size`` numbers: the
-    GRU's layers, then the last item's embedding.
+    GRU's layers, then the last item's embedding. The state before any item is learned, so that
+    there is an answer for a visitor of whom nothing is known.
 
     Parameters
     ----------
@@ -95,6 +96,7 @@ class EmbRecNetwork(nn.Module):
             dropout=dropout.output if size.n_layers > 1 else 0.0,
         )
         self.output = nn.Linear(size.hidden_size, self.embedding_size)
+        self.initial = nn.Parameter(torch.zeros(self.state_size))
 
     def fit_scales(self, mean_square_lengths: Sequence[float]) -> None:
         """Tell each tower how long the rows of its training features are (before training)."""
@@ -123,12 +125,12 @@ class EmbRecNetwork(nn.Module):
             ê after each step.
         """
         read = self._drop(inputs, self.dropout.input)
-        outputs = self.gru(PackedSequence(read, batch_sizes))[0].data
-        return self._predict(outputs, inputs)
+        outputs = self.gru(PackedSequence(read, batch_sizes), self._initial_hidden(batch_sizes))[0]
+        return self._predict(outputs.data, inputs)
 
     def initial_states(self, n: int) -> Tensor:
-        """Return the state before any item, ``n`` times: zeros of shape (n, state_size)."""
-        return self.output.weight.new_zeros(n, self.state_size)
+        """Return the state before any item, ``n`` times: (n, state_size)."""
+        return self.initial.expand(n, -1)
 
     def final_states(self, inputs: Tensor, batch_sizes: Tensor) -> Tensor:
         """Run packed sequences and return the states after their last items.
@@ -142,7 +144,7 @@ class EmbRecNetwork(nn.Module):
         -------
         Tensor of shape (n_sequences, state_size)
         """
-        hidden = self.gru(PackedSequence(inputs, batch_sizes))[1]
+        hidden = self.gru(PackedSequence(inputs, batch_sizes), self._initial_hidden(batch_sizes))[1]
         # sequence j is at place j of every time it reaches; the last of these holds its last item
         n_times = (batch_sizes[None, :] > torch.arange(int(batch_sizes[0]))[:, None]).sum(dim=1)
         starts = batch_sizes.cumsum(0) - batch_sizes
@@ -162,8 +164,7 @@ class EmbRecNetwork(nn.Module):
         -------
         Tensor of shape (n, state_size)
         """
-        hidden = self._hidden(states).transpose(0, 1).contiguous()
-        return self._join(self.gru(inputs[:, None], hidden)[1], inputs)
+        return self._join(self.gru(inputs[:, None], self._gru_layers(states))[1], inputs)
 
     def predict(self, states: Tensor) -> Tensor:
         """Predict the next item's embedding from states: (n, embedding_size)."""
@@ -176,6 +177,13 @@ class EmbRecNetwork(nn.Module):
     def _hidden(self, states: Tensor) -> Tensor:
         hidden = states[:, : -self.embedding_size]
         return hidden.reshape(len(states), self.size.n_layers, self.size.hidden_size)
+
+    def _gru_layers(self, states: Tensor) -> Tensor:
+        """Take the GRU's layers from states: (n_layers, n, hidden_size)."""
+        return self._hidden(states).transpose(0, 1).contiguous()
+
+    def _initial_hidden(self, batch_sizes: Tensor) -> Tensor:
+        return self._gru_layers(self.initial_states(int(batch_sizes[0])))
 
     def _join(self, hidden: Tensor, last_items: Tensor) -> Tensor:
         """Make states of GRU layers (n_layers, n, hidden_size) and embeddings (n, ...)."""

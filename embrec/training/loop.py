@@ -12,7 +12,7 @@ import torch
 from tqdm.auto import tqdm
 
 from embrec.network.features import FeatureTensor
-from embrec.network.losses import full_cross_entropy
+from embrec.network.losses import full_cross_entropy, shared_cross_entropy
 from embrec.network.model import EmbRecNetwork
 from embrec.network.packing import PackedBatch, pack
 from embrec.ragged import Ragged
@@ -179,14 +179,19 @@ def _run_epoch(
 def training_loss(
     network: EmbRecNetwork, features: Sequence[FeatureTensor], batch: PackedBatch
 ) -> torch.Tensor:
-    """Cross-entropy of every step's next item among all items (thesis equation 5), mean over steps.
+    """Cross-entropy of every next item among all items (thesis equation 5), mean over all of them.
 
-    The towers run once: their output serves as the GRU's input and as what is scored.
+    The first items count too, as what follows the state before any item. The towers run once: their
+    output serves as the GRU's input and as what is scored.
     """
     assert batch.targets is not None
     items = network.embed_items(features)
     predicted = network.predict_steps(items[batch.rows], batch.batch_sizes)
-    return full_cross_entropy(predicted, items, batch.targets)
+    n_steps, n_sequences = len(predicted), int(batch.batch_sizes[0])
+    steps = full_cross_entropy(predicted, items, batch.targets)
+    before_any = network.predict(network.initial_states(1))
+    first = shared_cross_entropy(before_any, items, batch.rows[:n_sequences])
+    return (n_steps * steps + n_sequences * first) / (n_steps + n_sequences)
 
 
 def _shown(record: EpochRecord) -> dict[str, str]:
