@@ -24,9 +24,7 @@ MODELS = {
         TfidfItemFeaturizer(columns=COLUMNS), n_last=1
     ),
     "content, all": lambda seed: ContentNeighborsRecommender(TfidfItemFeaturizer(columns=COLUMNS)),
-    "EmbRec": lambda seed: EmbRecEstimator(
-        TfidfItemFeaturizer(columns=COLUMNS), random_state=seed
-    ),
+    "EmbRec": lambda seed: EmbRecEstimator(TfidfItemFeaturizer(columns=COLUMNS), random_state=seed),
 }
 
 

@@ -70,7 +70,8 @@ def growth_costs(model, items) -> dict[str, float]:
         "add_items_100_ms": 1000 * median_seconds(add, 11),
         "of_which_featurizing_ms": 1000
         * median_seconds(lambda: transform_feature_blocks(model.featurizer_, content), 11),
-        "embed_whole_catalogue_ms": 1000 * median_seconds(lambda: _embed(model.network_, blocks), 11),
+        "embed_whole_catalogue_ms": 1000
+        * median_seconds(lambda: _embed(model.network_, blocks), 11),
     }
 
 

@@ -35,7 +35,7 @@ def fit_content_neighbors(train, valid, items):
 
 
 def standard_error(model, test) -> float:
-    """Standard error of the hit rate at 50 over visitors."""
+    """Measure how far chance among visitors moves the hit rate at 50."""
     hits = hit_rate_at_k(model.rank_targets(test).ranks, 50, average=False)
     return float(hits.std() / np.sqrt(len(hits)))
 
@@ -59,7 +59,9 @@ def main() -> None:
     report("popularity", SCORER(popularity, test), time.perf_counter() - started)
     started = time.perf_counter()
     content = fit_content_neighbors(train, valid, data.items)
-    report(f"content, n_last={content.n_last}", SCORER(content, test), time.perf_counter() - started)
+    report(
+        f"content, n_last={content.n_last}", SCORER(content, test), time.perf_counter() - started
+    )
     runs = []
     for seed in range(seeds):
         started = time.perf_counter()
@@ -67,7 +69,9 @@ def main() -> None:
         model.fit(train, items=data.items, X_val=valid)
         seconds = time.perf_counter() - started
         figures = {**SCORER(model, test), "seconds": seconds}
-        runs.append({**figures, "validation": SCORER(model, valid), "best_epoch": model.best_epoch_})
+        runs.append(
+            {**figures, "validation": SCORER(model, valid), "best_epoch": model.best_epoch_}
+        )
         report(f"EmbRec, seed {seed}, epoch {model.best_epoch_}", figures, seconds)
     mean = {name: float(np.mean([run[name] for run in runs])) for name in (*METRICS, "seconds")}
     report(f"EmbRec, mean of {seeds}", mean, mean["seconds"])

@@ -29,4 +29,11 @@ numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
 # the order of sections, and that each parameter is described
 numpydoc_validation_checks = {"PR01", "PR02", "PR03", "PR10", "GL06", "GL07"}
-numpydoc_validation_exclude = {r"\.__", r"\.set_.*_request$", r"\.get_metadata_routing$", r"\.set_output$", r"\.fit_transform$", r"\.(get|set)_params$"}
+numpydoc_validation_exclude = {
+    r"\.__",
+    r"\.set_.*_request$",
+    r"\.get_metadata_routing$",
+    r"\.set_output$",
+    r"\.fit_transform$",
+    r"\.(get|set)_params$",
+}

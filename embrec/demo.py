@@ -161,8 +161,12 @@ def print_new_items(model: BaseRecommender, data: DemoData) -> None:
     order = data.log["user"].isin(visitors)
     targets = data.log[order].groupby("user", sort=False)["item"].last()
     mine = ranks[(targets == favourite).to_numpy()]
-    print(f"For example {favourite}, {_short(title)!r}: ranked", end=" ")
-    print(", ".join(f"{rank + 1:.0f}" for rank in np.sort(mine)), "for those who took it next.")
+    shown = ", ".join(f"{rank + 1:.0f}" for rank in np.sort(mine)[:10])
+    more = f" (and {len(mine) - 10} more)" if len(mine) > 10 else ""
+    print(
+        f"For example {favourite}, {_short(title)!r}: ranked {shown}{more} for those who took it "
+        f"next; {np.median(mine) + 1:.0f} in the median."
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

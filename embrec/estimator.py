@@ -69,7 +69,7 @@ class EmbRecEstimator(  # type: ignore[call-arg]
         the next item has different. False is the thesis' network.
     dropout : float, default=0.3
         Probability to DROP an element of the GRU's outputs in training.
-    input_dropout : float, default=0.3
+    input_dropout : float, default=0.5
         Probability to drop an element of the item embeddings that the GRU reads.
     tower_dropout : float, default=0.0
         Probability to drop a hidden unit of the towers.
@@ -184,7 +184,7 @@ class EmbRecEstimator(  # type: ignore[call-arg]
         n_layers: int = 1,
         residual: bool = True,
         dropout: float = 0.3,
-        input_dropout: float = 0.3,
+        input_dropout: float = 0.5,
         tower_dropout: float = 0.0,
         learning_rate: float = 0.001,
         batch_size: int = 64,

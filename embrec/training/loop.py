@@ -65,7 +65,7 @@ class TrainingRun:
     best_epoch: int
 
     def after(self, earlier: list[EpochRecord]) -> "TrainingRun":
-        """Number the epochs of this run after those of earlier runs."""
+        """Join the epochs of earlier runs and those of this one, numbered on."""
         n = len(earlier)
         log = [*earlier, *({**record, "epoch": record["epoch"] + n} for record in self.log)]
         return TrainingRun(log, self.best_epoch + n)

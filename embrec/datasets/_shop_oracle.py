@@ -1,0 +1,204 @@
+"""The probabilities that visitors of the generated shop follow: sampling, and exact inference."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+#: Histories whose probabilities are computed together.
+BLOCK = 256
+
+
+@dataclass(frozen=True)
+class ShopModel:
+    """What decides the next item; the formula is in `make_shop`.
+
+    Parameters
+    ----------
+    category, style, launch_day : ndarray of shape (n_items,), int
+    popularity : ndarray of shape (n_items,)
+    n_days : int
+    transition : ndarray of shape (n_categories, n_categories)
+    style_loyalty : ndarray of shape (n_styles, n_styles)
+    taste : ndarray of shape (n_types, n_styles)
+    """
+
+    category: np.ndarray
+    style: np.ndarray
+    popularity: np.ndarray
+    launch_day: np.ndarray
+    n_days: int
+    transition: np.ndarray
+    style_loyalty: np.ndarray
+    taste: np.ndarray
+
+    @property
+    def n_styles(self) -> int:
+        """Number of styles."""
+        return self.taste.shape[1]
+
+    @property
+    def n_groups(self) -> int:
+        """Number of pairs of a category and a style."""
+        return len(self.transition) * self.n_styles
+
+    @cached_property
+    def group(self) -> np.ndarray:
+        """Each item's pair of category and style, as one number: shape (n_items,)."""
+        return self.category * self.n_styles + self.style
+
+    @cached_property
+    def group_weight(self) -> np.ndarray:
+        """Popularity on sale per day and group: shape (n_days, n_groups)."""
+        weight = np.zeros((self.n_days, self.n_groups))
+        np.add.at(weight, (self.launch_day, self.group), self.popularity)
+        return weight.cumsum(axis=0)
+
+    @cached_property
+    def _shelf(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Items by group and launch day, their running popularity, and where groups begin.
+
+        What is on sale in a group on some day is then a stretch from the group's beginning.
+        """
+        order = np.lexsort((self.launch_day, self.group))
+        running = np.concatenate([[0.0], self.popularity[order].cumsum()])
+        begin = np.searchsorted(self.group[order], np.arange(self.n_groups))
+        return order, running, begin
+
+    def group_factors(self, last: np.ndarray) -> np.ndarray:
+        """How the last item favours groups: (n,) item rows, -1 for none, to (n, n_groups)."""
+        across = self.transition[self.category[last]][:, :, None]
+        along = self.style_loyalty[self.style[last]][:, None, :]
+        factors = (across * along).reshape(len(last), -1)
+        factors[last < 0] = 1.0
+        return factors
+
+    @cached_property
+    def group_taste(self) -> np.ndarray:
+        """Taste of each type for each group: shape (n_types, n_groups)."""
+        return np.tile(self.taste, (1, len(self.transition)))
+
+    # ---- sampling
+
+    def sample(
+        self, days: np.ndarray, lengths: np.ndarray, rng: np.random.RandomState
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Draw what visitors do, all of them a step at a time.
+
+        Parameters
+        ----------
+        days, lengths : ndarray of shape (n_users,), int
+            When each comes, and how many items each takes.
+        rng : RandomState
+
+        Returns
+        -------
+        users, steps, rows : ndarray of shape (n_events,), int
+            Number of the visitor, of the step, and row of the item.
+        """
+        types = rng.randint(len(self.taste), size=len(days))
+        taken = np.full((len(days), lengths.max()), -1)
+        for step in range(lengths.max()):
+            active = np.flatnonzero(lengths > step)
+            last = taken[active, step - 1] if step else np.full(len(active), -1)
+            weights = self.group_weight[days[active]] * self.group_factors(last)
+            weights *= self.group_taste[types[active]]
+            taken[active, step] = self._draw_new(weights, days[active], taken[active, :step], rng)
+        users, steps = np.nonzero(taken >= 0)
+        return users, steps, taken[users, steps]
+
+    def _draw_new(
+        self, weights: np.ndarray, days: np.ndarray, taken: np.ndarray, rng: np.random.RandomState
+    ) -> np.ndarray:
+        """Draw an item each, again where it was taken: exactly the law without the taken ones."""
+        running = weights.cumsum(axis=1)
+        rows = np.full(len(days), -1)
+        open_ = np.arange(len(days))
+        while len(open_):
+            mark = rng.random_sample(len(open_)) * running[open_, -1]
+            groups = (running[open_] <= mark[:, None]).sum(axis=1)
+            drawn = self._draw_in_group(groups, days[open_], rng)
+            again = (taken[open_] == drawn[:, None]).any(axis=1)
+            rows[open_[~again]] = drawn[~again]
+            open_ = open_[again]
+        return rows
+
+    def _draw_in_group(
+        self, groups: np.ndarray, days: np.ndarray, rng: np.random.RandomState
+    ) -> np.ndarray:
+        order, running, begin = self._shelf
+        start = running[begin[groups]]
+        mark = start + rng.random_sample(len(groups)) * self.group_weight[days, groups]
+        return order[np.searchsorted(running, mark, side="right") - 1]
+
+    # ---- inference
+
+    def next_item_probabilities(
+        self, histories: Sequence[Sequence[int]], days: np.ndarray
+    ) -> np.ndarray:
+        """Predictive distribution of the next item, the type integrated out by Bayes' rule.
+
+        Parameters
+        ----------
+        histories : list of n sequences of item rows
+        days : ndarray of shape (n,), int
+            When each visitor came.
+
+        Returns
+        -------
+        ndarray of shape (n, n_items), float64
+        """
+        blocks = [
+            self._predict_block(histories[i : i + BLOCK], days[i : i + BLOCK])
+            for i in range(0, len(histories), BLOCK)
+        ]
+        return np.concatenate(blocks)
+
+    def _predict_block(self, histories: Sequence[Sequence[int]], days: np.ndarray) -> np.ndarray:
+        n, length = len(histories), max(map(len, histories))
+        padded = np.full((n, length + 1), -1)
+        for i, history in enumerate(histories):
+            padded[i, : len(history)] = history
+        lengths = np.array([len(history) for history in histories])
+        log_posterior = np.zeros((n, len(self.taste)))
+        for step in range(length):
+            here = np.flatnonzero(lengths > step)
+            factors, total = self._step(padded[here], step, days[here])
+            item = self.group[padded[here, step]]
+            likelihood = (
+                factors[np.arange(len(here)), item, None] * self.group_taste.T[item] / total
+            )
+            log_posterior[here] += np.log(likelihood)
+        posterior = np.exp(log_posterior - log_posterior.max(axis=1, keepdims=True))
+        posterior /= posterior.sum(axis=1, keepdims=True)
+        return self._mix(padded, lengths, days, posterior)
+
+    def _mix(
+        self, padded: np.ndarray, lengths: np.ndarray, days: np.ndarray, posterior: np.ndarray
+    ) -> np.ndarray:
+        probabilities = np.zeros((len(padded), len(self.group)))
+        for step in np.unique(lengths):
+            here = np.flatnonzero(lengths == step)
+            factors, total = self._step(padded[here], int(step), days[here])
+            by_group = factors * ((posterior[here] / total) @ self.group_taste)
+            items = by_group[:, self.group] * self.popularity
+            items[self.launch_day > days[here, None]] = 0
+            np.put_along_axis(items, padded[here, :step], 0, axis=1)
+            probabilities[here] = items
+        return probabilities
+
+    def _step(
+        self, padded: np.ndarray, step: int, days: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Factors of groups (n, n_groups) and normalisers (n, n_types) of the draw at a step."""
+        last = padded[:, step - 1] if step else np.full(len(padded), -1)
+        factors = self.group_factors(last)
+        weight = self.group_weight[days].copy()
+        taken = padded[:, :step]
+        on_sale = self.launch_day[taken] <= days[:, None]
+        rows = np.repeat(np.arange(len(padded)), step)
+        np.subtract.at(
+            weight, (rows, self.group[taken].ravel()), (self.popularity[taken] * on_sale).ravel()
+        )
+        return factors, (factors * weight) @ self.group_taste.T
