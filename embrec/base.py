@@ -16,7 +16,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from embrec.ids import check_ids, preview
+from embrec.ids import check_ids
 from embrec.index import ExactIndex
 from embrec.interactions import LogColumns, encode, read_sequences
 from embrec.live import LiveCatalogMixin
@@ -51,8 +51,14 @@ class BaseRecommender(LiveCatalogMixin, BaseEstimator):
     def _columns(self) -> LogColumns:
         return LogColumns(self.user_col, self.item_col, self.timestamp_col)
 
-    def _read_histories(self, X: Any, on_unknown: str | None = None) -> Ragged:
+    def _read_sequences(self, X: Any) -> Ragged:
         sequences, _ = read_sequences(X, self._columns)
+        return sequences
+
+    def _read_histories(self, X: Any, on_unknown: str | None = None) -> Ragged:
+        return self._encode(self._read_sequences(X), on_unknown)
+
+    def _encode(self, sequences: Ragged, on_unknown: str | None = None) -> Ragged:
         policy = self.on_unknown if on_unknown is None else on_unknown
         if policy not in ("raise", "skip"):
             raise ValueError(f"on_unknown must be 'raise' or 'skip'; got {policy!r}.")
@@ -105,7 +111,7 @@ class BaseRecommender(LiveCatalogMixin, BaseEstimator):
             If a history or ``include`` holds an unknown id, or ``k`` is not a positive integer.
         """
         check_is_fitted(self)
-        _check_k(k)
+        check_k(k)
         histories = self._read_histories(X, on_unknown)
         candidates = self._candidates(histories, exclude_seen, include, exclude)
         scores, rows = self.index_.kneighbors(self._query_vectors(histories), k, candidates)
@@ -158,38 +164,24 @@ class BaseRecommender(LiveCatalogMixin, BaseEstimator):
             If a target is missing, unknown or removed from the catalogue.
         """
         check_is_fitted(self)
-        sequences = self._read_histories(X)
+        sequences = self._read_sequences(X)
         if y is None:
-            histories, targets = sequences.drop_last(), self._last_items(sequences)
+            # before unknown items are skipped: a last item that is unknown has no rank
+            targets = self._rows_of(_last_items(sequences), what="the last items of X")
+            sequences = sequences.drop_last()
         else:
-            histories, targets = sequences, self._rows_of(y, what="y")
-            if len(targets) != len(histories):
+            targets = self._rows_of(y, what="y")
+            if len(targets) != len(sequences):
                 raise ValueError(
-                    f"y must hold one next item per sequence: X has {len(histories)} sequences, "
+                    f"y must hold one next item per sequence: X has {len(sequences)} sequences, "
                     f"y {len(targets)} items."
                 )
+        histories = self._encode(sequences)
         candidates = Candidates(excluded=(histories,) if exclude_seen else ())
         queries = self._query_vectors(histories)
         return TargetRanks(*self.index_.rank(queries, targets, candidates, ties=ties))
 
-    def _last_items(self, sequences: Ragged) -> np.ndarray:
-        empty = sequences.lengths == 0
-        if empty.any():
-            raise ValueError(
-                f"{int(empty.sum())} of {len(sequences)} sequences are empty (the first is number "
-                f"{int(empty.argmax())}) and have no last item to take as the target. Drop them, "
-                "or pass the targets as y."
-            )
-        targets = sequences.last()
-        removed = ~self.index_.active[targets]
-        if removed.any():
-            raise ValueError(
-                f"The last items of {int(removed.sum())} sequences were removed from the catalogue "
-                f"and cannot be ranked: {preview(self.catalog_.ids.ids[targets[removed]])}."
-            )
-        return targets
-
-    def score(self, X: Any, y: Any = None) -> float:
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Hit rate at 50 of each visitor's next item.
 
         Parameters
@@ -198,13 +190,16 @@ class BaseRecommender(LiveCatalogMixin, BaseEstimator):
             Without ``y``, each sequence's last item is its target.
         y : array-like of shape (n,), optional
             The next item of each sequence.
+        sample_weight : array-like of shape (n,), optional
+            Weight of each sequence in the mean.
 
         Returns
         -------
         float
             Between 0 and 1. For other figures see `embrec.metrics.ranking_scorer`.
         """
-        return float(hit_rate_at_k(self.rank_targets(X, y).ranks, SCORE_K))
+        hits = hit_rate_at_k(self.rank_targets(X, y).ranks, SCORE_K, average=False)
+        return float(np.average(hits, weights=sample_weight))
 
     def similar_items(self, ids: Any, k: int = 10) -> tuple[np.ndarray, np.ndarray]:
         """Find the items whose vectors have the largest cosine with those of the given items.
@@ -223,7 +218,7 @@ class BaseRecommender(LiveCatalogMixin, BaseEstimator):
             Cosines; -inf beside None.
         """
         check_is_fitted(self)
-        _check_k(k)
+        check_k(k)
         rows = self._rows_of(ids, what="ids")
         itself = Ragged.from_lengths(rows, np.ones(len(rows), dtype=np.int64))
         unit = self._similarity_index()
@@ -317,8 +312,8 @@ class BaseRecommender(LiveCatalogMixin, BaseEstimator):
         ----------
         path : str or Path
         trusted : sequence of str
-            Types that the featurizer may be made of, besides those of embrec, scikit-learn, numpy
-            and scipy, as in `skops.io.load`. Look at them before you name them.
+            Types that the featurizer may be made of, besides those of embrec and scikit-learn, as
+            in `skops.io.load`. Look at them before you name them.
 
         Returns
         -------
@@ -344,10 +339,22 @@ class BaseRecommender(LiveCatalogMixin, BaseEstimator):
         return tags
 
 
+def _last_items(sequences: Ragged) -> np.ndarray:
+    empty = sequences.lengths == 0
+    if empty.any():
+        raise ValueError(
+            f"{int(empty.sum())} of {len(sequences)} sequences are empty (the first is number "
+            f"{int(empty.argmax())}) and have no last item to take as the target. Drop them, "
+            "or pass the targets as y."
+        )
+    return sequences.last()
+
+
 def _all_true(n: int) -> torch.Tensor:
     return torch.ones(n, dtype=torch.bool)
 
 
-def _check_k(k: int) -> None:
+def check_k(k: int) -> None:
+    """Raise if ``k`` is no positive integer."""
     if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or k < 1:
         raise ValueError(f"k must be an integer >= 1; got {k!r}.")

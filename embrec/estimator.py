@@ -1,24 +1,25 @@
 """EmbRecEstimator: wires interactions, features, network, training and index together."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
 from sklearn.base import TransformerMixin
-from sklearn.utils import check_random_state
+from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from embrec._compat import HasMethods, Interval, StrOptions, fit_context
 from embrec._tables import Table
-from embrec.base import BaseRecommender
+from embrec.base import BaseRecommender, check_k
 from embrec.catalog import Features, ItemCatalog, ItemRows, ItemTable, read_items
 from embrec.featurizers import TfidfItemFeaturizer
 from embrec.featurizers._blocks import fit_feature_blocks, transform_feature_blocks
 from embrec.ids import IdIndex
 from embrec.index import ExactIndex
-from embrec.interactions import encode, read_sequences
+from embrec.interactions import encode
 from embrec.network import (
     Dropout,
     EmbRecNetwork,
@@ -28,7 +29,7 @@ from embrec.network import (
 )
 from embrec.network.device import resolve_device
 from embrec.network.inference import embed_items, encode_queries, encode_states
-from embrec.network.weights import copy_network, fingerprint
+from embrec.network.weights import build_network, copy_network, fingerprint
 from embrec.persistence import SavedState
 from embrec.ragged import Ragged
 from embrec.ranking import Candidates
@@ -293,7 +294,7 @@ class EmbRecEstimator(  # type: ignore[call-arg]
             return self.fit(X, items=items)
         catalog = self._catalog_with(items)
         training = self._trainable(self._read_training(X, catalog.ids))
-        rng = self._rng
+        rng = np.random.RandomState(self._next_seed)
         network = copy_network(self.network_, self.device_)
         run = self._train(network, catalog.blocks, training, None, rng, max_epochs=1)
         removed = np.flatnonzero(~self.index_.active)
@@ -305,8 +306,7 @@ class EmbRecEstimator(  # type: ignore[call-arg]
         )
 
     def _read_training(self, X: Any, ids: IdIndex) -> Ragged:
-        sequences, _ = read_sequences(X, self._columns)
-        return encode(sequences, ids)
+        return encode(self._read_sequences(X), ids)
 
     def _trainable(self, sequences: Ragged) -> Ragged:
         """Cut to ``max_length``, and leave out what has no next item."""
@@ -325,7 +325,7 @@ class EmbRecEstimator(  # type: ignore[call-arg]
         if not self.early_stopping:
             return self._trainable(sequences), None
         if X_val is not None:
-            validation = encode(read_sequences(X_val, self._columns)[0], ids)
+            validation = encode(self._read_sequences(X_val), ids)
             if (validation.lengths < 1).any():
                 raise ValueError("X_val holds an empty sequence, which has no last item.")
             return self._trainable(sequences), validation
@@ -356,10 +356,7 @@ class EmbRecEstimator(  # type: ignore[call-arg]
             residual=self.residual,
         )
         dropout = Dropout(self.tower_dropout, self.input_dropout, self.dropout)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(int(rng.randint(2**31)))
-            network = EmbRecNetwork(size, dropout)
-        return network.to(device)
+        return build_network(size, dropout, int(rng.randint(2**31))).to(device)
 
     def _train(
         self,
@@ -404,7 +401,8 @@ class EmbRecEstimator(  # type: ignore[call-arg]
         self.best_epoch_ = run.best_epoch
         self.device_ = next(network.parameters()).device
         self.fingerprint_ = identity
-        self._rng = rng
+        # a number, not the generator, which may be shared and would change if training failed
+        self._next_seed = int(rng.randint(2**31))
         return self
 
     def _catalog_with(self, items: Table | ItemTable | None) -> ItemCatalog:
@@ -421,7 +419,9 @@ class EmbRecEstimator(  # type: ignore[call-arg]
     _keeps_features = True
 
     def _featurize(self, content: Table) -> list[Features]:
-        blocks: list[Features] = transform_feature_blocks(self.featurizer_, content)
+        blocks: list[Features] = transform_feature_blocks(
+            self.featurizer_, content, n_features=self.network_.size.n_features
+        )
         return blocks
 
     def _item_vectors(self, blocks: Sequence[Features], n_items: int) -> np.ndarray:
@@ -501,6 +501,7 @@ class EmbRecEstimator(  # type: ignore[call-arg]
     def _recommend_from_state(
         self, state: torch.Tensor, candidates: Candidates, k: int
     ) -> tuple[np.ndarray, np.ndarray]:
+        check_k(k)
         query = self.network_.predict(state).cpu().numpy()
         scores, rows = self.index_.kneighbors(query, k, candidates)
         return self._ids_at(rows), scores
@@ -512,25 +513,34 @@ class EmbRecEstimator(  # type: ignore[call-arg]
             values={
                 "training_log": self.training_log_,
                 "best_epoch": self.best_epoch_,
-                "seed": _seed_of(self._rng),
+                "next_seed": self._next_seed,
+                # the parameters may have been set anew since it was trained
+                "size": asdict(self.network_.size),
+                "dropout": asdict(self.network_.dropout),
             },
             arrays={k: v.cpu().numpy() for k, v in self.network_.state_dict().items()},
             objects={"featurizer": self.featurizer_},
         )
 
     def _set_state(self, state: SavedState) -> None:
-        rng = np.random.RandomState(state.values["seed"])
-        blocks = self.catalog_.blocks
-        network = self._build_network(blocks, resolve_device(self.device), np.random.RandomState(0))
+        size = state.values["size"] | {"n_features": tuple(state.values["size"]["n_features"])}
+        network = build_network(NetworkSize(**size), Dropout(**state.values["dropout"]), seed=0)
         network.load_state_dict({k: torch.from_numpy(v) for k, v in state.arrays.items()})
-        network.eval()
+        network.eval().to(resolve_device(self.device))
         self.network_ = network
         self.featurizer_ = state.objects["featurizer"]
         self.training_log_ = state.values["training_log"]
         self.best_epoch_ = state.values["best_epoch"]
         self.device_ = next(network.parameters()).device
         self.fingerprint_ = fingerprint(network)
-        self._rng = rng
+        self._next_seed = state.values["next_seed"]
+
+    # ---- scikit-learn
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = []  # ê is float32 whatever X is
+        return tags
 
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = dict(super().__getstate__())
@@ -549,11 +559,10 @@ class EmbRecEstimator(  # type: ignore[call-arg]
 def _embed(network: EmbRecNetwork, blocks: Sequence[Features]) -> np.ndarray:
     device = next(network.parameters()).device
     embedded: np.ndarray = embed_items(network, to_feature_tensors(blocks, device)).cpu().numpy()
+    finite = np.isfinite(embedded).all(axis=1)
+    if not finite.all():
+        raise ValueError(
+            f"The embeddings of {int((~finite).sum())} of {len(finite)} items are not finite (the "
+            f"first is in row {int((~finite).argmax())}). Look for extreme values in their content."
+        )
     return embedded
-
-
-def _seed_of(rng: np.random.RandomState) -> int:
-    """Draw, from a copy, a number to seed a like generator with: one that JSON can hold."""
-    copy = np.random.RandomState()
-    copy.set_state(rng.get_state())
-    return int(copy.randint(2**31))

@@ -14,12 +14,26 @@ import scipy.sparse as sp
 from safetensors.numpy import load_file, save_file
 
 import embrec
+from embrec import featurizers
 from embrec._optional import import_optional
 from embrec.catalog import ItemCatalog
 from embrec.index import ExactIndex
 
 #: Raised when what is written changes so that older code cannot read it.
 FORMAT = 1
+
+#: What scikit-learn's featurizers are made of, beside what skops trusts of itself. Never functions:
+#: numpy has some that read files.
+HARMLESS_TYPES = (
+    "numpy.dtype",
+    "numpy.number",
+    "scipy.sparse._csc.csc_array",
+    "scipy.sparse._csc.csc_matrix",
+    "scipy.sparse._csr.csr_array",
+    "scipy.sparse._csr.csr_matrix",
+    "sklearn.compose._column_transformer.make_column_selector",
+    "torch.device",
+)
 
 META = "embrec.json"
 ARRAYS = "arrays.safetensors"
@@ -51,27 +65,31 @@ def save_estimator(estimator: Any, path: Path) -> None:
             f"{path} is there and holds no saved recommender; choose another path or remove it."
         )
     path.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    staging = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:
+        folder = staging / "new"
+        folder.mkdir()  # with the usual permissions, unlike what mkdtemp makes
         _write(estimator, folder)
-        _replace(folder, path)
+        _replace(folder, path, aside=staging / "old")
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(staging, ignore_errors=True)
 
 
 def _is_empty_folder(path: Path) -> bool:
     return path.is_dir() and not any(path.iterdir())
 
 
-def _replace(folder: Path, path: Path) -> None:
+def _replace(folder: Path, path: Path, *, aside: Path) -> None:
     if not path.exists():
         os.rename(folder, path)
         return
     # a folder cannot be renamed onto a full one: move the old one aside first
-    aside = folder.with_name(folder.name + ".old")
     os.rename(path, aside)
-    os.rename(folder, path)
-    shutil.rmtree(aside)
+    try:
+        os.rename(folder, path)
+    except OSError:
+        os.rename(aside, path)
+        raise
 
 
 def _write(estimator: Any, folder: Path) -> None:
@@ -104,7 +122,7 @@ def load_estimator(cls: type, path: Path, *, trusted: Sequence[str] = ()) -> Any
     arrays = load_file(path / ARRAYS)
     objects = _load_objects(path / OBJECTS, trusted) if meta["objects"] else {}
     params = meta["params"] | _with_prefix(objects, "param:")
-    estimator = cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in params.items()})
+    estimator = cls(**params)
     estimator.catalog_, estimator.index_ = _read_catalog(arrays, meta)
     estimator._set_state(
         SavedState(meta["values"], _with_prefix(arrays, "state:"), _with_prefix(objects, "state:"))
@@ -133,8 +151,7 @@ def _with_prefix(values: dict[str, Any], prefix: str) -> dict[str, Any]:
 
 
 def _is_plain(value: Any) -> bool:
-    if isinstance(value, (tuple, list)):
-        return all(map(_is_plain, value))
+    """Whether JSON gives a value back as it was; it would make lists of tuples."""
     return value is None or type(value) in (bool, int, float, str)
 
 
@@ -143,18 +160,21 @@ def _is_plain(value: Any) -> bool:
 
 def _load_objects(path: Path, trusted: Sequence[str]) -> dict[str, Any]:
     skops_io = import_optional("skops.io", extra="skops", purpose="load with a featurizer")
-    foreign = [
-        name
-        for name in skops_io.get_untrusted_types(file=path)
-        if name.partition(".")[0] not in ("embrec", "numpy", "scipy") and name not in trusted
-    ]
+    known = {*_own_types(), *HARMLESS_TYPES, *trusted}
+    needed = skops_io.get_untrusted_types(file=path)
+    foreign = [name for name in needed if name not in known]
     if foreign:
         raise ValueError(
             f"{path} is made of types that embrec does not know: {', '.join(foreign)}. If you "
-            f"trust where it comes from, pass trusted={foreign!r}."
+            f"trust where it comes from, pass trusted={[*trusted, *foreign]!r}."
         )
-    loaded: dict[str, Any] = skops_io.load(path, trusted=skops_io.get_untrusted_types(file=path))
+    loaded: dict[str, Any] = skops_io.load(path, trusted=needed)
     return loaded
+
+
+def _own_types() -> set[str]:
+    types = (getattr(featurizers, name) for name in featurizers.__all__)
+    return {f"{cls.__module__}.{cls.__qualname__}" for cls in types if isinstance(cls, type)}
 
 
 # ---- catalogue and index
@@ -211,4 +231,4 @@ def _unpack_matrix(arrays: dict[str, np.ndarray], name: str, description: dict[s
     if description["format"] == "dense":
         return arrays[name]
     parts = tuple(arrays[f"{name}:{part}"] for part in ("data", "indices", "indptr"))
-    return sp.csr_matrix(parts, shape=tuple(description["shape"]))
+    return sp.csr_array(parts, shape=tuple(description["shape"]))

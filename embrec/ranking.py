@@ -40,6 +40,11 @@ class Candidates:
     included: Ragged | None = None
     excluded: tuple[Ragged, ...] = ()
 
+    @property
+    def are_all(self) -> bool:
+        """Whether every vector may answer every query."""
+        return self.allowed is None and self.included is None and not self.excluded
+
     def mask(self, scores: Tensor, start: int) -> None:
         """Set the scores of what may not answer to -inf, in place.
 
@@ -177,7 +182,7 @@ def rank_targets(
         else:
             candidates.mask(scores, start)
             scores.scatter_(1, columns, target_scores)
-            n_candidates[block] = (scores > -torch.inf).sum(1).cpu().numpy()
+            n_candidates[block] = _count_true(scores > -torch.inf).cpu().numpy()
         ranks[block] = count_ahead(scores, target_scores, ties).cpu().numpy()
     return ranks, n_candidates
 
@@ -198,9 +203,16 @@ def count_ahead(scores: Tensor, target_scores: Tensor, ties: Ties) -> Tensor:
     Tensor of shape (n,)
     """
     # "not behind" rather than ">=" is what makes NaN count
-    not_behind = (~(scores < target_scores)).sum(1) - 1
+    not_behind = scores.shape[1] - _count_true(scores < target_scores) - 1
     if ties == "pessimistic":
         return not_behind
-    level = (scores == target_scores).sum(1)
+    level = _count_true(scores == target_scores)
     tied = torch.where(level > 0, level - 1, 0)
     return not_behind - (tied if ties == "optimistic" else tied / 2)
+
+
+def _count_true(mask: Tensor) -> Tensor:
+    """Count per row; on a CPU numpy does it an order of magnitude faster than torch's sum."""
+    if mask.device.type == "cpu":
+        return torch.from_numpy(np.count_nonzero(mask.numpy(), axis=1))
+    return mask.sum(1)

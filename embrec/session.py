@@ -4,6 +4,7 @@ import json
 import struct
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 import numpy as np
 import torch
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
     from embrec.estimator import EmbRecEstimator
 
 _MAGIC = b"embrec-session-1"
-_HEADER = struct.Struct("<16s16sII")
+#: Magic, fingerprint of the model, checksum of what follows, bytes of state and of history.
+_HEADER = struct.Struct("<16s16sIII")
 
 
 class Session:
@@ -53,7 +55,8 @@ class Session:
         Parameters
         ----------
         item : str or int
-            Id of an item of the catalogue; one that was removed will do.
+            Id of an item of the catalogue; one that was removed will do. One that the catalogue
+            never had is ignored if the recommender's ``on_unknown`` is "skip".
 
         Returns
         -------
@@ -67,9 +70,10 @@ class Session:
             If the recommender was trained since the session started.
         """
         self._check_model()
-        rows = self._recommender._rows_of([item], what="item", removed=True)
-        self._state = self._recommender._advance(self._state, rows)
-        self._history += check_ids([item], what="item").tolist()  # without numpy's types
+        ids, rows = _understood(self._recommender, [item], what="item")
+        if len(rows):
+            self._state = self._recommender._advance(self._state, rows)
+            self._history += ids.tolist()  # without numpy's types
         return self
 
     def recommend(
@@ -128,7 +132,8 @@ class Session:
         """
         state = self._state.cpu().numpy().astype("<f4").tobytes()
         history = json.dumps(self._history, separators=(",", ":")).encode()
-        header = _HEADER.pack(_MAGIC, bytes.fromhex(self._fingerprint), len(state), len(history))
+        model, checksum = bytes.fromhex(self._fingerprint), crc32(state + history)
+        header = _HEADER.pack(_MAGIC, model, checksum, len(state), len(history))
         return header + state + history
 
     @classmethod
@@ -142,12 +147,26 @@ class Session:
 
     @classmethod
     def _start(cls, recommender: "EmbRecEstimator", history: Iterable[Any]) -> "Session":
-        ids = check_ids(list(history), what="history")
-        rows = recommender._rows_of(ids, what="history", removed=True)
+        if isinstance(history, (str, bytes)):
+            raise TypeError(f"history must be a list of ids; got {history!r}. Pass [{history!r}].")
+        ids, rows = _understood(recommender, list(history), what="history")
         whole = Ragged.from_lengths(rows.astype(np.int32), np.array([len(rows)]))
         session = cls(recommender, recommender._states(whole))
         session._history = ids.tolist()
         return session
+
+
+def _understood(
+    recommender: "EmbRecEstimator", items: list[Any], *, what: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Ids and catalogue rows of items, unknown ones left out if the recommender skips them."""
+    ids = check_ids(items, what=what)
+    if recommender.on_unknown != "skip":
+        return ids, recommender._rows_of(ids, what=what, removed=True)
+    known = recommender.catalog_.ids
+    known.check_kind(ids, what=what)
+    rows = known.rows(ids)
+    return ids[rows >= 0], rows[rows >= 0]
 
 
 def _unpack(data: bytes, fingerprint: str) -> tuple[np.ndarray, list[Any]]:
@@ -159,7 +178,7 @@ def _unpack(data: bytes, fingerprint: str) -> tuple[np.ndarray, list[Any]]:
             f"These {len(raw)} bytes are not a session of this version of embrec: they do not "
             f"begin with {_MAGIC!r}. Start another session."
         )
-    _, model, n_state, n_history = _HEADER.unpack_from(raw)
+    _, model, checksum, n_state, n_history = _HEADER.unpack_from(raw)
     if model.hex() != fingerprint:
         raise ValueError(
             f"This session belongs to another model (fingerprint {model.hex()}, this one is "
@@ -168,7 +187,11 @@ def _unpack(data: bytes, fingerprint: str) -> tuple[np.ndarray, list[Any]]:
     if len(raw) != _HEADER.size + n_state + n_history:
         raise ValueError(
             f"The session data is damaged: expected {_HEADER.size + n_state + n_history} bytes, "
-            f"got {len(raw)}."
+            f"got {len(raw)}. Start another session."
+        )
+    if crc32(raw[_HEADER.size :]) != checksum:
+        raise ValueError(
+            "The session data is damaged: its checksum is wrong. Start another session."
         )
     state = np.frombuffer(raw, dtype="<f4", count=n_state // 4, offset=_HEADER.size)
     return state, json.loads(raw[_HEADER.size + n_state :])

@@ -159,6 +159,8 @@ class ExactIndex:
         return self._unit
 
     def _candidates(self, candidates: Candidates | None) -> Candidates | None:
+        if candidates is not None and candidates.are_all:
+            candidates = None
         if self._active.all():
             return candidates
         active = torch.from_numpy(self._active)

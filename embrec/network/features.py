@@ -18,7 +18,8 @@ class SparseMatrix:
 
     Parameters
     ----------
-    matrix : CSR of shape (n_rows, n_columns), float32
+    matrix : CSR of shape (n_rows, n_columns)
+        float32, or whatever the weights are of.
     device : torch.device
     """
 
@@ -104,7 +105,7 @@ def _to_torch(matrix: sp.csr_matrix | sp.csr_array, device: torch.device) -> Ten
         return torch.sparse_csr_tensor(
             torch.from_numpy(matrix.indptr.astype(index_dtype)),
             torch.from_numpy(matrix.indices.astype(index_dtype)),
-            torch.from_numpy(np.ascontiguousarray(matrix.data, dtype=np.float32)),
+            torch.from_numpy(np.ascontiguousarray(matrix.data)),
             size=matrix.shape,
             check_invariants=False,
         ).to(device)

@@ -170,6 +170,21 @@ class EmbRecNetwork(nn.Module):
         """Predict the next item's embedding from states: (n, embedding_size)."""
         return self._predict(self._hidden(states)[:, -1], states[:, -self.embedding_size :])
 
+    def predict_first(self) -> Tensor:
+        """Predict the first item's embedding, in a way that trains the initial state alone.
+
+        Returns
+        -------
+        Tensor of shape (1, embedding_size)
+            Equal to ``predict(initial_states(1))`` in evaluation mode; no gradient reaches the
+            output layer, which is there to tell what follows items.
+        """
+        state = self.initial_states(1)
+        output = F.linear(
+            self._hidden(state)[:, -1], self.output.weight.detach(), self.output.bias.detach()
+        )
+        return output + state[:, -self.embedding_size :] if self.size.residual else output
+
     def _predict(self, outputs: Tensor, last_items: Tensor) -> Tensor:
         predicted: Tensor = self.output(self._drop(outputs, self.dropout.output))
         return predicted + last_items if self.size.residual else predicted

@@ -1,18 +1,24 @@
-"""Copies of networks, and what tells their weights apart."""
+"""Networks made and copied, and what tells their weights apart."""
 
+from copy import deepcopy
 from hashlib import blake2b
 
 import torch
 
-from embrec.network.model import EmbRecNetwork
+from embrec.network.model import Dropout, EmbRecNetwork, NetworkSize
+
+
+def build_network(size: NetworkSize, dropout: Dropout, seed: int) -> EmbRecNetwork:
+    """Make a network with weights drawn from a seed, and leave torch's global generator alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return EmbRecNetwork(size, dropout)
 
 
 def copy_network(network: EmbRecNetwork, device: torch.device) -> EmbRecNetwork:
     """Copy a network to a device, in evaluation mode."""
-    copy = EmbRecNetwork(network.size, network.dropout)
-    copy.load_state_dict(network.state_dict())
-    copy.eval()
-    return copy.to(device)
+    # not by making another, which draws from torch's global generator
+    return deepcopy(network).eval().to(device)
 
 
 def fingerprint(network: EmbRecNetwork) -> str:

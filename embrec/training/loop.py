@@ -72,7 +72,7 @@ class TrainingRun:
 
 
 class DivergedError(FloatingPointError):
-    """The loss is no longer a finite number."""
+    """The loss, or a weight, is no longer a finite number."""
 
 
 def train(
@@ -109,7 +109,7 @@ def train(
     Raises
     ------
     DivergedError
-        If the loss becomes infinite or NaN.
+        If the loss or a weight becomes infinite or NaN.
     """
     device = next(network.parameters()).device
     optimizer = torch.optim.Adam(network.parameters(), lr=settings.learning_rate)
@@ -140,6 +140,7 @@ def train(
     if validate is not None:
         stopping.restore(network)
     network.eval()
+    _check_weights(network, settings)
     return TrainingRun(records, len(records) if validate is None else stopping.best_epoch)
 
 
@@ -168,12 +169,22 @@ def _run_epoch(
         progress.update()
     mean_loss = float(loss_sum) / n_events
     if not math.isfinite(mean_loss):
-        raise DivergedError(
-            f"The training loss became {mean_loss}. Lower learning_rate "
-            f"(it is {settings.learning_rate}), or look for extreme values in the item features."
-        )
+        raise _diverged(f"The training loss became {mean_loss}.", settings)
     seconds = time.perf_counter() - started
     return {"loss": mean_loss, "seconds": seconds, "events_per_second": n_events / seconds}
+
+
+def _check_weights(network: EmbRecNetwork, settings: TrainingSettings) -> None:
+    # the loss of an epoch tells nothing of its last step
+    if not all(bool(torch.isfinite(weights).all()) for weights in network.parameters()):
+        raise _diverged("Weights of the network became infinite or NaN.", settings)
+
+
+def _diverged(what: str, settings: TrainingSettings) -> DivergedError:
+    return DivergedError(
+        f"{what} Lower learning_rate (it is {settings.learning_rate}), or look for extreme values "
+        "in the item features."
+    )
 
 
 def training_loss(
@@ -181,16 +192,15 @@ def training_loss(
 ) -> torch.Tensor:
     """Cross-entropy of every next item among all items (thesis equation 5), mean over all of them.
 
-    The first items count too, as what follows the state before any item. The towers run once: their
-    output serves as the GRU's input and as what is scored.
+    The first items count too; they train the state before any item, and nothing else. The towers
+    run once: their output serves as the GRU's input and as what is scored.
     """
     assert batch.targets is not None
     items = network.embed_items(features)
     predicted = network.predict_steps(items[batch.rows], batch.batch_sizes)
     n_steps, n_sequences = len(predicted), int(batch.batch_sizes[0])
     steps = full_cross_entropy(predicted, items, batch.targets)
-    before_any = network.predict(network.initial_states(1))
-    first = shared_cross_entropy(before_any, items, batch.rows[:n_sequences])
+    first = shared_cross_entropy(network.predict_first(), items.detach(), batch.rows[:n_sequences])
     return (n_steps * steps + n_sequences * first) / (n_steps + n_sequences)
 
 

@@ -1,0 +1,248 @@
+"""scikit-learn's own checks, and its tools over a log."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import sklearn
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV, KFold, cross_validate
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import FunctionTransformer
+from sklearn.utils import estimator_checks
+from sklearn.utils.estimator_checks import check_estimator
+from sklearn.utils.validation import validate_data
+
+from embrec import EmbRecEstimator, ItemTable, TfidfItemFeaturizer
+from embrec.baselines import ContentNeighborsRecommender, PopularityRecommender
+from embrec.metrics import ranking_scorer
+from embrec.model_selection import LeaveLastOut
+
+N_ITEMS = 24
+CATALOG = pd.DataFrame(
+    {
+        "item": np.arange(N_ITEMS),
+        "title": [f"word{i % 7} word{i % 5} thing{i}" for i in range(N_ITEMS)],
+    }
+)
+RECOMMENDERS = [EmbRecEstimator, ContentNeighborsRecommender, PopularityRecommender]
+
+
+class TableAdapter(EmbRecEstimator):
+    """Reads each row of numbers as a history, so that scikit-learn's checks on matrices apply."""
+
+    _parameter_constraints = {
+        name: EmbRecEstimator._parameter_constraints[name]
+        for name in ("featurizer", "max_epochs", "random_state")
+    }
+
+    def __init__(self, featurizer=None, max_epochs=2, random_state=0):
+        super().__init__(
+            featurizer,
+            max_epochs=max_epochs,
+            random_state=random_state,
+            embedding_dim=8,
+            tower_size=8,
+            hidden_size=8,
+            batch_size=8,
+        )
+
+    def _histories(self, X, *, reset):
+        X = validate_data(self, X, reset=reset)
+        if X.shape[1] < 2:
+            raise ValueError("n_features = 1: a history of one item has no next one to learn from.")
+        return [(np.abs(np.floor(3 * row)).astype(int) % N_ITEMS).tolist() for row in X]
+
+    def fit(self, X, y=None):
+        self._histories(X, reset=True)
+        return EmbRecEstimator.fit(self, X, items=CATALOG)
+
+    def partial_fit(self, X, y=None):
+        if not hasattr(self, "network_"):
+            return self.fit(X)
+        return EmbRecEstimator.partial_fit(self, X)
+
+    def _read_sequences(self, X):
+        return super()._read_sequences(self._histories(X, reset=False))
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = True
+        tags.input_tags.string = False
+        return tags
+
+
+@pytest.fixture(scope="module")
+def battery():
+    return check_estimator(TableAdapter(), on_fail=None, on_skip=None)
+
+
+def test_the_battery_really_runs(battery):
+    """With two_d_array=False scikit-learn runs one check and calls it green."""
+    passed = [check for check in battery if check["status"] == "passed"]
+    assert len(passed) >= 40
+    assert {"check_fit_idempotent", "check_dict_unchanged", "check_transformer_general"} <= {
+        check["check_name"] for check in passed
+    }
+
+
+def test_nothing_in_the_battery_fails(battery):
+    failed = {c["check_name"]: c["exception"] for c in battery if c["status"] == "failed"}
+    assert failed == {}
+
+
+def test_only_the_array_api_is_skipped(battery):
+    skipped = {check["check_name"] for check in battery if check["status"] == "skipped"}
+    assert skipped <= {"check_array_api_input"}
+
+
+DATA_FREE_CHECKS = [
+    estimator_checks.check_parameters_default_constructible,
+    estimator_checks.check_no_attributes_set_in_init,
+    estimator_checks.check_get_params_invariance,
+    estimator_checks.check_set_params,
+    estimator_checks.check_estimator_cloneable,
+    estimator_checks.check_estimator_repr,
+    estimator_checks.check_do_not_raise_errors_in_init_or_set_params,
+    estimator_checks.check_valid_tag_types,
+    estimator_checks.check_estimator_tags_renamed,
+    estimator_checks.check_mixin_order,
+]
+
+
+@pytest.mark.parametrize("make", RECOMMENDERS)
+@pytest.mark.parametrize("check", DATA_FREE_CHECKS, ids=lambda check: check.__name__)
+def test_checks_without_data_pass_on_the_real_classes(check, make):
+    check(make.__name__, make())
+
+
+def test_the_adapter_is_held_to_its_parameters():
+    estimator_checks.check_param_validation("TableAdapter", TableAdapter())
+
+
+@pytest.mark.parametrize("make", RECOMMENDERS)
+def test_the_real_classes_say_that_they_read_no_matrix(make):
+    tags = make().__sklearn_tags__()
+    assert not tags.input_tags.two_d_array
+    assert not tags.target_tags.required
+
+
+# ---- scikit-learn's tools over a log
+
+
+def small(**changes):
+    parameters = {"max_epochs": 2, "embedding_dim": 8, "hidden_size": 8, "random_state": 0}
+    return EmbRecEstimator(TfidfItemFeaturizer(columns=["title"]), **{**parameters, **changes})
+
+
+@pytest.fixture(params=[False, True], ids=["plain", "routing"])
+def routing(request):
+    with sklearn.config_context(enable_metadata_routing=request.param):
+        yield request.param
+
+
+SCORER = ranking_scorer(["auc", "hit_rate@5"])
+
+
+@pytest.mark.parametrize("make", [small, PopularityRecommender])
+def test_cross_validate_over_a_log(make, routing, shop_log, shop_items):
+    result = cross_validate(
+        make(),
+        shop_log,
+        params={"items": shop_items},
+        cv=LeaveLastOut(),
+        scoring=SCORER,
+        error_score="raise",
+    )
+    by_hand = make()
+    train, test = next(LeaveLastOut().split(shop_log))
+    by_hand.fit(shop_log.iloc[train], items=shop_items)
+    expected = SCORER(by_hand, shop_log.iloc[test])
+    assert result["test_auc"].tolist() == [expected["auc"]]
+    assert result["test_hit_rate@5"].tolist() == [expected["hit_rate@5"]]
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_grid_search_through_the_featurizer(n_jobs, routing, shop_log, shop_items):
+    search = GridSearchCV(
+        small(),
+        {"featurizer__max_features": [3, 100], "dropout": [0.1]},
+        cv=LeaveLastOut(),
+        scoring=SCORER,
+        refit="hit_rate@5",
+        error_score="raise",
+        n_jobs=n_jobs,
+    ).fit(shop_log, items=shop_items)
+    assert len(search.cv_results_["mean_test_auc"]) == 2
+    assert np.isfinite(search.cv_results_["mean_test_hit_rate@5"]).all()
+    best = search.best_estimator_
+    assert best.featurizer_.max_features == search.best_params_["featurizer__max_features"]
+    assert best.recommend([["photo-0"]], k=3)[0].shape == (1, 3)
+
+
+def drop_first_day(log):
+    return log[log["timestamp"] > 0]
+
+
+def test_pipeline_that_cleans_the_log(routing, shop_log, shop_items):
+    pipeline = Pipeline([("clean", FunctionTransformer(drop_first_day)), ("rec", small())])
+    arguments = {"items": shop_items} if routing else {"rec__items": shop_items}
+    pipeline.fit(shop_log, **arguments)
+    alone = small().fit(drop_first_day(shop_log), items=shop_items)
+    # the scorer puts the log through the first step too
+    assert SCORER(pipeline, shop_log) == SCORER(alone, drop_first_day(shop_log))
+    assert pipeline.score(shop_log) == alone.score(drop_first_day(shop_log))
+    np.testing.assert_array_equal(
+        pipeline.predict(shop_log), alone.predict(drop_first_day(shop_log))
+    )
+
+
+def test_sequences_and_next_items_score_exactly_as_the_log_does(shop_log, shop_items):
+    """y given, or the last event taken: the two ways agree to the bit."""
+    train, test = next(LeaveLastOut().split(shop_log))
+    model = small().fit(shop_log.iloc[train], items=shop_items)
+    rows = shop_log.iloc[test].groupby("user", sort=False)["item"].apply(list)
+    X, y = [row[:-1] for row in rows], [row[-1] for row in rows]
+    assert SCORER(model, X, y) == SCORER(model, shop_log.iloc[test])
+
+
+def test_folds_of_users_as_sequences(shop_log, shop_items):
+    rows = shop_log.groupby("user", sort=False)["item"].apply(list)
+    X, y = [row[:-1] for row in rows], [row[-1] for row in rows]
+    result = cross_validate(
+        small(), X, y, params={"items": shop_items}, cv=KFold(3), error_score="raise"
+    )
+    assert result["test_score"].shape == (3,)
+
+
+def test_the_length_trap_is_an_error_and_item_table_is_the_way_out(routing, shop_log, shop_items):
+    filler = pd.DataFrame(
+        {"item": [f"filler-{i}" for i in range(len(shop_log) - len(shop_items))], "title": "filler"}
+    )
+    items = pd.concat([filler, shop_items], ignore_index=True)
+    assert len(items) == len(shop_log)
+
+    def run(catalog):
+        return cross_validate(
+            small(max_epochs=1),
+            shop_log,
+            params={"items": catalog},
+            cv=LeaveLastOut(),
+            error_score="raise",
+        )
+
+    with pytest.raises(ValueError, match=r"as many rows as X; pass items=embrec\.ItemTable"):
+        run(items)
+    assert run(ItemTable(items))["test_score"].shape == (1,)
+
+
+def test_clone_and_parameters_through_the_featurizer():
+    estimator = small(dropout=0.25)
+    copy = clone(estimator)
+    assert copy is not estimator
+    assert copy.featurizer is not estimator.featurizer
+    assert copy.get_params()["featurizer__columns"] == ["title"]
+    copy.set_params(featurizer__max_features=7, dropout=0.5)
+    assert (copy.featurizer.max_features, copy.dropout) == (7, 0.5)
+    assert (estimator.featurizer.max_features, estimator.dropout) == (5000, 0.25)
+    assert "dropout=0.25" in repr(estimator)
+    assert "EmbRecEstimator" in estimator._repr_html_()

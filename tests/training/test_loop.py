@@ -1,0 +1,136 @@
+"""The training loop."""
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from embrec.network import Dropout, EmbRecNetwork, NetworkSize, to_feature_tensors
+from embrec.network.packing import pack
+from embrec.ragged import Ragged
+from embrec.training import DivergedError, NextItemValidation, TrainingSettings, train
+from embrec.training.early_stopping import EarlyStopping
+from embrec.training.loop import training_loss
+
+CPU = torch.device("cpu")
+N_ITEMS = 12
+
+
+def make_problem(dropout=None):
+    """Sequences that walk a circle of items, each known by a one-hot feature."""
+    torch.manual_seed(0)
+    network = EmbRecNetwork(NetworkSize((N_ITEMS,), 8, 8, 8), dropout or Dropout())
+    features = to_feature_tensors([np.eye(N_ITEMS, dtype=np.float32)], CPU)
+    starts = np.random.default_rng(0).integers(0, N_ITEMS, 60)
+    lengths = np.random.default_rng(1).integers(2, 7, 60)
+    steps = np.concatenate([s + np.arange(n) for s, n in zip(starts, lengths, strict=True)])
+    return network, features, Ragged.from_lengths((steps % N_ITEMS).astype(np.int32), lengths)
+
+
+def settings(**changes):
+    defaults = {"learning_rate": 0.03, "batch_size": 8, "max_epochs": 12, "patience": 3}
+    return TrainingSettings(**{**defaults, **changes})
+
+
+def test_batch_loss_is_the_mean_over_all_next_items():
+    network, features, sequences = make_problem()
+    batch = pack(sequences, with_targets=True, device=CPU)
+    losses = []
+    items = network.embed_items(features)
+    for number in range(len(sequences)):
+        state = network.initial_states(1)
+        for row in sequences[number].tolist():
+            scores = network.predict(state) @ items.T
+            losses.append(F.cross_entropy(scores, torch.tensor([row])))
+            state = network.advance(state, items[[row]])
+    assert len(losses) == len(sequences.values)
+    torch.testing.assert_close(training_loss(network, features, batch), torch.stack(losses).mean())
+
+
+def test_learns_a_circle_of_items():
+    network, features, sequences = make_problem(Dropout(input=0.1, output=0.1))
+    validation = NextItemValidation(sequences, k=1)
+    run = train(
+        network,
+        features,
+        sequences,
+        settings(max_epochs=30, patience=30),
+        rng=np.random.RandomState(0),
+        validate=validation,
+    )
+    assert run.log[-1]["loss"] < 0.7 * run.log[0]["loss"]
+    assert validation(network, features)[0] > 0.95
+
+
+def test_validation_counts_what_is_ranked_before_the_last_item():
+    network, features, sequences = make_problem()
+    items = network.embed_items(features).detach()
+    hits, reciprocals = [], []
+    with torch.no_grad():
+        for number in range(len(sequences)):
+            *history, target = sequences[number].tolist()
+            state = network.initial_states(1)
+            for row in history:
+                state = network.advance(state, items[[row]])
+            scores = (network.predict(state) @ items.T)[0]
+            rank = int((scores >= scores[target]).sum()) - 1
+            hits.append(rank < 3)
+            reciprocals.append(1 / (rank + 1))
+    found = NextItemValidation(sequences, k=3)(network, features)
+    assert found == pytest.approx((np.mean(hits), np.mean(reciprocals)))
+
+
+def test_the_best_weights_come_back():
+    network, features, sequences = make_problem()
+    figures = iter([0.1, 0.2, 0.5, 0.4, 0.5, 0.3, 0.9])
+    weights = []
+
+    def validate(network, features):
+        weights.append(network.output.weight.detach().clone())
+        return next(figures), 0.0
+
+    run = train(
+        network, features, sequences, settings(), rng=np.random.RandomState(0), validate=validate
+    )
+    # the third epoch is best; three epochs pass without a better one
+    assert run.best_epoch == 3
+    assert [record["epoch"] for record in run.log] == [1, 2, 3, 4, 5, 6]
+    assert torch.equal(network.output.weight, weights[2])
+    assert not torch.equal(network.output.weight, weights[-1])
+    assert not network.training
+
+
+def test_without_validation_all_epochs_run():
+    network, features, sequences = make_problem()
+    run = train(network, features, sequences, settings(max_epochs=4), rng=np.random.RandomState(0))
+    assert len(run.log) == run.best_epoch == 4
+    assert "valid_hit_rate" not in run.log[0]
+
+
+def test_seed_decides_and_the_global_state_is_left_alone():
+    def weights(seed):
+        network, features, sequences = make_problem(Dropout(output=0.5))
+        torch.manual_seed(123)
+        before = torch.random.get_rng_state()
+        train(network, features, sequences, settings(max_epochs=2), rng=np.random.RandomState(seed))
+        assert torch.equal(torch.random.get_rng_state(), before)
+        return network.output.weight
+
+    assert torch.equal(weights(0), weights(0))
+    assert not torch.equal(weights(0), weights(1))
+
+
+def test_a_loss_that_is_no_number_is_an_error():
+    network, features, sequences = make_problem()
+    with torch.no_grad():
+        network.output.bias[0] = torch.nan
+    with pytest.raises(DivergedError, match="became nan. Lower learning_rate"):
+        train(network, features, sequences, settings(), rng=np.random.RandomState(0))
+
+
+def test_early_stopping_counts_from_the_last_best():
+    network = torch.nn.Linear(1, 1)
+    stopping = EarlyStopping(patience=2)
+    stops = [stopping.update(f, network, e) for e, f in enumerate([1, 0, 2, 2, 1], start=1)]
+    assert stops == [False, False, False, False, True]
+    assert stopping.best_epoch == 3
