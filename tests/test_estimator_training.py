@@ -1,0 +1,546 @@
+"""Fitting: what is learned, what decides it, and what a failure leaves behind."""
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import torch
+from sklearn.compose import make_column_transformer
+from sklearn.pipeline import make_union
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.utils._param_validation import InvalidParameterError
+
+from embrec import EmbRecEstimator, TfidfItemFeaturizer
+from embrec.baselines import PopularityRecommender
+from embrec.network.features import SparseMatrix, to_feature_tensors
+from embrec.training import DivergedError
+
+SMALL = {
+    "embedding_dim": 8,
+    "tower_size": 16,
+    "hidden_size": 16,
+    "batch_size": 16,
+    "learning_rate": 0.01,
+    "max_epochs": 2,
+    "random_state": 0,
+}
+
+
+def small(featurizer=None, **changes):
+    featurizer = TfidfItemFeaturizer(columns=["title"]) if featurizer is None else featurizer
+    return EmbRecEstimator(featurizer, **{**SMALL, **changes})
+
+
+def walks(n_users=30, n_steps=4, seed=1):
+    """Sequences of users nobody has seen, who walk as those of shop_log do."""
+    rng = np.random.default_rng(seed)
+    topics = ["photo", "desk", "trail"]
+    starts = rng.integers(5, size=n_users)
+    return [
+        [f"{topics[u % 3]}-{(start + step) % 5}" for step in range(n_steps)]
+        for u, start in enumerate(starts)
+    ]
+
+
+def log_without_seconds(model):
+    times = ("seconds", "events_per_second")
+    return [{k: v for k, v in rec.items() if k not in times} for rec in model.training_log_]
+
+
+def everything(model):
+    """All that a caller can see of a fitted model."""
+    ids, scores = model.recommend([["photo-0", "photo-1"], ["desk-2"], []], k=20)
+    return {
+        "ids": ids.tolist(),
+        "scores": scores.tolist(),
+        "embeddings": model.index_.vectors.tolist(),
+        "active": model.index_.active.tolist(),
+        "catalog": model.catalog_.ids.ids.tolist(),
+        "features": [
+            block.tolist() if isinstance(block, np.ndarray) else block.toarray().tolist()
+            for block in model.catalog_.blocks
+        ],
+        "log": model.training_log_,
+        "best_epoch": model.best_epoch_,
+        "fingerprint": model.fingerprint_,
+        "featurizer": id(model.featurizer_),
+    }
+
+
+@pytest.fixture(scope="module")
+def fitted(shop_log, shop_items):
+    return small().fit(shop_log, items=shop_items)
+
+
+# ---- learning
+
+
+def test_learns_the_shop_whose_next_item_is_known(shop_log, shop_items):
+    model = small(max_epochs=40, patience=40).fit(shop_log, items=shop_items)
+    sequences = walks(60)
+    X, y = [s[:-1] for s in sequences], [s[-1] for s in sequences]
+    share = np.mean(model.predict(X) == y)
+    popular = PopularityRecommender().fit(shop_log, items=shop_items)
+    assert share > 0.9
+    assert np.mean(popular.predict(X) == y) < 0.3
+    # a single step is enough to know the next
+    assert np.mean(model.predict([s[:1] for s in sequences]) == [s[1] for s in sequences]) > 0.9
+
+
+def test_order_matters(shop_items):
+    """The last item decides, not the set of items."""
+    forth, back = [f"photo-{i}" for i in (0, 1, 2)], [f"photo-{i}" for i in (1, 0, 3)]
+    model = small(max_epochs=40, early_stopping=False).fit([forth, back] * 16, items=shop_items)
+    assert model.predict([["photo-0", "photo-1"], ["photo-1", "photo-0"]]).tolist() == [
+        "photo-2",
+        "photo-3",
+    ]
+
+
+def test_same_seed_same_numbers_and_other_seed_others(fitted, shop_log, shop_items):
+    again = small().fit(shop_log, items=shop_items)
+    other = small(random_state=1).fit(shop_log, items=shop_items)
+    same = {**everything(fitted), "log": None, "featurizer": None}
+    assert {**everything(again), "log": None, "featurizer": None} == same
+    assert log_without_seconds(again) == log_without_seconds(fitted)
+    assert everything(other)["scores"] != same["scores"]
+    assert log_without_seconds(other) != log_without_seconds(fitted)
+    assert other.fingerprint_ != fitted.fingerprint_
+
+
+def test_training_leaves_global_random_states_alone(shop_log, shop_items):
+    np.random.seed(3)
+    torch.manual_seed(3)
+    before = np.random.get_state()[1].tolist(), torch.random.get_rng_state()
+    model = small().fit(shop_log, items=shop_items).partial_fit(walks(4))
+    model.recommend([["photo-0"]])
+    assert np.random.get_state()[1].tolist() == before[0]
+    assert torch.equal(torch.random.get_rng_state(), before[1])
+
+
+def test_predictions_do_not_drop_anything_out(fitted):
+    X = walks(5)
+    assert not fitted.network_.training
+    np.testing.assert_array_equal(fitted.transform(X), fitted.transform(X))
+
+
+def test_log_tells_what_happened(fitted, shop_log):
+    assert [record["epoch"] for record in fitted.training_log_] == [1, 2]
+    for record in fitted.training_log_:
+        assert record["seconds"] > 0
+        # 60 users; 6 of them leave their last event for validation; each one's first item is no
+        # next item of another
+        n_events = 60 * 3 - 6
+        assert record["events_per_second"] == pytest.approx(n_events / record["seconds"])
+        assert 0 <= record["valid_mrr"] <= 1
+        assert record["valid_hit_rate"] == 1  # 15 items, and a cut-off of 50
+    assert fitted.best_epoch_ in (1, 2)
+
+
+def test_no_early_stopping_no_validation(shop_log, shop_items):
+    model = small(max_epochs=3, early_stopping=False).fit(shop_log, items=shop_items)
+    assert [record["epoch"] for record in model.training_log_] == [1, 2, 3]
+    assert "valid_mrr" not in model.training_log_[0]
+    assert model.best_epoch_ == 3
+    n_events = [r["events_per_second"] * r["seconds"] for r in model.training_log_]
+    assert n_events == pytest.approx([180] * 3)  # nobody's last event is kept from training
+
+
+def test_validation_data_of_ones_own_keeps_the_log_whole(shop_log, shop_items):
+    model = small().fit(shop_log, items=shop_items, X_val=walks(3))
+    record = model.training_log_[0]
+    assert record["events_per_second"] * record["seconds"] == pytest.approx(180)
+    assert "valid_mrr" in record
+    # only the choice of the best epoch depends on it
+    other = small().fit(shop_log, items=shop_items, X_val=walks(3, seed=9))
+    assert [r["loss"] for r in other.training_log_] == [r["loss"] for r in model.training_log_]
+
+
+def test_max_length_reads_the_end_of_a_sequence(shop_items):
+    long = [s * 3 for s in walks(12, 5)]
+    cut = small(max_length=6, early_stopping=False).fit(long, items=shop_items)
+    by_hand = small(early_stopping=False).fit([s[-6:] for s in long], items=shop_items)
+    np.testing.assert_array_equal(cut.index_.vectors, by_hand.index_.vectors)
+    whole = small(early_stopping=False).fit(long, items=shop_items)
+    assert not np.array_equal(cut.index_.vectors, whole.index_.vectors)
+
+
+def test_fitting_again_starts_anew(shop_log, shop_items):
+    model = small().fit(walks(9), items=shop_items).remove_items(["desk-0"])
+    again = model.fit(shop_log, items=shop_items)
+    fresh = small().fit(shop_log, items=shop_items)
+    assert again is model
+    np.testing.assert_array_equal(model.index_.vectors, fresh.index_.vectors)
+    assert model.index_.active.all()
+    assert log_without_seconds(model) == log_without_seconds(fresh)
+
+
+@pytest.mark.parametrize(("verbose", "shown"), [(0, False), (1, True)])
+def test_verbose_shows_progress(verbose, shown, shop_items, capsys):
+    small(verbose=verbose).fit(walks(6), items=shop_items)
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert ("epoch 2/2" in captured.err) == shown
+    assert shown or captured.err == ""
+
+
+# ---- towers
+
+
+def test_a_union_gives_one_tower_per_branch(shop_log, shop_items):
+    union = make_union(
+        TfidfItemFeaturizer(columns=["title"]),
+        make_column_transformer((StandardScaler(), ["price"])),
+    )
+    model = small(union).fit(shop_log, items=shop_items)
+    sparse, dense = to_feature_tensors(model.catalog_.blocks, torch.device("cpu"))
+    assert isinstance(sparse, SparseMatrix)
+    assert isinstance(dense, torch.Tensor)
+    assert len(model.network_.towers) == 2
+    assert model.transform([["photo-0"]]).shape == (1, 16)
+    # each branch through its own tower, side by side
+    with torch.no_grad():
+        parts = [t(b) for t, b in zip(model.network_.towers, (sparse, dense), strict=True)]
+    np.testing.assert_allclose(model.index_.vectors, torch.cat(parts, 1).numpy(), atol=1e-6)
+
+
+def test_any_other_transformer_gives_one_tower(fitted):
+    assert len(fitted.network_.towers) == 1
+    assert fitted.transform([["photo-0"]]).shape == (1, 8)
+
+
+def test_layers_and_residual_reach_the_network(shop_items):
+    model = small(n_layers=2, residual=False).fit(walks(6), items=shop_items)
+    assert model.network_.gru.num_layers == 2
+    assert not model.network_.size.residual
+    assert model.recommend([["photo-0"]], k=2)[0].shape == (1, 2)
+
+
+def test_the_featurizer_passed_is_not_fitted(shop_items):
+    featurizer = TfidfItemFeaturizer(columns=["title"])
+    model = small(featurizer).fit(walks(6), items=shop_items)
+    assert model.featurizer is featurizer
+    assert not hasattr(featurizer, "n_features_in_")
+    assert model.featurizer_ is not featurizer
+
+
+def test_without_a_featurizer_all_text_is_read(shop_items):
+    model = EmbRecEstimator(**SMALL).fit(walks(6), items=shop_items.drop(columns="price"))
+    assert isinstance(model.featurizer_, TfidfItemFeaturizer)
+    assert model.featurizer is None
+
+
+# ---- partial_fit
+
+
+def test_first_partial_fit_is_a_fit(fitted, shop_log, shop_items):
+    first = small().partial_fit(shop_log, items=shop_items)
+    np.testing.assert_array_equal(first.index_.vectors, fitted.index_.vectors)
+    assert log_without_seconds(first) == log_without_seconds(fitted)
+    with pytest.raises(ValueError, match="first call of partial_fit needs items="):
+        small().partial_fit(shop_log)
+
+
+def test_partial_fit_learns_from_new_data(shop_log, shop_items):
+    model = small(max_epochs=10).fit(shop_log, items=shop_items)
+    featurizer, before = model.featurizer_, model.fingerprint_
+    # a new fashion: from the camera to the desk
+    fashion = [["photo-0", "desk-0"]] * 40
+
+    def mean_rank():
+        return model.rank_targets(fashion).ranks.mean()
+
+    old = mean_rank()
+    for _ in range(8):
+        assert model.partial_fit(fashion) is model
+    assert mean_rank() < old / 2
+    assert model.featurizer_ is featurizer
+    assert model.fingerprint_ != before
+    assert [r["epoch"] for r in model.training_log_] == list(range(1, len(model.training_log_) + 1))
+    assert model.best_epoch_ == len(model.training_log_)
+
+
+def test_partial_fit_takes_new_items_in_the_same_call(shop_log, shop_items):
+    model = small().fit(shop_log, items=shop_items)
+    n_features = model.catalog_.blocks[0].shape[1]
+    new = pd.DataFrame(
+        {"item": ["photo-9", "photo-0"], "title": ["drone photo", "camera"], "price": [9.0, 1.0]}
+    )
+    model.partial_fit([["photo-0", "photo-9"]] * 8, items=new)
+    assert len(model.catalog_) == 16
+    assert model.catalog_.blocks[0].shape == (16, n_features)
+    # the known one has its new content
+    expected = model.featurizer_.transform(new[["title"]]).toarray()
+    rows = model.catalog_.ids.rows(np.array(["photo-9", "photo-0"], dtype=object))
+    np.testing.assert_array_equal(model.catalog_.blocks[0][rows].toarray(), expected)
+    assert "photo-9" in model.recommend([["photo-0"]], k=16)[0]
+
+
+def test_removed_items_stay_removed_unless_they_come_again(shop_log, shop_items):
+    model = small().fit(shop_log, items=shop_items).remove_items(["photo-1", "desk-1"])
+    model.partial_fit(shop_log)
+    ids = model.recommend([[]], k=15)[0][0].tolist()
+    assert {"photo-1", "desk-1"}.isdisjoint(ids)
+    model.partial_fit(shop_log, items=shop_items[shop_items["item"] == "desk-1"])
+    ids = model.recommend([[]], k=15)[0][0].tolist()
+    assert "desk-1" in ids
+    assert "photo-1" not in ids
+
+
+def test_partial_fit_uses_the_parameters_of_now(shop_log, shop_items):
+    a = small().fit(shop_log, items=shop_items)
+    b = small().fit(shop_log, items=shop_items).set_params(learning_rate=1e-12)
+    vectors = np.array(b.index_.vectors)
+    b.partial_fit(shop_log)
+    np.testing.assert_allclose(b.index_.vectors, vectors, atol=1e-6)
+    assert not np.allclose(a.partial_fit(shop_log).index_.vectors, vectors, atol=1e-6)
+
+
+# ---- failures change nothing
+
+
+def table(**columns):
+    return pd.DataFrame(columns)
+
+
+NEW = {"title": ["drone"], "price": [1.0]}
+BAD_CALLS = {
+    "unknown item": ([["photo-0", "nowhere"]], None, "not in the catalogue"),
+    "too short": ([["photo-0"]], None, "no next item to learn from"),
+    "empty": ([], None, "X is empty"),
+    "missing id": ([["photo-0", None]], None, "missing"),
+    "ids of another kind": ([[1, 2]], None, "integers"),
+    "repeated new items": (
+        [["photo-0", "photo-1"]],
+        table(item=["n", "n"], title=["a", "b"], price=[1.0, 2.0]),
+        "each id once",
+    ),
+    "content column missing": ([["photo-0", "n"]], table(item=["n"]), "title"),
+    "new items of another kind": ([["photo-0", "photo-1"]], table(item=[1], **NEW), "integers"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_CALLS)
+def test_a_failing_partial_fit_changes_nothing(case, shop_items):
+    X, items, message = BAD_CALLS[case]
+    model = small().fit(walks(12), items=shop_items)
+    before = everything(model)
+    with pytest.raises((ValueError, TypeError, KeyError), match=message):
+        model.partial_fit(X, items=items)
+    assert everything(model) == before
+
+
+def test_divergence_leaves_a_fitted_model_as_it_was(shop_log, shop_items):
+    model = small().fit(shop_log, items=shop_items)
+    twin = small().fit(shop_log, items=shop_items)
+    before = everything(model)
+    model.set_params(learning_rate=1e30)
+    with pytest.raises(DivergedError, match="Lower learning_rate"):
+        model.fit(shop_log, items=shop_items)
+    assert everything(model) == before
+    with pytest.raises(DivergedError, match="Lower learning_rate"):
+        model.partial_fit(shop_log)
+    assert everything(model) == before
+    # nor does it change how training goes on
+    model.set_params(learning_rate=0.01).partial_fit(shop_log)
+    twin.partial_fit(shop_log)
+    np.testing.assert_array_equal(model.index_.vectors, twin.index_.vectors)
+
+
+def test_divergence_in_the_very_last_step_is_noticed(shop_items):
+    # one batch, one epoch: the only loss is that of the first weights
+    model = small(learning_rate=1e37, batch_size=64, max_epochs=1, early_stopping=False)
+    with pytest.raises((DivergedError, ValueError), match="infinite or NaN|not finite"):
+        model.fit(walks(6), items=shop_items)
+    assert not hasattr(model, "network_")
+
+
+def test_features_that_are_no_numbers_are_an_error(shop_items):
+    broken = shop_items.assign(price=[np.nan] + [1.0] * 14)
+    model = small(make_column_transformer(("passthrough", ["price"])))
+    with pytest.raises(ValueError, match="NaN or infinite"):
+        model.fit(walks(6), items=broken)
+    assert not hasattr(model, "network_")
+
+
+# ---- what fit refuses
+
+
+BAD_PARAMETERS = {
+    "featurizer": "tfidf",
+    "embedding_dim": 0,
+    "tower_size": 1.5,
+    "hidden_size": -1,
+    "n_layers": 0,
+    "residual": "yes",
+    "dropout": 1.0,
+    "input_dropout": -0.1,
+    "tower_dropout": 2,
+    "learning_rate": 0,
+    "batch_size": 0,
+    "max_epochs": 0,
+    "early_stopping": "auto",
+    "patience": 0,
+    "max_length": 1,
+    "on_unknown": "ignore",
+    "user_col": 3,
+    "item_col": None,
+    "timestamp_col": 1,
+    "device": 0.5,
+    "random_state": "seed",
+    "verbose": "loud",
+}
+
+
+def test_every_parameter_has_a_bad_value_here():
+    assert set(BAD_PARAMETERS) == set(EmbRecEstimator._parameter_constraints)
+    assert set(BAD_PARAMETERS) == set(EmbRecEstimator().get_params(deep=False))
+
+
+@pytest.mark.parametrize("name", BAD_PARAMETERS)
+def test_bad_parameters_are_named(name, shop_items):
+    model = EmbRecEstimator(**{name: BAD_PARAMETERS[name]})
+    with pytest.raises(InvalidParameterError, match=f"The '{name}' parameter of EmbRecEstimator"):
+        model.fit(walks(6), items=shop_items)
+
+
+@pytest.mark.parametrize(
+    ("device", "message"),
+    [
+        ("gpu", "must be 'auto' or a device of torch"),
+        pytest.param(
+            "cuda:0",
+            "finds no CUDA device",
+            marks=pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device"),
+        ),
+    ],
+)
+def test_devices_that_are_not_there(device, message, shop_items):
+    with pytest.raises(ValueError, match=message):
+        small(device=device).fit(walks(6), items=shop_items)
+
+
+def test_fit_needs_items(shop_log):
+    with pytest.raises(TypeError, match="items"):
+        small().fit(shop_log)
+
+
+@pytest.mark.parametrize(
+    ("X", "message"),
+    [
+        (
+            [["photo-0", "gone-1", "gone-2"], ["gone-1", "photo-1"]],
+            r"2 item ids in X are not in the catalogue of 15 items \(3 interactions\): 'gone-1', "
+            r"'gone-2'.*as many rows as X; pass items=embrec\.ItemTable\(items\)",
+        ),
+        ([["photo-0"], ["photo-1"]], "None of the 2 sequences in X has two items or more"),
+        ([[1, 2], [2, 3]], "X holds integers"),
+        ("photo-0", "expected a log table"),
+        (["photo-0", "photo-1"], r"pass \[X\]"),
+        (pd.DataFrame({"user": [1], "product": ["a"]}), "no column 'item'"),
+        (pd.DataFrame({"user": [], "item": []}), "is empty"),
+    ],
+)
+def test_logs_that_cannot_be_used(X, message, shop_items):
+    model = small()
+    with pytest.raises((ValueError, TypeError), match=message):
+        model.fit(X, items=shop_items)
+    assert not hasattr(model, "network_")
+
+
+@pytest.mark.parametrize(
+    ("items", "message"),
+    [
+        (pd.DataFrame({"id": ["a"]}), "items has no column 'item'"),
+        (pd.DataFrame({"item": ["a", "a"], "title": ["x", "y"]}), "each id once"),
+        (pd.DataFrame({"item": ["a", None], "title": ["x", "y"]}), "missing"),
+        (pd.DataFrame({"item": [], "title": []}), "empty"),
+        ([{"item": "a"}], "must be a table"),
+        (None, "must be a table"),
+    ],
+)
+def test_catalogues_that_cannot_be_used(items, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        small().fit(walks(6), items=items)
+
+
+@pytest.mark.parametrize(
+    ("X_val", "message"),
+    [([["photo-0"], []], "empty sequence"), ([["photo-0", "gone"]], "not in the catalogue")],
+)
+def test_validation_data_that_cannot_be_used(X_val, message, shop_items):
+    with pytest.raises(ValueError, match=message):
+        small().fit(walks(6), items=shop_items, X_val=X_val)
+
+
+def test_sequences_too_short_to_validate_train_all_the_same(shop_items):
+    model = small().fit([s[:2] for s in walks(6)], items=shop_items)
+    assert len(model.training_log_) == 2
+    assert "valid_mrr" not in model.training_log_[0]
+
+
+# ---- forms of input
+
+
+def test_tables_of_every_library_and_lists_give_one_model(fitted, shop_log, shop_items):
+    shuffled = shop_log.sample(frac=1, random_state=0).sort_values("user", kind="stable")
+    order = dict.fromkeys(shop_log["user"])
+    lists = [shop_log.loc[shop_log["user"] == user, "item"].tolist() for user in order]
+    assert shuffled.index.tolist() != shop_log.index.tolist()
+    forms = {
+        "polars": (pl.from_pandas(shop_log), pl.from_pandas(shop_items)),
+        "arrow": (
+            pl.from_pandas(shop_log).to_arrow(),
+            pl.from_pandas(shop_items).to_arrow(),
+        ),
+        "lists": (lists, shop_items),
+        "indexed": (shop_log, shop_items.set_index("item")),
+    }
+    for name, (log, items) in forms.items():
+        model = small().fit(log, items=items)
+        np.testing.assert_array_equal(
+            model.index_.vectors, fitted.index_.vectors, err_msg=f"fitted on {name}"
+        )
+        np.testing.assert_array_equal(model.predict(log), fitted.predict(shop_log))
+
+
+def test_custom_column_names(fitted, shop_log, shop_items):
+    names = {"user": "visitor", "item": "sku", "timestamp": "when"}
+    model = small(user_col="visitor", item_col="sku", timestamp_col="when")
+    model.fit(
+        shop_log.rename(columns=names).sample(frac=1, random_state=0).sort_values("visitor"),
+        items=shop_items.rename(columns={"item": "sku"}),
+    )
+    assert model.recommend(shop_log.rename(columns=names).iloc[:4])[0].shape == (1, 10)
+    new = pd.DataFrame({"sku": ["n"], "title": ["drone photo"], "price": [1.0]})
+    assert model.add_items(new).catalog_.ids.ids[-1] == "n"
+    with pytest.raises(ValueError, match="no column 'when'"):
+        model.recommend(shop_log.rename(columns={"user": "visitor", "item": "sku"}))
+
+
+@pytest.mark.parametrize("dtype", ["int64", "int32", "uint16"])
+def test_integer_ids_in_integer_ids_out(dtype, shop_items):
+    codes = {item: 10 * i for i, item in enumerate(shop_items["item"])}
+    X = [[codes[i] for i in s] for s in walks(12)]
+    items = shop_items.assign(item=shop_items["item"].map(codes).astype(dtype))
+    strings = small().fit(walks(12), items=shop_items)
+    integers = small().fit(X, items=items)
+    np.testing.assert_array_equal(integers.index_.vectors, strings.index_.vectors)
+    ids, _ = integers.recommend([np.array(X[0], dtype=dtype)], k=4)
+    assert ids.dtype == np.int64
+    expected = [codes[i] for i in strings.recommend([walks(12)[0]], k=4)[0][0]]
+    assert ids.tolist() == [expected]
+    log = pd.DataFrame({"user": 0, "item": np.array(X[0], dtype=dtype)})
+    assert integers.recommend(log, k=4)[0].tolist() == [expected]
+
+
+def test_content_is_read_as_it_is_given(shop_log, shop_items):
+    """The featurizer gets the content columns, without the ids."""
+    seen = []
+
+    def remember(content):
+        seen.append(list(content.columns))
+        return content[["price"]].to_numpy()
+
+    small(FunctionTransformer(remember)).fit(shop_log, items=shop_items)
+    assert seen == [["title", "price"]]
