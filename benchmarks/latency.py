@@ -10,13 +10,17 @@ much is featurizing. The ratio that matters: adding 100 items against embedding 
 import time
 
 import numpy as np
+import scipy.sparse as sp
 import torch
 from _common import load_office, median_seconds, write_result
 
 from embrec import EmbRecEstimator, TfidfItemFeaturizer
+from embrec.catalog import ItemCatalog
 from embrec.estimator import _embed
 from embrec.featurizers._blocks import transform_feature_blocks
+from embrec.index import ExactIndex
 from embrec.model_selection import leave_last_out_split
+from embrec.network import Dropout, EmbRecNetwork, NetworkSize
 
 COLUMNS = ["title", "description", "brand", "categories"]
 
@@ -38,6 +42,8 @@ def click_costs(model, items, rng) -> dict[str, dict[str, float]]:
     ids = items["item"].to_numpy()
     long_ago = ids[rng.integers(0, len(ids), 1000)].tolist()
 
+    session = model.start_session(ids[:3])
+
     def click(session):
         return lambda: session.add(ids[rng.integers(len(ids))])
 
@@ -47,9 +53,7 @@ def click_costs(model, items, rng) -> dict[str, dict[str, float]]:
     return {
         "add, after 3 items": quantiles(click(model.start_session(ids[:3])), 500),
         "add, after 1000 items": quantiles(click(model.start_session(long_ago)), 500),
-        "recommend 10": quantiles(lambda: session.recommend(10), 500)
-        if (session := model.start_session(ids[:3]))
-        else {},
+        "recommend 10": quantiles(lambda: session.recommend(10), 500),
         "start, add one, recommend 10": quantiles(fresh_click_and_top_10, 500),
         "recommend([history of 10])": quantiles(lambda: model.recommend([ids[:10]]), 300),
     }
@@ -75,6 +79,27 @@ def growth_costs(model, items) -> dict[str, float]:
     }
 
 
+def growth_at_sizes(rng) -> dict[int, dict[str, float]]:
+    """Adding 100 items to catalogues of several sizes, without featurizing, against embedding all."""
+    costs = {}
+    for n in (2_400, 25_000, 170_000):
+        features = sp.random(n + 100, 5000, 0.02, format="csr", rng=rng).astype(np.float32)
+        old, new = features[:n], features[n:]
+        network = EmbRecNetwork(NetworkSize((5000,)), Dropout())
+        catalog = ItemCatalog(np.arange(n), [old])
+        index = ExactIndex().fit(_embed(network, [old]))
+
+        def add(catalog=catalog, index=index, network=network, new=new):
+            ids = len(catalog) + np.arange(100)
+            catalog.write(ids, [new])
+            index.add(_embed(network, [new]))
+
+        add_ms = 1000 * median_seconds(add, 11)
+        embed_ms = 1000 * median_seconds(lambda n=network, b=old: _embed(n, [b]), 3)
+        costs[n] = {"add_ms": add_ms, "embed_ms": embed_ms, "ratio": embed_ms / add_ms}
+    return costs
+
+
 def main() -> None:
     torch.set_num_threads(1)
     rng = np.random.default_rng(0)
@@ -93,7 +118,12 @@ def main() -> None:
     for name, value in growth.items():
         print(f"    {name:32} {value:8.2f}")
     print(f"    embedding the catalogue / adding 100 items without featurizing: {ratio:.1f}")
-    write_result("latency", {"office": {"click": clicks, "growth": growth, "ratio": ratio}})
+    sizes = growth_at_sizes(rng)
+    for n, cost in sizes.items():
+        shown = ", ".join(f"{key} {value:.2f}" for key, value in cost.items())
+        print(f"    100 new items beside {n:,}: {shown}")
+    office = {"click": clicks, "growth": growth, "ratio": ratio}
+    write_result("latency", {"office": office, "sizes": sizes})
 
 
 if __name__ == "__main__":

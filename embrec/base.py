@@ -6,7 +6,7 @@ ranks, ids in and out - is here, once.
 """
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -257,7 +257,7 @@ class BaseRecommender(LiveCatalogMixin, BaseEstimator):
         if isinstance(ids, (str, bytes)):
             raise TypeError(f"{what} must be a list of ids; got {ids!r}. Pass [{ids!r}].")
         values = list(ids)
-        if not values or np.isscalar(values[0]):
+        if not values or isinstance(values[0], str) or not isinstance(values[0], Collection):
             return self._known_rows(values, what)
         sequences, _ = read_sequences(values)
         if len(sequences) != n:

@@ -347,15 +347,18 @@ class EmbRecEstimator(  # type: ignore[call-arg]
     def _build_network(
         self, blocks: Sequence[Features], device: torch.device, rng: np.random.RandomState
     ) -> EmbRecNetwork:
+        # torch and JSON want Python's own numbers; a grid of parameters may hold numpy's
         size = NetworkSize(
             n_features=tuple(block.shape[1] for block in blocks),
-            embedding_dim=self.embedding_dim,
-            tower_size=self.tower_size,
-            hidden_size=self.hidden_size,
-            n_layers=self.n_layers,
-            residual=self.residual,
+            embedding_dim=int(self.embedding_dim),
+            tower_size=int(self.tower_size),
+            hidden_size=int(self.hidden_size),
+            n_layers=int(self.n_layers),
+            residual=bool(self.residual),
         )
-        dropout = Dropout(self.tower_dropout, self.input_dropout, self.dropout)
+        dropout = Dropout(
+            float(self.tower_dropout), float(self.input_dropout), float(self.dropout)
+        )
         return build_network(size, dropout, int(rng.randint(2**31))).to(device)
 
     def _train(

@@ -285,16 +285,51 @@ class ColdItemSplit(_LogSplitter):
         train, test : ndarray of int64
         """
         order, users, n_after = self._sort(X)
-        ids = check_ids(_to_list(X, self.item_col), what=f"X[{self.item_col!r}]")
-        unique, codes = np.unique(ids, return_inverse=True)
-        codes, rng = codes[order], check_random_state(self.random_state)
+        unique, codes = self._items(X)
+        codes = codes[order]
         has_history = np.bincount(users)[users] > 1
-        for _ in range(self.n_splits):
-            cold = _draw(len(unique), self.test_size, rng)[codes]
+        for drawn in self._draws(len(unique)):
+            cold = drawn[codes]
             cold_target = cold & (n_after == 0) & has_history
             tested = np.bincount(users[cold_target], minlength=users[-1] + 1)[users] > 0
             train = ~cold & ((n_after > 0) | ~has_history)
             yield _sorted_positions(order, train), _sorted_positions(order, tested)
+
+    def cold_items(self, X: Any) -> list[np.ndarray]:
+        """Tell which items each fold holds out, to keep them out of the catalogue as well.
+
+        Parameters
+        ----------
+        X : table
+            The log that `split` is given.
+
+        Returns
+        -------
+        list of ndarray
+            Ids, one array per fold.
+
+        Raises
+        ------
+        ValueError
+            If ``random_state`` is not an int: `split` would then draw other items.
+        """
+        if not isinstance(self.random_state, (int, np.integer)):
+            raise ValueError(
+                f"cold_items needs an int as random_state, to draw what split draws; got "
+                f"{self.random_state!r}."
+            )
+        unique, _ = self._items(X)
+        return [unique[drawn] for drawn in self._draws(len(unique))]
+
+    def _items(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
+        ids = check_ids(_to_list(X, self.item_col), what=f"X[{self.item_col!r}]")
+        unique, codes = np.unique(ids, return_inverse=True)
+        return unique, codes
+
+    def _draws(self, n_items: int) -> Iterator[np.ndarray]:
+        rng = check_random_state(self.random_state)
+        for _ in range(self.n_splits):
+            yield _draw(n_items, self.test_size, rng)
 
     def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
         """Return the number of folds."""

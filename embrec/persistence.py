@@ -31,6 +31,7 @@ HARMLESS_TYPES = (
     "scipy.sparse._csc.csc_matrix",
     "scipy.sparse._csr.csr_array",
     "scipy.sparse._csr.csr_matrix",
+    "sklearn.compose._column_transformer._RemainderColsList",  # until scikit-learn 1.8
     "sklearn.compose._column_transformer.make_column_selector",
     "torch.device",
 )

@@ -116,6 +116,8 @@ def test_training_ends_a_session(own_model):
         (lambda data: data[:-1], "damaged: expected"),
         (lambda data: data + b"!", "damaged: expected"),
         (lambda data: data[:20] + b"????" + data[24:], "belongs to another model"),
+        (lambda data: data[:-3] + b"????"[:1] + data[-2:], "damaged: its checksum is wrong"),
+        (lambda data: data[:60] + bytes([data[60] ^ 1]) + data[61:], "its checksum is wrong"),
     ],
 )
 def test_damaged_bytes_are_refused(damage, message, model):
@@ -168,3 +170,52 @@ def test_another_process_goes_on_with_a_session(own_model, tmp_path):
         check=True,
     )
     assert done.stdout.split() == session.add("photo-2").recommend(5)[0].tolist()
+
+
+def test_unknown_items_are_skipped_where_the_recommender_skips_them(own_model):
+    own_model.set_params(on_unknown="skip")
+    session = own_model.start_session(["nobody", "photo-0"]).add("nothing")
+    assert session.history == ["photo-0"]
+    expected = own_model.recommend([["nobody", "photo-0", "nothing"]], k=5)
+    ids, scores = session.recommend(5)
+    np.testing.assert_array_equal(ids, expected[0][0])
+    np.testing.assert_allclose(scores, expected[1][0], atol=1e-5)
+    with pytest.raises(TypeError, match="item holds integers"):
+        session.add(3)
+
+
+def test_a_history_is_a_list_of_ids(model):
+    with pytest.raises(
+        TypeError, match=r"must be a list of ids; got 'photo-0'. Pass \['photo-0'\]"
+    ):
+        model.start_session("photo-0")
+    with pytest.raises(ValueError, match=r"history: 1 of 2 ids are not in the catalogue: 'nobody'"):
+        model.start_session(["photo-0", "nobody"])
+    assert model.start_session(iter(["photo-0"])).history == ["photo-0"]
+
+
+@pytest.mark.parametrize("k", [0, -1, 2.5, True, None])
+def test_k_must_be_a_count(k, model):
+    with pytest.raises(ValueError, match="k must be an integer >= 1"):
+        model.start_session().recommend(k)
+
+
+@pytest.mark.parametrize("item", [None, 1.5, True, ["photo-0"], float("nan")])
+def test_what_is_no_id_changes_nothing(item, model):
+    session = model.start_session(["photo-0"])
+    before = session.to_bytes()
+    with pytest.raises((ValueError, TypeError), match="item"):
+        session.add(item)
+    assert session.to_bytes() == before
+
+
+def test_history_is_a_copy(model):
+    session = model.start_session(["photo-0"])
+    session.history.append("desk-0")
+    assert session.history == ["photo-0"]
+
+
+def test_bytes_may_come_in_any_buffer(model):
+    data = model.start_session(["photo-0"]).to_bytes()
+    for same in (bytearray(data), memoryview(data)):
+        assert model.resume_session(same).history == ["photo-0"]

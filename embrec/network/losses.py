@@ -5,8 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-#: Bytes of scores held at a time; small enough to stay in a CPU's cache.
-CHUNK_MEMORY = 8 * 2**20
+#: Bytes of scores held at a time; little beside the rest, enough to keep the products efficient.
+CHUNK_MEMORY = 16 * 2**20
 
 
 def full_cross_entropy(
@@ -26,7 +26,7 @@ def full_cross_entropy(
         Item embeddings e.
     targets : Tensor of shape (n_steps,), int64
         Row in ``items`` of each step's next item.
-    memory : int, default=8 MiB
+    memory : int, default=16 MiB
         Bytes of scores held at a time; a chunk has one step at least.
 
     Returns

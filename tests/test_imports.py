@@ -1,0 +1,188 @@
+"""What importing costs, and that imports only go upward."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import embrec
+from embrec._optional import import_optional
+
+PACKAGE = Path(embrec.__file__).parent
+
+#: Every module, and package whose parts are free among themselves; each imports only from above.
+ORDER = [
+    "_optional",
+    "_compat",
+    "_tables",
+    "ragged",
+    "ids",
+    "interactions",
+    "ranking",
+    "catalog",
+    "featurizers",
+    "network",
+    "training",
+    "index",
+    "metrics",
+    "model_selection",
+    "persistence",
+    "live",
+    "base",
+    "session",
+    "estimator",
+    "baselines",
+    "datasets",
+    "demo",
+]
+
+
+def modules():
+    """Name and path of every module of the package, the package's own ``__init__`` left out."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(PACKAGE).with_suffix("").parts
+        name = ".".join(parts).removesuffix("__init__").removesuffix(".")
+        if name:
+            yield name, path
+
+
+def imports_of(path):
+    """Names that a module imports anywhere, but for the type checker alone."""
+    found, waiting = set(), [ast.parse(path.read_text(encoding="utf-8"))]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            continue
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module == "embrec":
+            found |= {f"embrec.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add(node.module)
+        waiting += ast.iter_child_nodes(node)
+    return found
+
+
+GRAPH = {name: imports_of(path) for name, path in modules()}
+
+
+def top(name):
+    return name.partition(".")[0]
+
+
+def own_imports(name):
+    """Modules of embrec that a module imports, without the ``embrec.`` in front."""
+    return {i.removeprefix("embrec.") for i in GRAPH[name] if i.startswith("embrec.")}
+
+
+def test_every_module_has_a_place():
+    assert {top(name) for name in GRAPH} == set(ORDER)
+    assert len(set(ORDER)) == len(ORDER)
+
+
+@pytest.mark.parametrize("name", GRAPH)
+def test_imports_go_upward(name):
+    # the demo stands where a user stands, and imports what a user imports
+    if name == "demo":
+        return
+    place = ORDER.index(top(name))
+    wrong = {i for i in own_imports(name) if top(i) != top(name) and ORDER.index(top(i)) >= place}
+    assert wrong == set()
+
+
+def test_packages_have_no_cycles_inside():
+    def visit(name, path):
+        assert name not in path, f"cycle: {' -> '.join([*path, name])}"
+        inside = {i for i in own_imports(name) if top(i) == top(name) and i != top(name)}
+        for imported in inside & set(GRAPH):
+            visit(imported, [*path, name])
+
+    for name in GRAPH:
+        visit(name, [])
+
+
+TABLES = {"pandas", "polars", "narwhals", "pyarrow"}
+FORBIDDEN = {
+    "network": TABLES | {"sklearn", "skops"},
+    "training": TABLES | {"sklearn", "skops"},
+    "index": TABLES | {"skops"},
+    "ranking": TABLES | {"sklearn", "skops"},
+    "ragged": TABLES | {"sklearn", "torch"},
+    "ids": {"torch", "sklearn"},
+    "featurizers": {"torch"},
+    "session": TABLES | {"sklearn"},
+}
+#: Layers of embrec that know no ids, users or tables.
+WITHOUT_IDS = ["network", "training", "index", "ranking", "ragged"]
+
+
+@pytest.mark.parametrize("layer", FORBIDDEN)
+def test_layers_know_only_what_they_need(layer):
+    for name in GRAPH:
+        if top(name) == layer:
+            assert {top(i) for i in GRAPH[name]} & FORBIDDEN[layer] == set(), name
+
+
+@pytest.mark.parametrize("layer", WITHOUT_IDS)
+def test_vectors_and_rows_know_no_ids(layer):
+    for name in GRAPH:
+        if top(name) == layer:
+            imported = {top(i) for i in own_imports(name)}
+            assert imported & {"ids", "interactions", "catalog", "_tables", "base"} == set(), name
+
+
+def test_private_names_of_scikit_learn_are_in_one_file():
+    for name in set(GRAPH) - {"_compat"}:
+        foreign = {i for i in GRAPH[name] if i.startswith("sklearn.")}
+        assert not {i for i in foreign if "._" in i}, name
+
+
+def run(code):
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True
+    )
+    return done.stdout.split()
+
+
+OPTIONAL = ["pyarrow", "polars", "PIL", "skops", "annoy", "matplotlib", "transformers"]
+
+
+def test_importing_embrec_loads_no_optional_library():
+    # pandas loads pyarrow by itself where it finds it, so it is the one to be asked
+    code = f"""if True:
+        import sys
+        import pandas, narwhals, torch, sklearn.pipeline
+        before = set(sys.modules)
+        import embrec, embrec.baselines, embrec.metrics, embrec.model_selection, embrec.datasets
+        print(*[n for n in {OPTIONAL} if n in set(sys.modules) - before])
+    """
+    assert run(code) == []
+
+
+def test_embrec_imports_without_the_optional_libraries():
+    code = f"""if True:
+        import sys
+        for name in {OPTIONAL}:
+            sys.modules[name] = None
+        import embrec, embrec.baselines, embrec.metrics, embrec.model_selection, embrec.datasets
+        print(embrec.__version__)
+    """
+    assert run(code) == [embrec.__version__]
+
+
+def test_public_names():
+    assert set(embrec.__all__) <= set(dir(embrec))
+    assert {"EmbRecEstimator", "TfidfItemFeaturizer", "ItemTable", "Session"} <= set(embrec.__all__)
+
+
+def test_a_missing_library_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    message = r'^load_it needs pyarrow, which could .* pip install "embrec\[parquet\]"$'
+    with pytest.raises(ImportError, match=message):
+        import_optional("pyarrow.parquet", extra="parquet", purpose="load_it")
+
+
+def test_a_library_that_is_there_is_returned():
+    assert import_optional("json", extra="none", purpose="this test") is sys.modules["json"]

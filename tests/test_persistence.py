@@ -1,0 +1,421 @@
+"""Saving to a folder and loading from it, here and in another process."""
+
+import importlib
+import json
+import os
+import pickle
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from safetensors.numpy import load_file
+from sklearn.compose import make_column_selector, make_column_transformer
+from sklearn.decomposition import TruncatedSVD
+from sklearn.pipeline import make_pipeline, make_union
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
+
+from embrec import EmbRecEstimator, TfidfItemFeaturizer, persistence
+from embrec.baselines import ContentNeighborsRecommender, PopularityRecommender
+
+SMALL = {"embedding_dim": 4, "tower_size": 5, "hidden_size": 6, "max_epochs": 2, "random_state": 0}
+HISTORIES = [["photo-0", "photo-1"], ["desk-3"], []]
+NEW = pd.DataFrame({"item": ["photo-new"], "title": ["camera bag photo"], "price": [99.0]})
+
+
+def titles():
+    return TfidfItemFeaturizer(columns=["title"])
+
+
+def small(featurizer=None, **changes):
+    return EmbRecEstimator(
+        titles() if featurizer is None else featurizer, **{**SMALL, "n_layers": 2, **changes}
+    )
+
+
+MAKERS = {
+    "embrec": small,
+    "union": lambda: small(
+        make_union(
+            make_pipeline(titles(), TruncatedSVD(4, random_state=0)),
+            make_column_transformer((OneHotEncoder(dtype=np.float32), ["title"])),
+            make_column_transformer(
+                (StandardScaler(), make_column_selector(dtype_include=np.number)),
+                (make_pipeline(FunctionTransformer(np.log1p), StandardScaler()), ["price"]),
+            ),
+        ),
+        residual=False,
+    ),
+    "content neighbours": lambda: ContentNeighborsRecommender(titles(), n_last=2),
+    "dense content neighbours": lambda: ContentNeighborsRecommender(
+        make_pipeline(titles(), TruncatedSVD(4, random_state=0))
+    ),
+    "popularity": PopularityRecommender,
+}
+
+
+def assert_same_answers(one, other, histories=HISTORIES):
+    for exclude_seen in (True, False):
+        expected_ids, expected = one.recommend(histories, k=8, exclude_seen=exclude_seen)
+        ids, scores = other.recommend(histories, k=8, exclude_seen=exclude_seen)
+        assert ids.dtype == expected_ids.dtype
+        np.testing.assert_array_equal(ids, expected_ids)
+        np.testing.assert_array_equal(scores, expected)
+
+
+@pytest.fixture(scope="module")
+def fitted(shop_log, shop_items):
+    """Do not change it."""
+    return small().fit(shop_log, items=shop_items)
+
+
+# ---- round trips
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_what_is_loaded_answers_and_goes_on_alike(name, shop_log, shop_items, tmp_path):
+    model = MAKERS[name]().fit(shop_log, items=shop_items).remove_items(["desk-1"])
+    model.save(tmp_path / "model")
+    loaded = type(model).load(tmp_path / "model")
+    without_addresses = [re.sub("0x[0-9a-f]+", "", repr(each)) for each in (loaded, model)]
+    assert without_addresses[0] == without_addresses[1]
+    assert type(loaded) is type(model)
+    assert_same_answers(model, loaded)
+    np.testing.assert_array_equal(loaded.index_.active, model.index_.active)
+    # and both go on living in the same way
+    for each in (model, loaded):
+        each.add_items(NEW)
+        each.update_items(NEW.assign(title="fountain pen desk"))
+        if hasattr(each, "partial_fit"):
+            each.partial_fit([["photo-new", "photo-0"]] * 4)
+        each.remove_items(["photo-4"])
+    assert_same_answers(model, loaded, [*HISTORIES, ["photo-new", "desk-1"]])
+    np.testing.assert_array_equal(
+        loaded.similar_items(["photo-new"])[0], model.similar_items(["photo-new"])[0]
+    )
+
+
+def test_parameters_and_what_was_learned_of_training(fitted, tmp_path):
+    fitted.save(tmp_path / "model")
+    loaded = EmbRecEstimator.load(str(tmp_path / "model"))
+    plain = fitted.get_params(deep=False) | {"featurizer": None}
+    assert loaded.get_params(deep=False) | {"featurizer": None} == plain
+    assert loaded.featurizer.get_params() == fitted.featurizer.get_params()
+    assert not hasattr(loaded.featurizer, "vocabulary_")
+    assert loaded.training_log_ == fitted.training_log_
+    assert loaded.best_epoch_ == fitted.best_epoch_
+    assert loaded.fingerprint_ == fitted.fingerprint_
+    assert not loaded.network_.training
+    session = fitted.start_session(["photo-0"])
+    resumed = loaded.resume_session(session.to_bytes())
+    np.testing.assert_array_equal(resumed.recommend(5)[1], session.recommend(5)[1])
+
+
+def test_saving_changes_nothing(shop_log, shop_items, tmp_path):
+    models = [small().fit(shop_log, items=shop_items) for _ in range(2)]
+    models[0].save(tmp_path / "model")
+    for model in models:
+        model.partial_fit(shop_log)
+    np.testing.assert_array_equal(models[0].index_.vectors, models[1].index_.vectors)
+
+
+def test_features_stay_sparse(fitted, tmp_path):
+    fitted.save(tmp_path / "model")
+    (block,) = EmbRecEstimator.load(tmp_path / "model").catalog_.blocks
+    (expected,) = fitted.catalog_.blocks
+    assert type(block) is type(expected)
+    assert block.dtype == np.float32
+    assert (block != expected).nnz == 0
+
+
+@pytest.mark.parametrize("kind", ["int", "unicode"])
+def test_ids_come_back_as_they_were(kind, shop_log, shop_items, tmp_path):
+    to_id = {
+        item: 7 * i - 20 if kind == "int" else ["", "é", "日本", "a\0b", "🙂 x"][i % 5] + item
+        for i, item in enumerate(shop_items["item"])
+    }
+    log = shop_log.assign(item=shop_log["item"].map(to_id))
+    items = shop_items.assign(item=shop_items["item"].map(to_id))
+    for model in (small(), PopularityRecommender()):
+        model.fit(log, items=items).save(tmp_path / "model")
+        loaded = type(model).load(tmp_path / "model")
+        assert loaded.catalog_.ids.ids.tolist() == list(to_id.values())
+        assert_same_answers(model, loaded, [[to_id["photo-0"]], []])
+
+
+def test_parameters_keep_their_types(shop_log, shop_items, tmp_path):
+    class Tolerant(EmbRecEstimator):
+        _parameter_constraints = EmbRecEstimator._parameter_constraints | {"extra": "no_validation"}
+
+        def __init__(self, featurizer=None, *, extra=None, **parameters):
+            super().__init__(featurizer, **parameters)
+            self.extra = extra
+
+        @classmethod
+        def _get_param_names(cls):
+            return sorted([*EmbRecEstimator._get_param_names(), "extra"])
+
+    extra = {"tuple": (1, 2), "list": [1, (2.5, "x")], "none": None, "real": 0.1, "yes": True}
+    for value in extra.values():
+        Tolerant(titles(), extra=value, **SMALL).fit(shop_log, items=shop_items).save(
+            tmp_path / "model"
+        )
+        loaded = Tolerant.load(tmp_path / "model")
+        assert loaded.extra == value
+        assert type(loaded.extra) is type(value)
+
+
+def test_parameters_that_json_does_not_know(shop_log, shop_items, tmp_path):
+    generator = np.random.RandomState(5)
+    model = small(
+        embedding_dim=np.int64(4),
+        tower_size=np.int32(5),
+        hidden_size=np.int64(6),
+        n_layers=np.uint8(2),
+        residual=np.True_,
+        dropout=np.float64(0.25),
+        batch_size=np.int64(8),
+        max_epochs=np.int16(2),
+        device=torch.device("cpu"),
+        random_state=generator,
+    ).fit(shop_log, items=shop_items)
+    model.save(tmp_path / "model")
+    loaded = EmbRecEstimator.load(tmp_path / "model")
+    assert loaded.device == torch.device("cpu")
+    assert (loaded.embedding_dim, loaded.dropout) == (4, 0.25)
+    assert_same_answers(model, loaded)
+    # the generator goes on where it was
+    assert loaded.random_state.randint(2**31, size=3).tolist() == (
+        generator.randint(2**31, size=3).tolist()
+    )
+    loaded.fit(shop_log, items=shop_items)
+
+
+def test_parameters_set_anew_since_training_do_no_harm(shop_log, shop_items, tmp_path):
+    model = small().fit(shop_log, items=shop_items)
+    model.set_params(hidden_size=9, n_layers=1, residual=False, embedding_dim=2, dropout=0.9)
+    model.save(tmp_path / "model")
+    loaded = EmbRecEstimator.load(tmp_path / "model")
+    assert loaded.hidden_size == 9
+    assert_same_answers(model, loaded)
+
+
+def test_another_process_gives_the_same_answers(fitted, tmp_path):
+    fitted.save(tmp_path / "model")
+    code = """if True:
+        import json
+        from embrec import EmbRecEstimator
+        model = EmbRecEstimator.load("model")
+        ids, scores = model.recommend([["photo-0", "photo-1"], ["desk-3"], []], k=8)
+        print(json.dumps([ids.tolist(), scores.tolist(), model.fingerprint_]))
+    """
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"},
+    )
+    ids, scores, fingerprint = json.loads(done.stdout)
+    expected_ids, expected = fitted.recommend(HISTORIES, k=8)
+    assert ids == expected_ids.tolist()
+    np.testing.assert_allclose(scores, expected, rtol=1e-6)
+    assert fingerprint == fitted.fingerprint_
+
+
+# ---- no pickle
+
+
+def test_nothing_is_pickled(fitted, tmp_path, monkeypatch):
+    def refuse(*args, **kwargs):
+        raise AssertionError("pickle was used")
+
+    with monkeypatch.context() as patched:
+        for name in ("load", "loads", "dump", "dumps", "Pickler", "Unpickler"):
+            patched.setattr(pickle, name, refuse)
+        patched.setattr(torch, "load", refuse)
+        fitted.save(tmp_path / "model")
+        loaded = EmbRecEstimator.load(tmp_path / "model")
+    assert_same_answers(fitted, loaded)
+    names = sorted(path.name for path in (tmp_path / "model").iterdir())
+    assert names == ["arrays.safetensors", "embrec.json", "objects.skops"]
+    for path in (tmp_path / "model").iterdir():
+        with path.open("rb") as file, pytest.raises((pickle.UnpicklingError, ValueError, EOFError)):
+            pickle.load(file)
+
+
+class OwnFeaturizer(TfidfItemFeaturizer):
+    """A type that embrec does not know."""
+
+
+def own_name():
+    return f"{OwnFeaturizer.__module__}.{OwnFeaturizer.__qualname__}"
+
+
+def test_types_of_others_are_refused_until_they_are_trusted(shop_log, shop_items, tmp_path):
+    model = small(OwnFeaturizer(columns=["title"])).fit(shop_log, items=shop_items)
+    model.save(tmp_path / "model")
+    name = re.escape(own_name())
+    with pytest.raises(ValueError, match=rf"does not know: {name}\..*trusted=\['{name}'\]"):
+        EmbRecEstimator.load(tmp_path / "model")
+    assert_same_answers(model, EmbRecEstimator.load(tmp_path / "model", trusted=[own_name()]))
+
+
+@pytest.mark.parametrize("function", [np.nan_to_num, os.fspath], ids=["numpy", "builtin"])
+def test_functions_are_refused_whatever_library_they_are_of(
+    function, shop_log, shop_items, tmp_path
+):
+    featurizer = make_union(
+        titles(), make_column_transformer((FunctionTransformer(np.nan_to_num), ["price"]))
+    )
+    model = small(featurizer).fit(shop_log, items=shop_items)
+    model.featurizer_.transformer_list[1][1].transformers_[0][1].func = function
+    model.save(tmp_path / "model")
+    name = f"{function.__module__}.{function.__name__}"
+    with pytest.raises(ValueError, match=name) as caught:
+        EmbRecEstimator.load(tmp_path / "model")
+    # one may trust some types and be told of the rest
+    assert "numpy.nan_to_num" in str(caught.value)
+    trusted = sorted({name, "numpy.nan_to_num"})
+    for one in trusted[:-1]:
+        with pytest.raises(ValueError, match="does not know"):
+            EmbRecEstimator.load(tmp_path / "model", trusted=[one])
+    loaded = EmbRecEstimator.load(tmp_path / "model", trusted=trusted)
+    np.testing.assert_array_equal(loaded.transform([["photo-0"]]), model.transform([["photo-0"]]))
+
+
+def test_what_embrec_trusts_holds_no_function():
+    names = [*persistence.HARMLESS_TYPES, *persistence._own_types()]
+    found = []
+    for name in names:
+        module, _, attribute = name.rpartition(".")
+        found.append(getattr(importlib.import_module(module), attribute, None))
+    # every version of scikit-learn lacks some
+    there = [value for value in found if value is not None]
+    assert len(there) >= len(names) - 1
+    assert all(isinstance(value, type) for value in there)
+
+
+# ---- folders
+
+
+def test_a_folder_of_something_else_is_left_alone(fitted, tmp_path):
+    (tmp_path / "precious.txt").write_text("mine")
+    with pytest.raises(FileExistsError, match="holds no saved recommender"):
+        fitted.save(tmp_path)
+    with pytest.raises(FileExistsError, match="holds no saved recommender"):
+        fitted.save(tmp_path / "precious.txt")
+    assert [path.name for path in tmp_path.iterdir()] == ["precious.txt"]
+    (tmp_path / "empty").mkdir()
+    fitted.save(tmp_path / "empty")
+    assert_same_answers(fitted, EmbRecEstimator.load(tmp_path / "empty"))
+
+
+def test_parents_are_made_and_nothing_else_is_left(fitted, tmp_path):
+    fitted.save(tmp_path / "a" / "b")
+    fitted.save(tmp_path / "a" / "b")
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["b"]
+    # a service of another user may read it, as far as the umask allows
+    (tmp_path / "folder").mkdir()
+    modes = [(tmp_path / name).stat().st_mode for name in ("folder", "a/b")]
+    assert modes[0] == modes[1]
+
+
+def test_a_model_of_another_kind_replaces_the_folder_whole(fitted, shop_log, shop_items, tmp_path):
+    fitted.save(tmp_path / "model")
+    popular = PopularityRecommender().fit(shop_log, items=shop_items)
+    popular.save(tmp_path / "model")
+    names = sorted(path.name for path in (tmp_path / "model").iterdir())
+    assert names == ["arrays.safetensors", "embrec.json"]
+    assert_same_answers(popular, PopularityRecommender.load(tmp_path / "model"))
+
+
+@pytest.mark.parametrize("step", ["save_file", "arrays", "first rename", "second rename"])
+def test_a_failure_leaves_the_old_folder(step, fitted, shop_log, shop_items, tmp_path):
+    path = tmp_path / "model"
+    fitted.save(path)
+    other = small(random_state=1).fit(shop_log, items=shop_items)
+    rename, calls = os.rename, []
+
+    def fail(*args, **kwargs):
+        raise OSError("disk full")
+
+    def fail_at(number):
+        def renaming(source, target):
+            calls.append(source)
+            return fail() if len(calls) == number else rename(source, target)
+
+        return renaming
+
+    with pytest.MonkeyPatch.context() as patched:
+        if step == "save_file":
+            patched.setattr(persistence, "save_file", fail)
+        elif step == "arrays":
+            patched.setattr(persistence, "_catalog_arrays", fail)
+        else:
+            patched.setattr(os, "rename", fail_at(1 if step == "first rename" else 2))
+        with pytest.raises(OSError, match="disk full"):
+            other.save(path)
+    assert [p.name for p in tmp_path.iterdir()] == ["model"]
+    assert_same_answers(fitted, EmbRecEstimator.load(path))
+
+
+# ---- what load refuses
+
+
+def edit_meta(folder, **changes):
+    file = folder / "embrec.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+
+
+def test_a_newer_format_is_refused(fitted, tmp_path):
+    fitted.save(tmp_path / "model")
+    edit_meta(tmp_path / "model", format=persistence.FORMAT + 1, embrec_version="9.9")
+    with pytest.raises(ValueError, match=r"embrec 9\.9 in format 2.*Upgrade"):
+        EmbRecEstimator.load(tmp_path / "model")
+
+
+def test_the_wrong_class_is_named(fitted, tmp_path):
+    fitted.save(tmp_path / "model")
+    with pytest.raises(ValueError, match=r"a EmbRecEstimator, not a Pop.*EmbRecEstimator\.load"):
+        PopularityRecommender.load(tmp_path / "model")
+
+
+def test_a_folder_without_a_model(tmp_path):
+    for path in (tmp_path, tmp_path / "nowhere"):
+        with pytest.raises(ValueError, match=r"no saved recommender: there is no embrec\.json"):
+            EmbRecEstimator.load(path)
+
+
+def test_without_skops_the_extra_is_named(fitted, shop_log, tmp_path, monkeypatch):
+    fitted.save(tmp_path / "model")
+    popular = PopularityRecommender().fit(shop_log)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "skops"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "skops", None)
+    message = r'skops, which could not be imported.*pip install "embrec\[skops\]"'
+    with pytest.raises(ImportError, match=message):
+        EmbRecEstimator.load(tmp_path / "model")
+    with pytest.raises(ImportError, match=message):
+        fitted.save(tmp_path / "other")
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+    # what has no featurizer needs no skops
+    popular.save(tmp_path / "popular")
+    np.testing.assert_array_equal(
+        PopularityRecommender.load(tmp_path / "popular").counts_, popular.counts_
+    )
+
+
+def test_arrays_are_what_safetensors_reads(fitted, tmp_path):
+    """The format is open: embeddings and ids can be had without embrec."""
+    fitted.save(tmp_path / "model")
+    arrays = load_file(tmp_path / "model" / "arrays.safetensors")
+    np.testing.assert_array_equal(arrays["vectors"], fitted.index_.vectors)
+    ends = arrays["ids:ends"].tolist()
+    text = arrays["ids:utf8"].tobytes()
+    ids = [text[a:b].decode() for a, b in zip([0, *ends], ends, strict=False)]
+    assert ids == fitted.catalog_.ids.ids.tolist()
