@@ -75,13 +75,12 @@ def test_ranks_by_hand(exclude_seen, ties, trained, shop_items):
     sequences = [["photo-0", "photo-1", "photo-0"], ["desk-1"], ["trail-0", "desk-2"]]
     found = trained.rank_targets(sequences, exclude_seen=exclude_seen, ties=ties)
     for row, (*history, target) in enumerate(sequences):
-        scores = dict(
-            zip(shop_items["item"], trained.index_.vectors @ trained.transform([history])[0])
-        )
+        products = trained.index_.vectors @ trained.transform([history])[0]
+        scores = dict(zip(shop_items["item"], products, strict=True))
         rivals = [i for i in scores if i != target and not (exclude_seen and i in history)]
         ahead = sum(scores[i] > scores[target] for i in rivals)
-        # no two items score alike here
-        assert len({round(float(s), 9) for s in scores.values()}) == 15
+        # no two items score so nearly alike that rounding could decide
+        assert np.diff(np.sort(products)).min() > 1e-6
         assert found.ranks[row] == ahead
         assert found.n_candidates[row] == len(rivals) + 1
 

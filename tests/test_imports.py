@@ -181,7 +181,7 @@ def test_a_missing_library_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     message = r'^load_it needs pyarrow, which could .* pip install "embrec\[parquet\]"$'
     with pytest.raises(ImportError, match=message):
-        import_optional("pyarrow.parquet", extra="parquet", purpose="load_it")
+        import_optional("pyarrow", extra="parquet", purpose="load_it")
 
 
 def test_a_library_that_is_there_is_returned():

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 import sklearn
 from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, KFold, cross_validate
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
@@ -15,7 +16,7 @@ from sklearn.utils.validation import validate_data
 from embrec import EmbRecEstimator, ItemTable, TfidfItemFeaturizer
 from embrec.baselines import ContentNeighborsRecommender, PopularityRecommender
 from embrec.metrics import ranking_scorer
-from embrec.model_selection import LeaveLastOut
+from embrec.model_selection import ColdUserSplit, LeaveLastOut
 
 N_ITEMS = 24
 CATALOG = pd.DataFrame(
@@ -79,7 +80,7 @@ def battery():
 def test_the_battery_really_runs(battery):
     """With two_d_array=False scikit-learn runs one check and calls it green."""
     passed = [check for check in battery if check["status"] == "passed"]
-    assert len(passed) >= 40
+    assert len(passed) >= 45
     assert {"check_fit_idempotent", "check_dict_unchanged", "check_transformer_general"} <= {
         check["check_name"] for check in passed
     }
@@ -246,3 +247,72 @@ def test_clone_and_parameters_through_the_featurizer():
     assert (estimator.featurizer.max_features, estimator.dropout) == (5000, 0.25)
     assert "dropout=0.25" in repr(estimator)
     assert "EmbRecEstimator" in estimator._repr_html_()
+
+
+def test_the_two_ways_to_cross_validate_agree_to_the_bit(shop_log, shop_items):
+    """A log whose last events are held out, and histories beside their next items."""
+    rows = shop_log.groupby("user", sort=False)["item"].apply(list)
+    X, y = [row[:-1] for row in rows], [row[-1] for row in rows]
+    everything = np.arange(len(X))
+    common = {"params": {"items": shop_items}, "scoring": SCORER, "error_score": "raise"}
+    log = cross_validate(small(), shop_log, cv=LeaveLastOut(), **common)
+    lists = cross_validate(small(), X, y, cv=[(everything, everything)], **common)
+    for name in ("test_auc", "test_hit_rate@5"):
+        assert log[name].tolist() == lists[name].tolist()
+
+
+def test_cross_validate_in_two_processes(shop_log, shop_items):
+    results = [
+        cross_validate(
+            ContentNeighborsRecommender(TfidfItemFeaturizer(columns=["title"])),
+            shop_log,
+            params={"items": shop_items},
+            cv=ColdUserSplit(n_splits=3, test_size=0.3, random_state=0),
+            scoring=SCORER,
+            error_score="raise",
+            n_jobs=n_jobs,
+        )
+        for n_jobs in (1, 2)
+    ]
+    assert results[0]["test_auc"].tolist() == results[1]["test_auc"].tolist()
+    assert len(set(results[0]["test_auc"])) == 3
+
+
+def test_search_over_a_pipeline_reaches_the_nested_featurizer(routing, shop_log, shop_items):
+    pipeline = Pipeline([("clean", FunctionTransformer(drop_first_day)), ("rec", small())])
+    arguments = {"items": shop_items} if routing else {"rec__items": shop_items}
+    search = GridSearchCV(
+        pipeline,
+        {"rec__featurizer__max_features": [3, 100]},
+        cv=LeaveLastOut(),
+        scoring=SCORER,
+        refit="auc",
+        error_score="raise",
+    ).fit(shop_log, **arguments)
+    # three words cannot tell fifteen items apart
+    few, many = search.cv_results_["mean_test_auc"]
+    assert many > few
+    assert search.best_estimator_[-1].recommend([["photo-0"]], k=3)[0].shape == (1, 3)
+
+
+def test_predicted_embeddings_are_features_for_other_models(routing, shop_items):
+    topics = [topic for topic in ("photo", "desk", "trail") for _ in range(10)]
+    X = [[f"{topic}-{i % 5}", f"{topic}-{(i + 1) % 5}"] for i, topic in enumerate(topics)]
+    pipeline = Pipeline([("rec", small(max_epochs=20)), ("clf", LogisticRegression())])
+    arguments = {"items": shop_items} if routing else {"rec__items": shop_items}
+    pipeline.fit(X, topics, **arguments)
+    assert pipeline.score(X, topics) > 0.9
+    assert pipeline.predict([["trail-4"]]).shape == (1,)
+
+
+def test_a_failing_candidate_says_why(shop_log, shop_items):
+    search = GridSearchCV(
+        small(),
+        {"dropout": [1.5]},
+        cv=LeaveLastOut(),
+        scoring=SCORER,
+        refit=False,
+        error_score="raise",
+    )
+    with pytest.raises(ValueError, match="The 'dropout' parameter of EmbRecEstimator"):
+        search.fit(shop_log, items=shop_items)

@@ -49,3 +49,17 @@ def test_mean_square_length_leaves_empty_rows_out():
     assert mean_square_length(dense) == pytest.approx((25 + 1) / 2)
     assert mean_square_length(sp.csr_array(dense)) == pytest.approx(13)
     assert mean_square_length(np.zeros((2, 2), dtype=np.float32)) == 1
+
+
+def test_gradcheck():
+    matrix = SparseMatrix(sparse_block(6, 5, 0.4).astype(np.float64), CPU)
+    weight = torch.randn(5, 3, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda w: matrix @ w, weight)
+    # the matrix of the first product serves the second
+    assert torch.autograd.gradcheck(lambda w: (matrix @ w).relu() ** 2, weight)
+
+
+def test_a_weight_that_needs_no_gradient_gets_none():
+    matrix = SparseMatrix(sparse_block(), CPU)
+    with torch.no_grad():
+        assert not (matrix @ torch.ones(17, 2)).requires_grad

@@ -7,12 +7,14 @@ import torch
 from torch import nn
 
 from embrec.network import Dropout, EmbRecNetwork, NetworkSize, to_feature_tensors
+from embrec.network.device import resolve_device
 from embrec.network.inference import encode_queries, encode_states
 from embrec.network.packing import fixed_size_blocks, pack
+from embrec.network.weights import build_network, copy_network, fingerprint
 from embrec.ragged import Ragged
 
 CPU = torch.device("cpu")
-VARIANTS = [(1, True), (1, False), (2, True)]
+VARIANTS = [(1, True), (1, False), (2, True), (2, False)]
 
 
 def make_network(n_layers=1, residual=True, dropout=None, n_features=(5, 4)):
@@ -155,3 +157,73 @@ def test_blocks_hold_no_more_steps_than_allowed():
     lengths = np.array([3, 3, 9, 1, 1, 1, 4])
     blocks = list(fixed_size_blocks(lengths, 6))
     assert blocks == [(0, 2), (2, 3), (3, 6), (6, 7)]
+
+
+@pytest.mark.parametrize("n_towers", [1, 3])
+@torch.no_grad()
+def test_any_number_of_towers(n_towers):
+    network = make_network(n_features=(4,) * n_towers)
+    blocks = [
+        np.random.default_rng(i).normal(size=(20, 4)).astype(np.float32) for i in range(n_towers)
+    ]
+    items = network.embed_items(to_feature_tensors(blocks, CPU))
+    assert items.shape == (20, 3 * n_towers)
+    for i in range(n_towers):
+        alone = network.towers[i](torch.from_numpy(blocks[i]))
+        torch.testing.assert_close(items[:, 3 * i : 3 * (i + 1)], alone)
+    sequences = make_sequences([3, 1, 4])
+    states = encode_states(network, items, sequences)
+    assert states.shape == (3, network.state_size)
+    for number in range(3):
+        alone = predictions_one_by_one(network, items, sequences[number])[-1]
+        torch.testing.assert_close(network.predict(states)[number], alone)
+
+
+@torch.no_grad()
+def test_dropout_acts_between_layers_too():
+    """It shows in the state, which what is dropped from the last outputs does not reach."""
+    network = make_network(n_layers=2, dropout=Dropout(output=0.5))
+    items = torch.randn(20, 6, generator=torch.Generator().manual_seed(1))
+    batch = pack(make_sequences([5, 5]), with_targets=False, device=CPU)
+
+    def states():
+        return network.final_states(items[batch.rows], batch.batch_sizes)
+
+    assert torch.equal(states(), states())
+    network.train()
+    assert not torch.equal(states(), states())
+
+
+@torch.no_grad()
+def test_what_is_kept_is_scaled_to_the_same_mean():
+    """The probability is that of dropping, not of keeping."""
+    network = make_network(residual=False, dropout=Dropout(output=0.9)).train()
+    nn.init.eye_(network.output.weight)
+    nn.init.zeros_(network.output.bias)
+    dropped = network._predict(torch.ones(4000, 7), torch.zeros(4000, 6))[:, :6]
+    torch.testing.assert_close(dropped.unique(), torch.tensor([0.0, 10.0]))
+    assert (dropped == 0).float().mean().item() == pytest.approx(0.9, abs=0.02)
+
+
+def test_a_copy_is_independent_and_has_the_same_fingerprint():
+    network = make_network(n_layers=2)
+    before = torch.random.get_rng_state()
+    twin = copy_network(network.train(), CPU)
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert not twin.training
+    assert fingerprint(twin) == fingerprint(network)
+    with torch.no_grad():
+        twin.initial += 1e-7
+    assert fingerprint(twin) != fingerprint(network)
+    one, other = (build_network(network.size, network.dropout, seed) for seed in (3, 4))
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert fingerprint(build_network(network.size, network.dropout, 3)) == fingerprint(one)
+    assert fingerprint(other) != fingerprint(one)
+
+
+def test_devices_are_resolved():
+    assert resolve_device("cpu") == resolve_device(torch.device("cpu")) == CPU
+    expected = "cuda" if torch.cuda.is_available() else "cpu"
+    assert resolve_device("auto").type == expected
+    with pytest.raises(ValueError, match="must be 'auto' or a device of torch"):
+        resolve_device("abacus")

@@ -8,7 +8,13 @@ import torch.nn.functional as F
 from embrec.network import Dropout, EmbRecNetwork, NetworkSize, to_feature_tensors
 from embrec.network.packing import pack
 from embrec.ragged import Ragged
-from embrec.training import DivergedError, NextItemValidation, TrainingSettings, train
+from embrec.training import (
+    DivergedError,
+    NextItemValidation,
+    TrainingRun,
+    TrainingSettings,
+    train,
+)
 from embrec.training.early_stopping import EarlyStopping
 from embrec.training.loop import training_loss
 
@@ -134,3 +140,41 @@ def test_early_stopping_counts_from_the_last_best():
     stops = [stopping.update(f, network, e) for e, f in enumerate([1, 0, 2, 2, 1], start=1)]
     assert stops == [False, False, False, False, True]
     assert stopping.best_epoch == 3
+
+
+def test_weights_that_are_no_numbers_are_an_error_too():
+    """The loss of an epoch is that before its last step."""
+    network, features, sequences = make_problem()
+
+    def poison(network, features):
+        with torch.no_grad():
+            network.output.bias[0] = torch.inf
+        return 1.0, 1.0
+
+    once = settings(max_epochs=1)
+    with pytest.raises(DivergedError, match=r"Weights .* infinite or NaN. Lower learning_rate"):
+        train(network, features, sequences, once, rng=np.random.RandomState(0), validate=poison)
+
+
+def test_first_items_train_the_state_before_any_item_alone():
+    network, features, sequences = make_problem()
+    batch = pack(sequences, with_targets=True, device=CPU)
+    training_loss(network, features, batch).backward()
+    with_first = {name: p.grad.clone() for name, p in network.named_parameters()}
+    network.zero_grad()
+    items = network.embed_items(features)
+    predicted = network.predict_steps(items[batch.rows], batch.batch_sizes)
+    n_steps, n_all = len(batch.rows), len(sequences.values)
+    (F.cross_entropy(predicted @ items.T, batch.targets) * n_steps / n_all).backward()
+    for name, parameter in network.named_parameters():
+        if name != "initial":
+            torch.testing.assert_close(with_first[name], parameter.grad, rtol=1e-4, atol=1e-6)
+    assert not torch.allclose(with_first["initial"], network.initial.grad)
+
+
+def test_records_of_later_runs_are_numbered_on():
+    earlier = [{"epoch": 1, "loss": 3.0}, {"epoch": 2, "loss": 2.0}]
+    run = TrainingRun([{"epoch": 1, "loss": 1.0}], best_epoch=1).after(earlier)
+    assert [r["epoch"] for r in run.log] == [1, 2, 3]
+    assert run.best_epoch == 3
+    assert earlier[1] == {"epoch": 2, "loss": 2.0}
