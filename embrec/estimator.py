@@ -356,9 +356,7 @@ class EmbRecEstimator(  # type: ignore[call-arg]
             n_layers=int(self.n_layers),
             residual=bool(self.residual),
         )
-        dropout = Dropout(
-            float(self.tower_dropout), float(self.input_dropout), float(self.dropout)
-        )
+        dropout = Dropout(float(self.tower_dropout), float(self.input_dropout), float(self.dropout))
         return build_network(size, dropout, int(rng.randint(2**31))).to(device)
 
     def _train(

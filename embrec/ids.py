@@ -75,7 +75,7 @@ def _as_int64(array: np.ndarray, what: str) -> np.ndarray:
 def _examples_by_type(array: np.ndarray) -> str:
     """One example per type of value, at most three."""
     seen: dict[type, object] = {}
-    for value in array[:1000]:
+    for value in array[:1000].tolist():
         seen.setdefault(type(value), value)
     return ", such as " + " and ".join(repr(v) for v in list(seen.values())[:3])
 
@@ -146,8 +146,8 @@ class IdIndex:
                 ("strings", "integers") if self.holds_strings else ("integers", "strings")
             )
             raise TypeError(
-                f"{what} holds {theirs} (such as {ids[0]!r}) but the catalogue's item ids are "
-                f"{ours} (such as {self._ids[0]!r}). Convert one of them."
+                f"{what} holds {theirs} (such as {preview(ids[:1])}) but the catalogue's item ids are "
+                f"{ours} (such as {preview(self._ids[:1])}). Convert one of them."
             )
 
     def __getstate__(self) -> dict[str, Any]:

@@ -158,15 +158,6 @@ def test_validation_data_of_ones_own_keeps_the_log_whole(shop_log, shop_items):
     assert [r["loss"] for r in other.training_log_] == [r["loss"] for r in model.training_log_]
 
 
-def test_max_length_reads_the_end_of_a_sequence(shop_items):
-    long = [s * 3 for s in walks(12, 5)]
-    cut = small(max_length=6, early_stopping=False).fit(long, items=shop_items)
-    by_hand = small(early_stopping=False).fit([s[-6:] for s in long], items=shop_items)
-    np.testing.assert_array_equal(cut.index_.vectors, by_hand.index_.vectors)
-    whole = small(early_stopping=False).fit(long, items=shop_items)
-    assert not np.array_equal(cut.index_.vectors, whole.index_.vectors)
-
-
 def test_fitting_again_starts_anew(shop_log, shop_items):
     model = small().fit(walks(9), items=shop_items).remove_items(["desk-0"])
     again = model.fit(shop_log, items=shop_items)
@@ -175,15 +166,6 @@ def test_fitting_again_starts_anew(shop_log, shop_items):
     np.testing.assert_array_equal(model.index_.vectors, fresh.index_.vectors)
     assert model.index_.active.all()
     assert log_without_seconds(model) == log_without_seconds(fresh)
-
-
-@pytest.mark.parametrize(("verbose", "shown"), [(0, False), (1, True)])
-def test_verbose_shows_progress(verbose, shown, shop_items, capsys):
-    small(verbose=verbose).fit(walks(6), items=shop_items)
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    assert ("epoch 2/2" in captured.err) == shown
-    assert shown or captured.err == ""
 
 
 # ---- towers
@@ -235,14 +217,6 @@ def test_without_a_featurizer_all_text_is_read(shop_items):
 # ---- partial_fit
 
 
-def test_first_partial_fit_is_a_fit(fitted, shop_log, shop_items):
-    first = small().partial_fit(shop_log, items=shop_items)
-    np.testing.assert_array_equal(first.index_.vectors, fitted.index_.vectors)
-    assert log_without_seconds(first) == log_without_seconds(fitted)
-    with pytest.raises(ValueError, match="first call of partial_fit needs items="):
-        small().partial_fit(shop_log)
-
-
 def test_partial_fit_learns_from_new_data(shop_log, shop_items):
     model = small(max_epochs=10).fit(shop_log, items=shop_items)
     featurizer, before = model.featurizer_, model.fingerprint_
@@ -276,17 +250,6 @@ def test_partial_fit_takes_new_items_in_the_same_call(shop_log, shop_items):
     rows = model.catalog_.ids.rows(np.array(["photo-9", "photo-0"], dtype=object))
     np.testing.assert_array_equal(model.catalog_.blocks[0][rows].toarray(), expected)
     assert "photo-9" in model.recommend([["photo-0"]], k=16)[0]
-
-
-def test_removed_items_stay_removed_unless_they_come_again(shop_log, shop_items):
-    model = small().fit(shop_log, items=shop_items).remove_items(["photo-1", "desk-1"])
-    model.partial_fit(shop_log)
-    ids = model.recommend([[]], k=15)[0][0].tolist()
-    assert {"photo-1", "desk-1"}.isdisjoint(ids)
-    model.partial_fit(shop_log, items=shop_items[shop_items["item"] == "desk-1"])
-    ids = model.recommend([[]], k=15)[0][0].tolist()
-    assert "desk-1" in ids
-    assert "photo-1" not in ids
 
 
 def test_partial_fit_uses_the_parameters_of_now(shop_log, shop_items):
@@ -407,27 +370,6 @@ def test_bad_parameters_are_named(name, shop_items):
 
 
 @pytest.mark.parametrize(
-    ("device", "message"),
-    [
-        ("gpu", "must be 'auto' or a device of torch"),
-        pytest.param(
-            "cuda:0",
-            "finds no CUDA device",
-            marks=pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device"),
-        ),
-    ],
-)
-def test_devices_that_are_not_there(device, message, shop_items):
-    with pytest.raises(ValueError, match=message):
-        small(device=device).fit(walks(6), items=shop_items)
-
-
-def test_fit_needs_items(shop_log):
-    with pytest.raises(TypeError, match="items"):
-        small().fit(shop_log)
-
-
-@pytest.mark.parametrize(
     ("X", "message"),
     [
         (
@@ -466,15 +408,6 @@ def test_catalogues_that_cannot_be_used(items, message):
         small().fit(walks(6), items=items)
 
 
-@pytest.mark.parametrize(
-    ("X_val", "message"),
-    [([["photo-0"], []], "empty sequence"), ([["photo-0", "gone"]], "not in the catalogue")],
-)
-def test_validation_data_that_cannot_be_used(X_val, message, shop_items):
-    with pytest.raises(ValueError, match=message):
-        small().fit(walks(6), items=shop_items, X_val=X_val)
-
-
 def test_sequences_too_short_to_validate_train_all_the_same(shop_items):
     model = small().fit([s[:2] for s in walks(6)], items=shop_items)
     assert len(model.training_log_) == 2
@@ -504,20 +437,6 @@ def test_tables_of_every_library_and_lists_give_one_model(fitted, shop_log, shop
             model.index_.vectors, fitted.index_.vectors, err_msg=f"fitted on {name}"
         )
         np.testing.assert_array_equal(model.predict(log), fitted.predict(shop_log))
-
-
-def test_custom_column_names(fitted, shop_log, shop_items):
-    names = {"user": "visitor", "item": "sku", "timestamp": "when"}
-    model = small(user_col="visitor", item_col="sku", timestamp_col="when")
-    model.fit(
-        shop_log.rename(columns=names).sample(frac=1, random_state=0).sort_values("visitor"),
-        items=shop_items.rename(columns={"item": "sku"}),
-    )
-    assert model.recommend(shop_log.rename(columns=names).iloc[:4])[0].shape == (1, 10)
-    new = pd.DataFrame({"sku": ["n"], "title": ["drone photo"], "price": [1.0]})
-    assert model.add_items(new).catalog_.ids.ids[-1] == "n"
-    with pytest.raises(ValueError, match="no column 'when'"):
-        model.recommend(shop_log.rename(columns={"user": "visitor", "item": "sku"}))
 
 
 @pytest.mark.parametrize("dtype", ["int64", "int32", "uint16"])

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 import sklearn
 from sklearn.base import clone
-from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, KFold, cross_validate
+from sklearn.neighbors import NearestCentroid
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils import estimator_checks
@@ -94,6 +94,38 @@ def test_nothing_in_the_battery_fails(battery):
 def test_only_the_array_api_is_skipped(battery):
     skipped = {check["check_name"] for check in battery if check["status"] == "skipped"}
     assert skipped <= {"check_array_api_input"}
+
+
+class KeepsState(TableAdapter):
+    def fit(self, X, y=None):
+        if hasattr(self, "network_"):
+            return self.partial_fit(X)
+        return super().fit(X)
+
+
+class EditsAParameter(TableAdapter):
+    def fit(self, X, y=None):
+        self.max_epochs = 1
+        return super().fit(X)
+
+
+class DependsOnTheCompany(TableAdapter):
+    def transform(self, X):
+        queries = super().transform(X)
+        return queries - queries.mean(axis=0)
+
+
+@pytest.mark.parametrize(
+    ("mutant", "check"),
+    [
+        (KeepsState, estimator_checks.check_fit_idempotent),
+        (EditsAParameter, estimator_checks.check_estimators_overwrite_params),
+        (DependsOnTheCompany, estimator_checks.check_methods_subset_invariance),
+    ],
+)
+def test_the_battery_has_teeth(mutant, check):
+    with pytest.raises(AssertionError):
+        check("TableAdapter", mutant())
 
 
 DATA_FREE_CHECKS = [
@@ -298,7 +330,7 @@ def test_search_over_a_pipeline_reaches_the_nested_featurizer(routing, shop_log,
 def test_predicted_embeddings_are_features_for_other_models(routing, shop_items):
     topics = [topic for topic in ("photo", "desk", "trail") for _ in range(10)]
     X = [[f"{topic}-{i % 5}", f"{topic}-{(i + 1) % 5}"] for i, topic in enumerate(topics)]
-    pipeline = Pipeline([("rec", small(max_epochs=20)), ("clf", LogisticRegression())])
+    pipeline = Pipeline([("rec", small(max_epochs=20)), ("clf", NearestCentroid())])
     arguments = {"items": shop_items} if routing else {"rec__items": shop_items}
     pipeline.fit(X, topics, **arguments)
     assert pipeline.score(X, topics) > 0.9

@@ -1,0 +1,266 @@
+"""Logs and lists of sequences, against a loop over users."""
+
+from datetime import date, timedelta
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from embrec.ids import IdIndex, check_ids
+from embrec.interactions import LogColumns, encode, read_sequences
+
+LIBRARIES = {
+    "pandas": lambda frame: frame,
+    "polars": pl.from_pandas,
+    "arrow": lambda frame: pa.Table.from_pandas(frame, preserve_index=False),
+}
+library = pytest.mark.parametrize("convert", LIBRARIES.values(), ids=LIBRARIES.keys())
+LOG = pd.DataFrame(
+    {
+        "user": ["u2", "u1", "u2", "u1", "u3"],
+        "item": ["a", "b", "c", "d", "e"],
+        "timestamp": [5, 9, 3, 1, 7],
+    }
+)
+
+
+def lists(sequences):
+    return [sequences[i].tolist() for i in range(len(sequences))]
+
+
+def naive(users, items, times):
+    """Users in order of first appearance, each one's events by time, ties in order of rows."""
+    sequences = {}
+    for user, item, time in zip(users, items, times, strict=True):
+        sequences.setdefault(user, []).append((time, item))
+    return {u: [i for _, i in sorted(s, key=lambda e: e[0])] for u, s in sequences.items()}
+
+
+@library
+def test_a_small_log(convert):
+    frame = LOG.copy()
+    sequences, users = read_sequences(convert(frame))
+    assert users.tolist() == ["u2", "u1", "u3"]
+    assert lists(sequences) == [["c", "a"], ["d", "b"], ["e"]]
+    pd.testing.assert_frame_equal(frame, LOG)
+
+
+EVENTS = st.lists(
+    st.tuples(st.integers(0, 5), st.integers(0, 9), st.integers(0, 4)), min_size=1, max_size=40
+)
+
+
+@settings(deadline=None)
+@given(EVENTS, st.booleans())
+def test_any_log_in_any_order(events, text):
+    users, items, times = map(list, zip(*events, strict=True))
+    if text:
+        users, items = [f"user {u}" for u in users], [f"{'x' * i}" for i in items]
+    expected = naive(users, items, times)
+    frame = pd.DataFrame({"user": users, "item": items, "timestamp": times})
+    for convert in LIBRARIES.values():
+        sequences, found = read_sequences(convert(frame))
+        assert found.tolist() == list(expected)
+        assert lists(sequences) == list(expected.values())
+    as_lists, none = read_sequences(list(expected.values()))
+    assert none is None
+    assert lists(as_lists) == list(expected.values())
+
+
+TIMES = {
+    "dates": [date(2020, 1, 5), date(2020, 1, 9), date(2020, 1, 3), date(2020, 1, 1)],
+    "durations": [timedelta(5), timedelta(9), timedelta(3), timedelta(1)],
+    "floats": [0.5, 0.9, -np.inf, 0.1],
+    "datetimes": list(pd.to_datetime(["2020-01-05", "2020-01-09", "2020-01-03", "1900-01-01"])),
+    # in local time the third comes before the first
+    "zoned": list(
+        pd.to_datetime(
+            ["2020-10-25 00:40Z", "2021-01-01 00:00Z", "2020-10-25 01:10Z", "2019-01-01 00:00Z"],
+            utc=True,
+        ).tz_convert("Europe/Berlin")
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("dates", [["c", "a"], ["d", "b"]]),
+        ("durations", [["c", "a"], ["d", "b"]]),
+        ("floats", [["c", "a"], ["d", "b"]]),
+        ("datetimes", [["c", "a"], ["d", "b"]]),
+        ("zoned", [["a", "c"], ["d", "b"]]),
+    ],
+)
+@pytest.mark.parametrize("name", ["pandas", "polars"])
+def test_kinds_of_time(kind, expected, name):
+    times = TIMES[kind]
+    columns = {"user": ["u2", "u1", "u2", "u1"], "item": list("abcd")}
+    if name == "polars":
+        frame = pl.DataFrame({**columns, "timestamp": times})
+    else:
+        if kind == "dates":
+            times = pd.to_datetime(times)
+        frame = pd.DataFrame({**columns, "timestamp": times})
+    assert lists(read_sequences(frame)[0]) == expected
+
+
+@library
+def test_without_times_the_order_of_rows_counts(convert):
+    untimed = LOG.drop(columns="timestamp")
+    assert lists(read_sequences(convert(untimed))[0]) == [["a", "c"], ["b", "d"], ["e"]]
+    ignoring = LogColumns(timestamp=None)
+    assert lists(read_sequences(convert(LOG), ignoring)[0]) == [["a", "c"], ["b", "d"], ["e"]]
+
+
+def test_ids_of_categories_and_dictionaries():
+    frame = LOG.astype({"user": "category", "item": "category"})
+    expected = [["c", "a"], ["d", "b"], ["e"]]
+    assert lists(read_sequences(frame)[0]) == expected
+    assert lists(read_sequences(pl.from_pandas(frame))[0]) == expected
+    assert lists(read_sequences(pa.Table.from_pandas(frame))[0]) == expected
+    numbers = LOG.assign(item=pd.Series([1, 2, 3, 4, 5], dtype="category"))
+    assert lists(read_sequences(numbers)[0]) == [[3, 1], [4, 2], [5]]
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint32", "Int32", "int64[pyarrow]"])
+def test_integer_ids(dtype):
+    frame = LOG.assign(item=pd.Series([1, 2, 3, 4, 5], dtype=dtype))
+    sequences, _ = read_sequences(frame)
+    assert sequences.values.dtype == np.int64
+    assert lists(sequences) == [[3, 1], [4, 2], [5]]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [["a", "b"], ["c"], []],
+        [("a", "b"), ("c",), ()],
+        [np.array(["a", "b"]), np.array(["c"]), np.array([], dtype=object)],
+        [pd.Series(["a", "b"]), pd.Series(["c"]), pd.Series([], dtype=object)],
+        (["a", "b"], ("c",), []),
+        pd.Series([["a", "b"], ["c"], []], index=[5, 3, 5]),
+    ],
+    ids=["lists", "tuples", "arrays", "series", "tuple of rows", "series of rows"],
+)
+def test_forms_of_sequences(rows):
+    assert lists(read_sequences(rows)[0]) == [["a", "b"], ["c"], []]
+
+
+def test_a_matrix_of_ids_is_one_sequence_a_row():
+    assert lists(read_sequences(np.array([[1, 2], [3, 4]]))[0]) == [[1, 2], [3, 4]]
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        (
+            lambda f: f.drop(columns="user"),
+            ValueError,
+            r"no column 'user'; its columns are .*user_col=",
+        ),
+        (lambda f: f.drop(columns="item"), ValueError, r"X has no column 'item'"),
+        (lambda f: f.head(0), ValueError, "X is empty"),
+        (
+            lambda f: f.assign(item=["a", None, "b", "c", "d"]),
+            ValueError,
+            r"X\['item'\]: 1 of 5 ids are missing",
+        ),
+        (
+            lambda f: f.assign(user=[1, 2, None, 1, 2]),
+            ValueError,
+            r"X\['user'\]: 1 of 5 ids are missing",
+        ),
+        (lambda f: f.assign(item=[1.5] * 5), TypeError, r"X\['item'\]: .* got floating"),
+        (
+            lambda f: f.assign(timestamp=list("abcde")),
+            TypeError,
+            "no order in time; .*pandas.to_datetime",
+        ),
+        (
+            lambda f: f.assign(timestamp=[1, None, 2, 3, 4]),
+            ValueError,
+            r"missing in 1 of 5 rows \(the first is row 1\)",
+        ),
+        (lambda f: f.assign(timestamp=[True] * 5), TypeError, "no order in time"),
+    ],
+)
+@library
+def test_logs_that_cannot_be_read(change, error, message, convert):
+    with pytest.raises(error, match=message):
+        read_sequences(convert(change(LOG)))
+
+
+def test_times_that_are_no_numbers_in_polars():
+    frame = pl.DataFrame({"user": [1, 1], "item": [1, 2], "timestamp": [1.0, float("nan")]})
+    with pytest.raises(ValueError, match="NaN in 1 of 2 rows"):
+        read_sequences(frame)
+
+
+def test_objects_as_times():
+    mixed = LOG.assign(timestamp=[1, "a", None, 2, 3])
+    with pytest.raises((TypeError, ValueError), match="timestamp"):
+        read_sequences(mixed)
+
+
+def test_a_column_of_ones_own_must_be_there():
+    with pytest.raises(ValueError, match="no column 'when'"):
+        read_sequences(LOG, LogColumns(timestamp="when"))
+
+
+def test_repeated_column_names():
+    frame = pd.concat([LOG, LOG["item"]], axis=1)
+    with pytest.raises(ValueError, match=r"(?s)X could not be read as a table.*'item' 2 times"):
+        read_sequences(frame)
+
+
+@pytest.mark.parametrize(
+    ("X", "error", "message"),
+    [
+        (["a", "b"], TypeError, r"holds 'a' of type str\. If X is one user's sequence, pass \[X\]"),
+        ([["a"], None], TypeError, "NoneType"),
+        ([{"a"}], TypeError, "of type set"),
+        ("abc", TypeError, "got str"),
+        ({"a": [1]}, TypeError, "got dict"),
+        (5, TypeError, "got int"),
+        ([], ValueError, "X is empty"),
+        ([["a", None]], ValueError, "missing"),
+        ([["a", 1]], TypeError, "mixed"),
+        (LOG.pipe(pl.from_pandas).lazy(), TypeError, "lazy frame"),
+        (np.array([1, 2]), TypeError, "int64"),
+    ],
+)
+def test_what_is_neither_a_log_nor_sequences(X, error, message):
+    with pytest.raises(error, match=message):
+        read_sequences(X)
+
+
+# ---- encoding
+
+
+def test_unknown_items_are_named_with_the_trap():
+    sequences, _ = read_sequences([["a", "x"], ["y", "x"], ["b"]])
+    ids = IdIndex(check_ids(["b", "a"], what="ids"))
+    with pytest.raises(
+        ValueError, match=r"2 item ids in X .* of 2 items \(3 interactions\): 'x', 'y'"
+    ) as e:
+        encode(sequences, ids)
+    assert "as many rows as X; pass items=embrec.ItemTable(items)" in str(e.value)
+    coded = encode(sequences, ids, on_unknown="skip")
+    assert lists(coded) == [[1], [], [0]]
+    assert coded.values.dtype == np.int32
+
+
+def test_integers_against_a_catalogue_of_strings():
+    sequences, _ = read_sequences([[1, 2]])
+    with pytest.raises(TypeError, match="X holds integers .* catalogue's item ids are strings"):
+        encode(sequences, IdIndex(check_ids(["1"], what="ids")))
+
+
+def test_histories_that_are_all_empty():
+    sequences, _ = read_sequences([[], []])
+    assert lists(encode(sequences, IdIndex(check_ids([1, 2], what="ids")))) == [[], []]

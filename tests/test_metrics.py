@@ -1,0 +1,176 @@
+"""Metrics, against naive references and scikit-learn's own."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import ndcg_score, roc_auc_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from embrec.baselines import PopularityRecommender
+from embrec.metrics import (
+    auc,
+    catalog_coverage,
+    gini_index,
+    hit_rate_at_k,
+    mrr,
+    ndcg_at_k,
+    novelty,
+    ranking_scorer,
+    target_ranks,
+)
+
+
+@pytest.fixture(scope="module")
+def scored():
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(50, 30)), rng.integers(0, 30, 50)
+
+
+def relevance(targets, n_items):
+    return np.eye(n_items)[targets]
+
+
+def test_auc_and_ndcg_are_those_of_scikit_learn(scored):
+    scores, targets = scored
+    ranks = target_ranks(scores, targets)
+    truth = relevance(targets, 30)
+    expected = [roc_auc_score(t, s) for t, s in zip(truth, scores, strict=True)]
+    np.testing.assert_allclose(auc(ranks, 30, average=False), expected)
+    assert auc(ranks, 30) == pytest.approx(np.mean(expected))
+    for k in (1, 5, 30):
+        assert ndcg_at_k(ranks, k) == pytest.approx(ndcg_score(truth, scores, k=k))
+
+
+@given(
+    st.lists(st.lists(st.integers(0, 3), min_size=4, max_size=4), min_size=1, max_size=6),
+    st.data(),
+)
+def test_ranks_against_a_naive_count(rows, data):
+    targets = data.draw(st.lists(st.integers(0, 3), min_size=len(rows), max_size=len(rows)))
+    for ties, share in (("pessimistic", 1), ("average", 0.5), ("optimistic", 0)):
+        expected = [
+            sum(s > row[t] for s in row) + share * (sum(s == row[t] for s in row) - 1)
+            for row, t in zip(rows, targets, strict=True)
+        ]
+        assert target_ranks(rows, targets, ties=ties).tolist() == expected
+
+
+def test_values_from_a_textbook():
+    ranks = [0, 1, 4, 9]
+    assert hit_rate_at_k(ranks, 5) == 0.75
+    assert mrr(ranks) == pytest.approx((1 + 1 / 2 + 1 / 5 + 1 / 10) / 4)
+    assert ndcg_at_k(ranks, 5) == pytest.approx((1 + 1 / np.log2(3) + 1 / np.log2(6)) / 4)
+    assert auc(ranks, 11) == pytest.approx(np.mean([1, 0.9, 0.6, 0.1]))
+    assert auc(ranks, [2, 2, 5, 10]) == pytest.approx(np.mean([1, 0, 0, 0]))
+    assert hit_rate_at_k(ranks, 2, average=False).tolist() == [1, 1, 0, 0]
+    assert mrr(ranks, average=False).tolist() == [1, 0.5, 0.2, 0.1]
+
+
+@pytest.mark.parametrize("metric", [hit_rate_at_k, ndcg_at_k, mrr, lambda r: auc(r, 5)])
+@pytest.mark.parametrize("ranks", [[], [-1], [np.nan], [[0, 1]]])
+def test_ranks_that_are_none(metric, ranks):
+    with pytest.raises(ValueError, match="ranks must be a 1-D array of at least one number >= 0"):
+        metric(ranks)
+
+
+@pytest.mark.parametrize("k", [0, 2.5, True, None])
+def test_k_that_is_no_count(k):
+    for metric in (hit_rate_at_k, ndcg_at_k):
+        with pytest.raises(ValueError, match="k must be an integer >= 1"):
+            metric([0], k)
+
+
+def test_shapes_and_sizes_that_do_not_fit():
+    with pytest.raises(ValueError, match=r"got \(2, 3\) and \(3,\)"):
+        target_ranks(np.zeros((2, 3)), [0, 1, 2])
+    with pytest.raises(ValueError, match="at least 2 candidates"):
+        auc([0], 1)
+
+
+SHOWN = np.array([["a", "b"], ["a", None], ["c", "a"]], dtype=object)
+
+
+def test_coverage_and_gini():
+    assert catalog_coverage(SHOWN, 6) == 0.5
+    counts = np.array([0, 0, 0, 1, 1, 3])
+    pairs = np.abs(counts[:, None] - counts[None]).sum()
+    assert gini_index(SHOWN, 6) == pytest.approx(pairs / (2 * 6 * counts.sum()))
+    assert gini_index([["a", "b"], ["b", "a"]], 2) == pytest.approx(0)
+
+
+def test_novelty():
+    counts = {"a": 5, "b": 0, "c": 1}
+    information = {i: -np.log2((n + 1) / (6 + 3)) for i, n in counts.items()}
+    expected = np.mean([information[i] for i in ("a", "b", "a", "c", "a")])
+    assert novelty(SHOWN, counts) == pytest.approx(expected)
+    assert novelty(SHOWN, pd.Series(counts)) == pytest.approx(expected)
+    with pytest.raises(ValueError, match=r"lacks 1 recommended ids: \['c'\]"):
+        novelty(SHOWN, {"a": 1, "b": 1})
+
+
+def test_nothing_recommended():
+    with pytest.raises(ValueError, match="holds no item"):
+        catalog_coverage([[None, None]], 5)
+
+
+# ---- the scorer
+
+
+@pytest.fixture(scope="module")
+def popular(shop_log, shop_items):
+    return PopularityRecommender().fit(shop_log, items=shop_items)
+
+
+def test_scorer_computes_what_its_names_say(popular, shop_log):
+    names = ["auc", "mrr", "hit_rate@3", "ndcg@5"]
+    found = popular.rank_targets(shop_log)
+    assert ranking_scorer(names)(popular, shop_log) == {
+        "auc": auc(found.ranks, found.n_candidates),
+        "mrr": mrr(found.ranks),
+        "hit_rate@3": hit_rate_at_k(found.ranks, 3),
+        "ndcg@5": ndcg_at_k(found.ranks, 5),
+    }
+    assert ranking_scorer("mrr")(popular, shop_log) == mrr(found.ranks)
+    assert set(ranking_scorer()(popular, shop_log)) == {"auc", "hit_rate@50"}
+
+
+def test_scorer_options_reach_the_ranks(popular, shop_log):
+    easy = ranking_scorer("auc", exclude_seen=True, ties="optimistic")
+    found = popular.rank_targets(shop_log, exclude_seen=True, ties="optimistic")
+    assert easy(popular, shop_log) == auc(found.ranks, found.n_candidates)
+    assert (found.n_candidates == 12).all()
+
+
+def test_scorer_looks_through_a_pipeline(popular, shop_log):
+    clean = FunctionTransformer(lambda log: log[log["timestamp"] < 3])
+    pipeline = make_pipeline(clean, popular)
+    scorer = ranking_scorer("mrr")
+    assert scorer(pipeline, shop_log) == scorer(popular, shop_log[shop_log["timestamp"] < 3])
+    assert scorer(make_pipeline(popular), shop_log) == scorer(popular, shop_log)
+
+
+@pytest.mark.parametrize(
+    "name", ["hit_rate", "hit_rate@", "auc@5", "ndcg@0", "recall@5", "", None, 5]
+)
+def test_names_that_are_no_metric(name):
+    with pytest.raises(ValueError, match=r"Unknown metric|k must be"):
+        ranking_scorer([name])
+
+
+def test_scorer_needs_names_and_a_recommender(shop_log):
+    with pytest.raises(ValueError, match="metrics is empty"):
+        ranking_scorer([])
+    with pytest.raises(TypeError, match="rank_targets method .*got FunctionTransformer"):
+        ranking_scorer()(FunctionTransformer(), shop_log)
+
+
+def test_scorer_pickles_and_shows_itself(popular, shop_log):
+    scorer = ranking_scorer(("auc", "mrr"), exclude_seen=True)
+    again = pickle.loads(pickle.dumps(scorer))
+    assert again(popular, shop_log) == scorer(popular, shop_log)
+    assert repr(again) == "ranking_scorer(('auc', 'mrr'), exclude_seen=True, ties='pessimistic')"
