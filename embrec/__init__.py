@@ -6,9 +6,18 @@ a scikit-learn estimator; items are known by their content, visitors by their se
 
 __version__ = "0.1.0"
 
-from embrec.catalog import ItemTable
+from embrec.catalog import ItemTable, NoContentWarning
 from embrec.estimator import EmbRecEstimator
 from embrec.featurizers import TfidfItemFeaturizer
 from embrec.session import Session
+from embrec.training import DivergedError
 
-__all__ = ["EmbRecEstimator", "ItemTable", "Session", "TfidfItemFeaturizer", "__version__"]
+__all__ = [
+    "DivergedError",
+    "EmbRecEstimator",
+    "ItemTable",
+    "NoContentWarning",
+    "Session",
+    "TfidfItemFeaturizer",
+    "__version__",
+]

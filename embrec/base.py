@@ -259,7 +259,7 @@ class BaseRecommender(LiveCatalogMixin, BaseEstimator):
         values = list(ids)
         if not values or isinstance(values[0], str) or not isinstance(values[0], Collection):
             return self._known_rows(values, what)
-        sequences, _ = read_sequences(values)
+        sequences, _ = read_sequences(values, what=what)
         if len(sequences) != n:
             raise ValueError(
                 f"{what} must be one list of ids, or one list per row of X: X has {n} rows, "

@@ -1,5 +1,6 @@
 """The live item catalogue: ids and content features, row for row."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -94,6 +95,36 @@ def _check_unique(ids: np.ndarray, item_col: str) -> None:
             f"that came before: {preview(ids[repeated])}. Drop them, for example with "
             f"items.drop_duplicates({item_col!r})."
         )
+
+
+def warn_of_no_content(ids: np.ndarray, blocks: Sequence[Features]) -> None:
+    """Warn if items have no content at all: every feature of every block is 0.
+
+    Such items all have one embedding, and a model cannot tell them apart.
+
+    Parameters
+    ----------
+    ids : ndarray of shape (n_items,)
+    blocks : list of ndarray or CSR of shape (n_items, n_features)
+    """
+    if not blocks:
+        return
+    filled = np.zeros(len(ids), dtype=bool)
+    for block in blocks:
+        present = np.diff(block.indptr) > 0 if sp.issparse(block) else (block != 0).any(axis=1)
+        filled |= present
+    empty = ids[~filled]
+    if len(empty):
+        warnings.warn(
+            f"{len(empty)} of {len(ids)} items have no content: all their features are 0, so they "
+            f"share one embedding. They are {preview(empty)}.",
+            NoContentWarning,
+            stacklevel=5,
+        )
+
+
+class NoContentWarning(UserWarning):
+    """Items have no content that the featurizer understands."""
 
 
 class ItemCatalog:

@@ -14,7 +14,14 @@ from sklearn.utils.validation import check_is_fitted
 from embrec._compat import HasMethods, Interval, StrOptions, fit_context
 from embrec._tables import Table
 from embrec.base import BaseRecommender, check_k
-from embrec.catalog import Features, ItemCatalog, ItemRows, ItemTable, read_items
+from embrec.catalog import (
+    Features,
+    ItemCatalog,
+    ItemRows,
+    ItemTable,
+    read_items,
+    warn_of_no_content,
+)
 from embrec.featurizers import TfidfItemFeaturizer
 from embrec.featurizers._blocks import fit_feature_blocks, transform_feature_blocks
 from embrec.ids import IdIndex
@@ -243,6 +250,7 @@ class EmbRecEstimator(  # type: ignore[call-arg]
         X_val : log or list of sequences, optional
             Early stopping predicts each sequence's last item from those before. Without it, the
             last events of a tenth of the users of ``X`` are kept from training for that purpose.
+            With ``early_stopping=False`` its figures are logged and nothing else.
 
         Returns
         -------
@@ -322,15 +330,14 @@ class EmbRecEstimator(  # type: ignore[call-arg]
     def _split_validation(
         self, sequences: Ragged, X_val: Any, ids: IdIndex, rng: np.random.RandomState
     ) -> tuple[Ragged, Ragged | None]:
-        if not self.early_stopping:
-            return self._trainable(sequences), None
         if X_val is not None:
             validation = encode(self._read_sequences(X_val), ids)
             if (validation.lengths < 1).any():
                 raise ValueError("X_val holds an empty sequence, which has no last item.")
             return self._trainable(sequences), validation
-        # a user who validates should leave something to train on
-        eligible = np.flatnonzero(sequences.lengths >= 3)
+        if not self.early_stopping:
+            return self._trainable(sequences), None
+        eligible = _who_may_validate(sequences.lengths)
         if len(eligible) == 0:
             return self._trainable(sequences), None
         n = min(MAX_VALIDATION_USERS, max(1, len(eligible) // 10))
@@ -342,6 +349,7 @@ class EmbRecEstimator(  # type: ignore[call-arg]
     def _fit_featurizer(self, items: ItemRows) -> tuple[Any, list[Features]]:
         featurizer = TfidfItemFeaturizer() if self.featurizer is None else self.featurizer
         fitted, blocks = fit_feature_blocks(featurizer, items.content)
+        warn_of_no_content(items.ids, blocks)
         return fitted, blocks
 
     def _build_network(
@@ -373,7 +381,7 @@ class EmbRecEstimator(  # type: ignore[call-arg]
             learning_rate=self.learning_rate,
             batch_size=self.batch_size,
             max_epochs=max_epochs or self.max_epochs,
-            patience=self.patience,
+            patience=self.patience if self.early_stopping else None,
             verbose=bool(self.verbose),
         )
         features = to_feature_tensors(blocks, next(network.parameters()).device)
@@ -555,6 +563,16 @@ class EmbRecEstimator(  # type: ignore[call-arg]
         if "network_" in state:
             self.device_ = resolve_device(self.device)
             self.network_.to(self.device_)
+
+
+def _who_may_validate(lengths: np.ndarray) -> np.ndarray:
+    """Choose the users whose last event may be kept from training: those who leave a next item.
+
+    If nobody does, those of two events, as long as another one of them is left to train on.
+    """
+    eligible = np.flatnonzero(lengths >= 3)
+    pairs = np.flatnonzero(lengths >= 2)
+    return eligible if len(eligible) or len(pairs) < 2 else pairs
 
 
 def _embed(network: EmbRecNetwork, blocks: Sequence[Features]) -> np.ndarray:

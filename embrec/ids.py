@@ -146,8 +146,8 @@ class IdIndex:
                 ("strings", "integers") if self.holds_strings else ("integers", "strings")
             )
             raise TypeError(
-                f"{what} holds {theirs} (such as {preview(ids[:1])}) but the catalogue's item ids are "
-                f"{ours} (such as {preview(self._ids[:1])}). Convert one of them."
+                f"{what} holds {theirs} (such as {preview(ids[:1])}) but the catalogue's item ids "
+                f"are {ours} (such as {preview(self._ids[:1])}). Convert one of them."
             )
 
     def __getstate__(self) -> dict[str, Any]:

@@ -78,7 +78,9 @@ def sort_log(X: Any, columns: LogColumns) -> tuple[np.ndarray, np.ndarray, np.nd
     return order, offsets, np.asarray(users), item_ids
 
 
-def read_sequences(X: Any, columns: LogColumns | None = None) -> tuple[Ragged, np.ndarray | None]:
+def read_sequences(
+    X: Any, columns: LogColumns | None = None, *, what: str = "X"
+) -> tuple[Ragged, np.ndarray | None]:
     """Read interactions in either form that embrec takes.
 
     Parameters
@@ -87,6 +89,8 @@ def read_sequences(X: Any, columns: LogColumns | None = None) -> tuple[Ragged, n
         A log, one row per interaction; or one sequence of item ids per user, oldest first.
     columns : LogColumns, optional
         Names of the log's columns.
+    what : str, default="X"
+        Name of ``X`` in error messages about lists.
 
     Returns
     -------
@@ -103,32 +107,32 @@ def read_sequences(X: Any, columns: LogColumns | None = None) -> tuple[Ragged, n
     if is_table(X):
         order, offsets, users, items = sort_log(X, columns or LogColumns())
         return Ragged(items[order], offsets), users
-    return _read_lists(X), None
+    return _read_lists(X, what), None
 
 
-def _read_lists(X: Any) -> Ragged:
-    rows = _check_rows(X)
+def _read_lists(X: Any, what: str) -> Ragged:
+    rows = _check_rows(X, what)
     lengths = np.fromiter(map(len, rows), dtype=np.int64, count=len(rows))
     flat = list(chain.from_iterable(rows))
-    return Ragged.from_lengths(check_ids(flat, what="X"), lengths)
+    return Ragged.from_lengths(check_ids(flat, what=what), lengths)
 
 
-def _check_rows(X: Any) -> Sequence[Any]:
+def _check_rows(X: Any, what: str) -> Sequence[Any]:
     expected = (
         "expected a log table with one row per interaction, or a list of sequences of item ids, "
         "one sequence per user, such as [['B01', 'B07'], ['B42']]"
     )
     if isinstance(X, (str, bytes, Mapping)) or not isinstance(X, Collection):
-        raise TypeError(f"X: {expected}; got {type(X).__name__}.")
+        raise TypeError(f"{what}: {expected}; got {type(X).__name__}.")
     rows = list(X)
     if not rows:
-        raise ValueError(f"X is empty: {expected}.")
+        raise ValueError(f"{what} is empty: {expected}.")
     wrong = [kind for kind in dict.fromkeys(map(type, rows)) if not _is_row_type(kind)]
     if wrong:
         example = next(row for row in rows if type(row) is wrong[0])
         raise TypeError(
-            f"X: {expected}; got a {type(X).__name__} that holds {example!r} of type "
-            f"{wrong[0].__name__}. If X is one user's sequence, pass [X]."
+            f"{what}: {expected}; got a {type(X).__name__} that holds {example!r} of type "
+            f"{wrong[0].__name__}. If it is one user's sequence, pass [{what}]."
         )
     return rows
 

@@ -8,7 +8,14 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from embrec._tables import Table
-from embrec.catalog import Features, ItemCatalog, ItemRows, ItemTable, read_items
+from embrec.catalog import (
+    Features,
+    ItemCatalog,
+    ItemRows,
+    ItemTable,
+    read_items,
+    warn_of_no_content,
+)
 from embrec.ids import check_ids, preview
 from embrec.index import ExactIndex
 
@@ -121,6 +128,7 @@ class LiveCatalogMixin:
     def _write_items(self, items: ItemRows) -> Self:
         """Add new items and replace known ones; what can fail comes first."""
         blocks = self._featurize(items.content)
+        warn_of_no_content(items.ids, blocks)
         vectors = self._item_vectors(blocks, len(items.ids))
         known = self.catalog_.ids.rows(items.ids) >= 0
         rows = self.catalog_.write(items.ids, blocks if self._keeps_features else [])

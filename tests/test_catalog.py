@@ -17,7 +17,9 @@ ITEMS = pd.DataFrame({"item": ["a", "b"], "title": ["x", None], "price": [1.0, 2
 
 
 @pytest.mark.parametrize(
-    "convert", [lambda f: f, pl.from_pandas, pa.Table.from_pandas, ItemTable], ids=str
+    "convert",
+    [lambda f: f, pl.from_pandas, pa.Table.from_pandas, ItemTable],
+    ids=["pandas", "polars", "arrow", "ItemTable"],
 )
 def test_ids_and_content(convert):
     rows = read_items(convert(ITEMS), "item")

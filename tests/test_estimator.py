@@ -19,6 +19,7 @@ from sklearn.preprocessing import StandardScaler
 
 from embrec import EmbRecEstimator, ItemTable, TfidfItemFeaturizer
 from embrec.baselines import PopularityRecommender
+from embrec.catalog import NoContentWarning
 from embrec.metrics import hit_rate_at_k
 from embrec.training import DivergedError
 
@@ -126,6 +127,30 @@ def test_without_early_stopping_all_epochs_run(shop_log, shop_items):
     model = make(max_epochs=3, early_stopping=False).fit(shop_log, items=shop_items)
     assert len(model.training_log_) == model.best_epoch_ == 3
     assert "valid_hit_rate" not in model.training_log_[0]
+    # figures of X_val are logged, and change nothing
+    watched = make(max_epochs=3, early_stopping=False).fit(
+        shop_log, items=shop_items, X_val=[["photo-0", "desk-0"]]
+    )
+    assert "valid_hit_rate" in watched.training_log_[0]
+    assert watched.best_epoch_ == 3
+    assert watched.fingerprint_ == model.fingerprint_
+
+
+def test_items_without_content_are_named(shop_log, shop_items):
+    items = pd.concat([shop_items, pd.DataFrame({"item": ["blank"], "title": [None]})])
+    with pytest.warns(NoContentWarning, match=r"1 of 16 items have no content.*They are 'blank'"):
+        model = make(max_epochs=1).fit(shop_log, items=items)
+    with pytest.warns(NoContentWarning, match="'unheard-of'"):
+        model.add_items(pd.DataFrame({"item": ["unheard-of"], "title": ["zzz"]}))
+    assert "blank" in model.recommend([[]], k=17)[0]
+
+
+def test_a_model_mapped_from_disk_lives_on(trained, tmp_path):
+    joblib.dump(trained, tmp_path / "model.joblib")
+    mapped = joblib.load(tmp_path / "model.joblib", mmap_mode="r")
+    np.testing.assert_array_equal(mapped.predict([["photo-0"]]), trained.predict([["photo-0"]]))
+    mapped.add_items(NEW).update_items(NEW).remove_items(["photo-1"])
+    assert "photo-1" not in mapped.recommend([[]], k=16)[0]
 
 
 def test_max_length_limits_training_and_nothing_else(shop_log, shop_items):

@@ -409,9 +409,23 @@ def test_catalogues_that_cannot_be_used(items, message):
 
 
 def test_sequences_too_short_to_validate_train_all_the_same(shop_items):
-    model = small().fit([s[:2] for s in walks(6)], items=shop_items)
-    assert len(model.training_log_) == 2
-    assert "valid_mrr" not in model.training_log_[0]
+    pairs = [s[:2] for s in walks(6)]
+    # one pair validates and the others train
+    model = small().fit(pairs, items=shop_items)
+    others = [
+        small(early_stopping=False).fit(pairs[:i] + pairs[i + 1 :], items=shop_items)
+        for i in range(6)
+    ]
+    assert "valid_mrr" in model.training_log_[0]
+    n_events = {
+        round(m.training_log_[0]["events_per_second"] * m.training_log_[0]["seconds"])
+        for m in (model, *others)
+    }
+    assert n_events == {5}
+    # a pair alone cannot do both
+    alone = small().fit(pairs[:1], items=shop_items)
+    assert len(alone.training_log_) == 2
+    assert "valid_mrr" not in alone.training_log_[0]
 
 
 # ---- forms of input

@@ -221,7 +221,11 @@ def test_repeated_column_names():
 @pytest.mark.parametrize(
     ("X", "error", "message"),
     [
-        (["a", "b"], TypeError, r"holds 'a' of type str\. If X is one user's sequence, pass \[X\]"),
+        (
+            ["a", "b"],
+            TypeError,
+            r"holds 'a' of type str\. If it is one user's sequence, pass \[X\]",
+        ),
         ([["a"], None], TypeError, "NoneType"),
         ([{"a"}], TypeError, "of type set"),
         ("abc", TypeError, "got str"),

@@ -330,7 +330,8 @@ def test_search_over_a_pipeline_reaches_the_nested_featurizer(routing, shop_log,
 def test_predicted_embeddings_are_features_for_other_models(routing, shop_items):
     topics = [topic for topic in ("photo", "desk", "trail") for _ in range(10)]
     X = [[f"{topic}-{i % 5}", f"{topic}-{(i + 1) % 5}"] for i, topic in enumerate(topics)]
-    pipeline = Pipeline([("rec", small(max_epochs=20)), ("clf", NearestCentroid())])
+    rec = small(max_epochs=20, early_stopping=False)
+    pipeline = Pipeline([("rec", rec), ("clf", NearestCentroid())])
     arguments = {"items": shop_items} if routing else {"rec__items": shop_items}
     pipeline.fit(X, topics, **arguments)
     assert pipeline.score(X, topics) > 0.9

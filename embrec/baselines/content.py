@@ -11,7 +11,7 @@ from sklearn.preprocessing import normalize
 from embrec._compat import HasMethods, Interval, StrOptions, fit_context
 from embrec._tables import Table
 from embrec.base import BaseRecommender
-from embrec.catalog import Features, ItemCatalog, ItemTable, read_items
+from embrec.catalog import Features, ItemCatalog, ItemTable, read_items, warn_of_no_content
 from embrec.featurizers import TfidfItemFeaturizer
 from embrec.featurizers._blocks import fit_feature_blocks, transform_feature_blocks
 from embrec.index import ExactIndex
@@ -108,6 +108,7 @@ class ContentNeighborsRecommender(BaseRecommender):
         catalog = ItemCatalog(rows.ids, [])
         encode(sequences, catalog.ids)
         fitted, blocks = fit_feature_blocks(featurizer, rows.content)
+        warn_of_no_content(rows.ids, blocks)
         index = ExactIndex().fit(_unit_vectors(blocks))
         self.featurizer_ = fitted
         self.catalog_ = catalog

@@ -158,6 +158,13 @@ class ExactIndex:
             self._unit.remove(np.flatnonzero(~self._active))
         return self._unit
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # joblib may give memory that is mapped read-only; rows here change
+        self.__dict__.update(state)
+        self._active = np.array(self._active)
+        if not self._sparse and not self._store.flags.writeable:
+            self._store = np.array(self._store)
+
     def _candidates(self, candidates: Candidates | None) -> Candidates | None:
         if candidates is not None and candidates.are_all:
             candidates = None

@@ -36,8 +36,9 @@ class TrainingSettings:
         Sequences per step.
     max_epochs : int
         Passes over the sequences, at most.
-    patience : int
-        Epochs without a better validation figure after which to stop.
+    patience : int or None
+        Epochs without a better validation figure after which to stop; None runs all epochs and
+        keeps the last weights.
     verbose : bool
         Whether to show a progress bar.
     """
@@ -45,7 +46,7 @@ class TrainingSettings:
     learning_rate: float
     batch_size: int
     max_epochs: int
-    patience: int
+    patience: int | None
     verbose: bool = False
 
 
@@ -113,7 +114,8 @@ def train(
     """
     device = next(network.parameters()).device
     optimizer = torch.optim.Adam(network.parameters(), lr=settings.learning_rate)
-    stopping = EarlyStopping(settings.patience)
+    stopping = None if settings.patience is None else EarlyStopping(settings.patience)
+    stop = False
     records: list[EpochRecord] = []
     n_batches = math.ceil(len(sequences) / settings.batch_size)
     with (
@@ -133,15 +135,17 @@ def train(
             if validate is not None:
                 figures = validate(network, features)
                 record.update(valid_hit_rate=figures[0], valid_mrr=figures[1])
-                stop = stopping.update(figures, network, epoch)
+                stop = stopping is not None and stopping.update(figures, network, epoch)
             progress.set_postfix(_shown(record), refresh=False)
-            if validate is not None and stop:
+            if stop:
                 break
-    if validate is not None:
+    best_epoch = len(records)
+    if validate is not None and stopping is not None:
         stopping.restore(network)
+        best_epoch = stopping.best_epoch
     network.eval()
     _check_weights(network, settings)
-    return TrainingRun(records, len(records) if validate is None else stopping.best_epoch)
+    return TrainingRun(records, best_epoch)
 
 
 def _run_epoch(

@@ -124,7 +124,7 @@ def test_categories_read_as_their_values():
         pd.Series([["a", "b"], None, "c"]),
         [["a", "b"], None, "c"],
     ],
-    ids=repr,
+    ids=lambda items: f"{type(items).__module__}.{type(items).__name__}",
 )
 def test_ready_made_texts_have_no_columns(items):
     assert texts(items) == ["a b", "", "c"]
