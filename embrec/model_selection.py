@@ -4,6 +4,7 @@ They yield positions of rows, so they serve ``cv=`` of scikit-learn. The test pa
 sequences: the scorer takes each one's last event as the target and what precedes it as the query.
 """
 
+from abc import abstractmethod
 from collections.abc import Iterator
 from typing import Any
 
@@ -29,10 +30,52 @@ Fold = tuple[np.ndarray, np.ndarray]
 class _LogSplitter:
     """Shared by the splitters: column names, and the arguments scikit-learn passes."""
 
+    n_splits = 1
+
     def __init__(self, *, user_col: str, item_col: str, timestamp_col: str | None) -> None:
         self.user_col = user_col
         self.item_col = item_col
         self.timestamp_col = timestamp_col
+
+    def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
+        """Return the number of folds.
+
+        Parameters
+        ----------
+        X, y, groups : ignored
+
+        Returns
+        -------
+        int
+        """
+        return self.n_splits
+
+    def split(self, X: Any, y: Any = None, groups: Any = None) -> Iterator[Fold]:
+        """Yield the positions of the training and the test rows.
+
+        Parameters
+        ----------
+        X : table
+            A log.
+        y, groups : ignored
+
+        Yields
+        ------
+        train, test : ndarray of int64
+            In the order of the table.
+
+        Raises
+        ------
+        TypeError
+            If ``X`` is no table: a list of sequences has one row per user.
+        ValueError
+            If a column is missing, or a part would be empty.
+        """
+        yield from self._folds(X)
+
+    @abstractmethod
+    def _folds(self, X: Any) -> Iterator[Fold]:
+        """Do what `split` says."""
 
     def _sort(self, X: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Positions sorted by user and time, each one's user number, and each one's from the end.
@@ -83,19 +126,7 @@ class LeaveLastOut(_LogSplitter):
         super().__init__(user_col=user_col, item_col=item_col, timestamp_col=timestamp_col)
         self.n = n
 
-    def split(self, X: Any, y: Any = None, groups: Any = None) -> Iterator[Fold]:
-        """Yield the positions of the training and the test rows.
-
-        Parameters
-        ----------
-        X : table
-            A log.
-        y, groups : ignored
-
-        Yields
-        ------
-        train, test : ndarray of int64
-        """
+    def _folds(self, X: Any) -> Iterator[Fold]:
         if not isinstance(self.n, (int, np.integer)) or self.n < 1:
             raise ValueError(f"n must be an integer >= 1; got {self.n!r}.")
         order, users, n_after = self._sort(X)
@@ -104,10 +135,6 @@ class LeaveLastOut(_LogSplitter):
             raise ValueError(f"No user has more than n={self.n} events: there is nothing to test.")
         train = _sorted_positions(order, ~tested | (n_after >= self.n))
         yield train, _sorted_positions(order, tested)
-
-    def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
-        """Return 1."""
-        return 1
 
 
 class TemporalSplit(_LogSplitter):
@@ -141,19 +168,7 @@ class TemporalSplit(_LogSplitter):
         self.n_splits = n_splits
         self.test_size = test_size
 
-    def split(self, X: Any, y: Any = None, groups: Any = None) -> Iterator[Fold]:
-        """Yield the positions of the training and the test rows.
-
-        Parameters
-        ----------
-        X : table
-            A log with a column of times.
-        y, groups : ignored
-
-        Yields
-        ------
-        train, test : ndarray of int64
-        """
+    def _folds(self, X: Any) -> Iterator[Fold]:
         _check_share(self.test_size)
         order, users, _ = self._sort(X)
         frame = nw.from_native(X, eager_only=True)
@@ -177,26 +192,9 @@ class TemporalSplit(_LogSplitter):
         begins = list(times[(shares * len(times)).astype(np.int64)])
         return list(zip(begins, [*begins[1:], None], strict=True))
 
-    def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
-        """Return the number of folds."""
-        return self.n_splits
 
-
-class ColdUserSplit(_LogSplitter):
-    """Whole users held out: train on some users, test on others nobody has seen.
-
-    Parameters
-    ----------
-    n_splits : int, default=1
-        Independent draws.
-    test_size : float, default=0.1
-        Share of the users held out (thesis section 4.3).
-    random_state : int, RandomState or None, default=None
-    user_col, item_col : str, default="user", "item"
-        Columns of the log.
-    timestamp_col : str or None, default="timestamp"
-        Column of times; None takes the order of the rows.
-    """
+class _RandomSplitter(_LogSplitter):
+    """Shared by the splitters that draw a share of something."""
 
     def __init__(
         self,
@@ -213,31 +211,43 @@ class ColdUserSplit(_LogSplitter):
         self.test_size = test_size
         self.random_state = random_state
 
-    def split(self, X: Any, y: Any = None, groups: Any = None) -> Iterator[Fold]:
-        """Yield the positions of the training and the test rows.
-
-        Parameters
-        ----------
-        X : table
-            A log.
-        y, groups : ignored
-
-        Yields
-        ------
-        train, test : ndarray of int64
-        """
-        order, users, _ = self._sort(X)
+    def _draws(self, n: int) -> Iterator[np.ndarray]:
+        """Mark, for each fold, a share of n things: at least one and not all."""
+        _check_share(self.test_size)
+        n_drawn = min(max(1, round(n * self.test_size)), n - 1)
+        if n_drawn < 1:
+            raise ValueError("There is only one to draw from; a split needs at least two.")
         rng = check_random_state(self.random_state)
         for _ in range(self.n_splits):
-            cold = _draw(int(users[-1]) + 1, self.test_size, rng)[users]
+            drawn = np.zeros(n, dtype=bool)
+            drawn[rng.choice(n, size=n_drawn, replace=False)] = True
+            yield drawn
+
+
+class ColdUserSplit(_RandomSplitter):
+    """Whole users held out: train on some users, test on others nobody has seen.
+
+    Parameters
+    ----------
+    n_splits : int, default=1
+        Independent draws.
+    test_size : float, default=0.1
+        Share of the users held out (thesis section 4.3).
+    random_state : int, RandomState or None, default=None
+    user_col, item_col : str, default="user", "item"
+        Columns of the log.
+    timestamp_col : str or None, default="timestamp"
+        Column of times; None takes the order of the rows.
+    """
+
+    def _folds(self, X: Any) -> Iterator[Fold]:
+        order, users, _ = self._sort(X)
+        for drawn in self._draws(int(users[-1]) + 1):
+            cold = drawn[users]
             yield _sorted_positions(order, ~cold), _sorted_positions(order, cold)
 
-    def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
-        """Return the number of folds."""
-        return self.n_splits
 
-
-class ColdItemSplit(_LogSplitter):
+class ColdItemSplit(_RandomSplitter):
     """Items held out of training altogether, and tested where they are a user's last event.
 
     Train: every user's events but the last, and none of a cold item. Test: the whole sequences of
@@ -256,34 +266,7 @@ class ColdItemSplit(_LogSplitter):
         Column of times; None takes the order of the rows.
     """
 
-    def __init__(
-        self,
-        n_splits: int = 1,
-        *,
-        test_size: float = 0.1,
-        random_state: Any = None,
-        user_col: str = "user",
-        item_col: str = "item",
-        timestamp_col: str | None = "timestamp",
-    ) -> None:
-        super().__init__(user_col=user_col, item_col=item_col, timestamp_col=timestamp_col)
-        self.n_splits = n_splits
-        self.test_size = test_size
-        self.random_state = random_state
-
-    def split(self, X: Any, y: Any = None, groups: Any = None) -> Iterator[Fold]:
-        """Yield the positions of the training and the test rows.
-
-        Parameters
-        ----------
-        X : table
-            A log.
-        y, groups : ignored
-
-        Yields
-        ------
-        train, test : ndarray of int64
-        """
+    def _folds(self, X: Any) -> Iterator[Fold]:
         order, users, n_after = self._sort(X)
         unique, codes = self._items(X)
         codes = codes[order]
@@ -326,29 +309,9 @@ class ColdItemSplit(_LogSplitter):
         unique, codes = np.unique(ids, return_inverse=True)
         return unique, codes
 
-    def _draws(self, n_items: int) -> Iterator[np.ndarray]:
-        rng = check_random_state(self.random_state)
-        for _ in range(self.n_splits):
-            yield _draw(n_items, self.test_size, rng)
-
-    def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
-        """Return the number of folds."""
-        return self.n_splits
-
 
 def _to_list(X: Any, column: str) -> list[Any]:
     return nw.from_native(X, eager_only=True)[column].to_list()
-
-
-def _draw(n: int, share: float, rng: np.random.RandomState) -> np.ndarray:
-    """Mark a share of n things, at least one and not all."""
-    _check_share(share)
-    n_drawn = min(max(1, round(n * share)), n - 1)
-    if n_drawn < 1:
-        raise ValueError("There is only one to draw from; a split needs at least two.")
-    drawn = np.zeros(n, dtype=bool)
-    drawn[rng.choice(n, size=n_drawn, replace=False)] = True
-    return drawn
 
 
 def _check_share(share: float) -> None:

@@ -1,7 +1,8 @@
 """A generated shop whose visitors follow known probabilities."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,10 @@ class Shop:
     interactions: pd.DataFrame
     items: pd.DataFrame
     model: ShopModel
-    _row_of: dict[str, int] = field(repr=False)
+
+    @cached_property
+    def _row_of(self) -> dict[str, int]:
+        return {item: row for row, item in enumerate(self.items["item"])}
 
     @property
     def late_items(self) -> pd.Series:
@@ -151,7 +155,7 @@ def make_shop(
     model = _make_model(n_items, late_share, zipf, rng)
     items = _make_items(model, rng)
     interactions = _make_log(model, items["item"].to_numpy(dtype=object), n_users, mean_events, rng)
-    return Shop(interactions, items, model, {item: i for i, item in enumerate(items["item"])})
+    return Shop(interactions, items, model)
 
 
 def _check(n_users: int, n_items: int, mean_events: float, late_share: float, zipf: float) -> None:
