@@ -1,6 +1,6 @@
 """EmbRecEstimator: wires interactions, features, network, training and index together."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
@@ -13,7 +13,6 @@ from sklearn.utils.validation import check_is_fitted
 
 from embrec._compat import HasMethods, Interval, StrOptions, fit_context
 from embrec._tables import Table
-from embrec.base import BaseRecommender, check_k
 from embrec.catalog import (
     Features,
     ItemCatalog,
@@ -35,20 +34,23 @@ from embrec.network import (
     to_feature_tensors,
 )
 from embrec.network.device import resolve_device
-from embrec.network.inference import embed_items, encode_queries, encode_states
+from embrec.network.inference import embed_items, encode_queries
 from embrec.network.weights import build_network, copy_network, fingerprint
 from embrec.persistence import SavedState
 from embrec.ragged import Ragged
-from embrec.ranking import Candidates
-from embrec.session import Session
-from embrec.training import NextItemValidation, TrainingRun, TrainingSettings, train
-
-#: Users whose last event validates, when no X_val is given: a tenth of them, and no more than this.
-MAX_VALIDATION_USERS = 10_000
+from embrec.session import SessionRecommender
+from embrec.training import (
+    NextItemValidation,
+    TrainingRun,
+    TrainingSettings,
+    hold_out_last_events,
+    train,
+    trainable,
+)
 
 
 class EmbRecEstimator(  # type: ignore[call-arg]
-    TransformerMixin, BaseRecommender, auto_wrap_output_keys=None
+    TransformerMixin, SessionRecommender, auto_wrap_output_keys=None
 ):
     """Sequential recommender from item content (the EmbRec thesis, chapter 3).
 
@@ -301,7 +303,7 @@ class EmbRecEstimator(  # type: ignore[call-arg]
                 raise ValueError("The first call of partial_fit needs items=, the catalogue.")
             return self.fit(X, items=items)
         catalog = self._catalog_with(items)
-        training = self._trainable(self._read_training(X, catalog.ids))
+        training = trainable(self._read_training(X, catalog.ids), self.max_length)
         rng = np.random.RandomState(self._next_seed)
         network = copy_network(self.network_, self.device_)
         run = self._train(network, catalog.blocks, training, None, rng, max_epochs=1)
@@ -316,17 +318,6 @@ class EmbRecEstimator(  # type: ignore[call-arg]
     def _read_training(self, X: Any, ids: IdIndex) -> Ragged:
         return encode(self._read_sequences(X), ids)
 
-    def _trainable(self, sequences: Ragged) -> Ragged:
-        """Cut to ``max_length``, and leave out what has no next item."""
-        cut = sequences.keep_last(self.max_length)
-        cut = cut.take(np.flatnonzero(cut.lengths >= 2))
-        if len(cut) == 0:
-            raise ValueError(
-                f"None of the {len(sequences)} sequences in X has two items or more (besides the "
-                "last one, if it is kept for validation), so there is no next item to learn from."
-            )
-        return cut
-
     def _split_validation(
         self, sequences: Ragged, X_val: Any, ids: IdIndex, rng: np.random.RandomState
     ) -> tuple[Ragged, Ragged | None]:
@@ -334,17 +325,11 @@ class EmbRecEstimator(  # type: ignore[call-arg]
             validation = encode(self._read_sequences(X_val), ids)
             if (validation.lengths < 1).any():
                 raise ValueError("X_val holds an empty sequence, which has no last item.")
-            return self._trainable(sequences), validation
+            return trainable(sequences, self.max_length), validation
         if not self.early_stopping:
-            return self._trainable(sequences), None
-        eligible = _who_may_validate(sequences.lengths)
-        if len(eligible) == 0:
-            return self._trainable(sequences), None
-        n = min(MAX_VALIDATION_USERS, max(1, len(eligible) // 10))
-        chosen = rng.choice(eligible, size=n, replace=False)
-        kept = np.ones(len(sequences.values), dtype=bool)
-        kept[sequences.offsets[1:][chosen] - 1] = False
-        return self._trainable(sequences.where(kept)), sequences.take(chosen)
+            return trainable(sequences, self.max_length), None
+        training, held_out = hold_out_last_events(sequences, rng)
+        return trainable(training, self.max_length), held_out
 
     def _fit_featurizer(self, items: ItemRows) -> tuple[Any, list[Features]]:
         featurizer = TfidfItemFeaturizer() if self.featurizer is None else self.featurizer
@@ -470,51 +455,6 @@ class EmbRecEstimator(  # type: ignore[call-arg]
         check_is_fitted(self)
         return np.array(self.index_.vectors[self._rows_of(ids, what="ids")])
 
-    # ---- sessions
-
-    def start_session(self, history: Iterable[Any] = ()) -> Session:
-        """Start a session of one visitor.
-
-        Parameters
-        ----------
-        history : iterable of ids, default=()
-            What the visitor touched before, oldest first.
-
-        Returns
-        -------
-        Session
-        """
-        check_is_fitted(self)
-        return Session._start(self, history)
-
-    def resume_session(self, data: bytes) -> Session:
-        """Go on with a session from the bytes of ``Session.to_bytes``.
-
-        Raises
-        ------
-        ValueError
-            If they are no session, or one of another model.
-        """
-        check_is_fitted(self)
-        return Session._from_bytes(self, data)
-
-    def _states(self, histories: Ragged) -> torch.Tensor:
-        return encode_states(self.network_, torch.from_numpy(self.index_.vectors), histories)
-
-    @torch.inference_mode()
-    def _advance(self, state: torch.Tensor, rows: np.ndarray) -> torch.Tensor:
-        inputs = torch.from_numpy(self.index_.vectors[rows]).to(state.device)
-        return self.network_.advance(state, inputs)
-
-    @torch.inference_mode()
-    def _recommend_from_state(
-        self, state: torch.Tensor, candidates: Candidates, k: int
-    ) -> tuple[np.ndarray, np.ndarray]:
-        check_k(k)
-        query = self.network_.predict(state).cpu().numpy()
-        scores, rows = self.index_.kneighbors(query, k, candidates)
-        return self._ids_at(rows), scores
-
     # ---- persistence
 
     def _get_state(self) -> SavedState:
@@ -563,16 +503,6 @@ class EmbRecEstimator(  # type: ignore[call-arg]
         if "network_" in state:
             self.device_ = resolve_device(self.device)
             self.network_.to(self.device_)
-
-
-def _who_may_validate(lengths: np.ndarray) -> np.ndarray:
-    """Choose the users whose last event may be kept from training: those who leave a next item.
-
-    If nobody does, those of two events, as long as another one of them is left to train on.
-    """
-    eligible = np.flatnonzero(lengths >= 3)
-    pairs = np.flatnonzero(lengths >= 2)
-    return eligible if len(eligible) or len(pairs) < 2 else pairs
 
 
 def _embed(network: EmbRecNetwork, blocks: Sequence[Features]) -> np.ndarray:

@@ -3,21 +3,81 @@
 import json
 import struct
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from zlib import crc32
 
 import numpy as np
 import torch
+from sklearn.utils.validation import check_is_fitted
 
+from embrec.base import BaseRecommender, check_k
 from embrec.ids import check_ids
+from embrec.network import EmbRecNetwork
+from embrec.network.inference import encode_states
 from embrec.ragged import Ragged
-
-if TYPE_CHECKING:
-    from embrec.estimator import EmbRecEstimator
+from embrec.ranking import Candidates
 
 _MAGIC = b"embrec-session-1"
 #: Magic, fingerprint of the model, checksum of what follows, bytes of state and of history.
 _HEADER = struct.Struct("<16s16sIII")
+
+
+class SessionRecommender(BaseRecommender):
+    """Base of the recommenders whose recurrent network can go on from a state."""
+
+    network_: EmbRecNetwork
+    fingerprint_: str
+
+    def start_session(self, history: Iterable[Any] = ()) -> "Session":
+        """Start a session of one visitor.
+
+        Parameters
+        ----------
+        history : iterable of ids, default=()
+            What the visitor touched before, oldest first.
+
+        Returns
+        -------
+        Session
+        """
+        check_is_fitted(self)
+        return Session._start(self, history)
+
+    def resume_session(self, data: bytes) -> "Session":
+        """Go on with a session from the bytes of ``Session.to_bytes``.
+
+        Parameters
+        ----------
+        data : bytes
+
+        Returns
+        -------
+        Session
+
+        Raises
+        ------
+        ValueError
+            If they are no session, or one of another model.
+        """
+        check_is_fitted(self)
+        return Session._from_bytes(self, data)
+
+    def _states(self, histories: Ragged) -> torch.Tensor:
+        return encode_states(self.network_, torch.from_numpy(self.index_.vectors), histories)
+
+    @torch.inference_mode()
+    def _advance(self, state: torch.Tensor, rows: np.ndarray) -> torch.Tensor:
+        inputs = torch.from_numpy(self.index_.vectors[rows]).to(state.device)
+        return self.network_.advance(state, inputs)
+
+    @torch.inference_mode()
+    def _recommend_from_state(
+        self, state: torch.Tensor, candidates: Candidates, k: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        check_k(k)
+        query = self.network_.predict(state).cpu().numpy()
+        scores, rows = self.index_.kneighbors(query, k, candidates)
+        return self._ids_at(rows), scores
 
 
 class Session:
@@ -32,7 +92,7 @@ class Session:
     ``start_session(old.history)``.
     """
 
-    def __init__(self, recommender: "EmbRecEstimator", state: torch.Tensor) -> None:
+    def __init__(self, recommender: SessionRecommender, state: torch.Tensor) -> None:
         self._recommender = recommender
         self._fingerprint = recommender.fingerprint_
         self._state = state
@@ -137,7 +197,7 @@ class Session:
         return header + state + history
 
     @classmethod
-    def _from_bytes(cls, recommender: "EmbRecEstimator", data: bytes) -> "Session":
+    def _from_bytes(cls, recommender: SessionRecommender, data: bytes) -> "Session":
         state, history = _unpack(data, recommender.fingerprint_)
         like = recommender.network_.initial_states(1)
         values = torch.from_numpy(state.astype(np.float32)).reshape(like.shape)
@@ -146,7 +206,7 @@ class Session:
         return session
 
     @classmethod
-    def _start(cls, recommender: "EmbRecEstimator", history: Iterable[Any]) -> "Session":
+    def _start(cls, recommender: SessionRecommender, history: Iterable[Any]) -> "Session":
         if isinstance(history, (str, bytes)):
             raise TypeError(f"history must be a list of ids; got {history!r}. Pass [{history!r}].")
         ids, rows = _understood(recommender, list(history), what="history")
@@ -157,7 +217,7 @@ class Session:
 
 
 def _understood(
-    recommender: "EmbRecEstimator", items: list[Any], *, what: str
+    recommender: SessionRecommender, items: list[Any], *, what: str
 ) -> tuple[np.ndarray, np.ndarray]:
     """Ids and catalogue rows of items, unknown ones left out if the recommender skips them."""
     ids = check_ids(items, what=what)

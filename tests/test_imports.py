@@ -112,7 +112,7 @@ FORBIDDEN = {
     "ragged": TABLES | {"sklearn", "torch"},
     "ids": {"torch", "sklearn"},
     "featurizers": {"torch"},
-    "session": TABLES | {"sklearn"},
+    "session": TABLES,
 }
 #: Layers of embrec that know no ids, users or tables.
 WITHOUT_IDS = ["network", "training", "index", "ranking", "ragged"]
