@@ -1,0 +1,63 @@
+"""Reading a million interactions, in every form, against a loop over users.
+
+python benchmarks/interactions_speed.py
+"""
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+from _common import median_seconds, write_result
+
+from embrec.ids import IdIndex, check_ids
+from embrec.interactions import encode, read_sequences
+
+N_EVENTS, N_USERS, N_ITEMS = 1_000_000, 100_000, 50_000
+
+
+def make_log(text_ids: bool) -> pd.DataFrame:
+    """Draw a shuffled log."""
+    rng = np.random.default_rng(0)
+    users, items = rng.integers(0, N_USERS, N_EVENTS), rng.integers(0, N_ITEMS, N_EVENTS)
+    if text_ids:
+        users, items = [f"user-{u:06d}" for u in users], [f"item-{i:06d}" for i in items]
+    times = rng.integers(0, 10**9, N_EVENTS)
+    return pd.DataFrame({"user": users, "item": items, "timestamp": times})
+
+
+def loop_over_users(log: pd.DataFrame, row_of: dict) -> list[list[int]]:
+    """Do the same the plain way."""
+    ordered = log.sort_values(["user", "timestamp"], kind="stable")
+    return [[row_of[i] for i in group] for _, group in ordered.groupby("user", sort=False)["item"]]
+
+
+def main() -> None:
+    forms = {}
+    for text_ids in (True, False):
+        log = make_log(text_ids)
+        kind = "strings" if text_ids else "integers"
+        unique = log["item"].unique()
+        ids = IdIndex(check_ids(unique, what="items"))
+        row_of = dict(zip(unique.tolist(), range(len(unique)), strict=True))
+        lists = [group.tolist() for _, group in log.groupby("user", sort=False)["item"]]
+        for name, X in {
+            "pandas": log,
+            "polars": pl.from_pandas(log),
+            "pyarrow": pa.Table.from_pandas(log),
+            "lists": lists,
+        }.items():
+            seconds = median_seconds(lambda X=X, ids=ids: encode(read_sequences(X)[0], ids), 5)
+            forms[f"{name}, {kind}"] = {"seconds": seconds}
+        loop = median_seconds(lambda log=log, row_of=row_of: loop_over_users(log, row_of), 1)
+        forms[f"a loop over users, {kind}"] = {"seconds": loop}
+        forms[f"pandas, {kind}"]["loop/ours"] = loop / forms[f"pandas, {kind}"]["seconds"]
+    for name, figures in forms.items():
+        print(name, figures)
+    coded = encode(read_sequences(log)[0], ids)
+    n_bytes = coded.values.nbytes + coded.offsets.nbytes
+    print(f"stored: {n_bytes / N_EVENTS:.1f} bytes per event")
+    write_result("interactions_speed", {"forms": forms, "bytes_per_event": n_bytes / N_EVENTS})
+
+
+if __name__ == "__main__":
+    main()
