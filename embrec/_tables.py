@@ -48,7 +48,7 @@ def check_table(data: object, *, what: str) -> "nw.DataFrame[Any]":
             f"got {type(data).__name__}."
         )
     if len(frame) == 0:
-        raise ValueError(f"{what} is empty: it has columns {frame.columns} and no row.")
+        raise ValueError(f"{what} is empty: it has columns {name_columns(frame)} and no row.")
     return frame
 
 
@@ -62,9 +62,15 @@ def get_column(frame: "nw.DataFrame[Any]", name: str, *, what: str, hint: str) -
     """
     if name not in frame.columns:
         raise MissingColumnError(
-            f"{what} has no column {name!r}; its columns are {frame.columns}. {hint}"
+            f"{what} has no column {name!r}; its columns are {name_columns(frame)}. {hint}"
         )
     return frame[name]
+
+
+def name_columns(frame: "nw.DataFrame[Any]", limit: int = 30) -> str:
+    """List the columns for an error message, the first of them if there are many."""
+    more = len(frame.columns) - limit
+    return str(frame.columns[:limit]) + (f" and {more} more" if more > 0 else "")
 
 
 class MissingColumnError(KeyError, ValueError):

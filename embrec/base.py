@@ -6,7 +6,7 @@ ranks, ids in and out - is here, once.
 """
 
 from abc import abstractmethod
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,7 +16,8 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from embrec.ids import check_ids
+from embrec._tables import is_table
+from embrec.ids import check_ids, short_repr
 from embrec.index import ExactIndex
 from embrec.interactions import LogColumns, encode, read_sequences
 from embrec.live import LiveCatalogMixin
@@ -254,9 +255,12 @@ class BaseRecommender(LiveCatalogMixin, BaseEstimator):
 
     def _filter_rows(self, ids: Any, n: int, *, what: str) -> np.ndarray | Ragged:
         """Catalogue rows of a filter: one array for all, or a Ragged with one row per query."""
-        if isinstance(ids, (str, bytes)):
-            raise TypeError(f"{what} must be a list of ids; got {ids!r}. Pass [{ids!r}].")
-        values = list(ids)
+        if isinstance(ids, Mapping) or is_table(ids):
+            raise TypeError(f"{what} must be a list of ids; got a {type(ids).__name__}.")
+        if isinstance(ids, (str, bytes)) or not isinstance(ids, Collection):
+            got = short_repr(ids)
+            raise TypeError(f"{what} must be a list of ids; got {got}. Pass [{got}].")
+        values = [list(row) if isinstance(row, Set) else row for row in ids]
         if not values or isinstance(values[0], str) or not isinstance(values[0], Collection):
             return self._known_rows(values, what)
         sequences, _ = read_sequences(values, what=what)
@@ -269,12 +273,14 @@ class BaseRecommender(LiveCatalogMixin, BaseEstimator):
             return Ragged(
                 self._rows_of(sequences.values, what=what, removed=True), sequences.offsets
             )
-        return encode(sequences, self.catalog_.ids, on_unknown="skip")
+        return encode(sequences, self.catalog_.ids, on_unknown="skip", what=what)
 
     def _known_rows(self, ids: Sequence[Any], what: str) -> np.ndarray:
         if what == "include":
             return self._rows_of(ids, what=what, removed=True)
-        rows = self.catalog_.ids.rows(check_ids(ids, what=what))
+        checked = check_ids(ids, what=what)
+        self.catalog_.ids.check_kind(checked, what=what)
+        rows = self.catalog_.ids.rows(checked)
         return rows[rows >= 0]
 
     def _ids_at(self, rows: np.ndarray) -> np.ndarray:

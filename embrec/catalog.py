@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from embrec._tables import Table, check_table, column_values
+from embrec._tables import Table, check_table, column_values, name_columns
 from embrec.ids import IdIndex, check_ids, preview
 
 #: One feature matrix of shape (n_items, n_features): CSR or ndarray, float32.
@@ -80,7 +80,7 @@ def read_items(items: Any, item_col: str) -> ItemRows:
     else:
         raise ValueError(
             f"items has no column {item_col!r} (and no index of that name); its columns are "
-            f"{frame.columns}. Name the id column with item_col=."
+            f"{name_columns(frame)}. Name the id column with item_col=."
         )
     ids = check_ids(values, what=f"items[{item_col!r}]")
     _check_unique(ids, item_col)

@@ -1,10 +1,14 @@
 """The user's own ids, in and out: strings or integers, and the rows they stand for."""
 
-from itertools import repeat
+from collections.abc import Set
+from itertools import islice, repeat
 from typing import Any
 
 import numpy as np
 import pandas as pd
+
+#: From this many on, ids are looked up once each: pandas' hashing outruns a dict's.
+MANY = 10_000
 
 _EXPECTED = "ids must be all strings or all integers, with none missing"
 
@@ -14,7 +18,7 @@ def check_ids(values: Any, *, what: str) -> np.ndarray:
 
     Parameters
     ----------
-    values : array-like of shape (n,)
+    values : array-like of shape (n,), or set
         Strings or integers of any width.
     what : str
         Their name in error messages.
@@ -29,9 +33,15 @@ def check_ids(values: Any, *, what: str) -> np.ndarray:
     ValueError
         If an id is missing (None, NaN, NA), or an integer does not fit int64.
     TypeError
-        If ids are of another kind (floats, booleans, bytes, tuples), or strings and integers mix.
+        If ids are of another kind (floats, booleans, bytes, tuples), if strings and integers mix,
+        or if this is one id rather than a list.
     """
     array = _as_array(values)
+    if array.ndim == 0:
+        got = short_repr(values)
+        raise TypeError(
+            f"{what}: expected a list of ids; got {got}. If it is one id, pass [{got}]."
+        )
     if array.ndim != 1:
         raise ValueError(f"{what}: expected a 1-D array of ids, got shape {array.shape}.")
     missing = pd.isna(array)
@@ -54,7 +64,7 @@ def check_ids(values: Any, *, what: str) -> np.ndarray:
 
 
 def _as_array(values: Any) -> np.ndarray:
-    if isinstance(values, (list, tuple)):
+    if isinstance(values, (list, tuple, Set)):
         # not np.asarray, which makes strings of the integers in [1, "a"]
         return np.fromiter(values, dtype=object, count=len(values))
     return np.asarray(values)
@@ -66,8 +76,9 @@ def _as_int64(array: np.ndarray, what: str) -> np.ndarray:
     except (OverflowError, TypeError) as error:
         if array.dtype.kind == "u" and array.max() <= np.iinfo(np.int64).max:
             return array.astype(np.int64)
+        largest = max(array.tolist(), key=abs)
         raise ValueError(
-            f"{what}: integer ids must fit 64 bits with a sign; got {array.max()}. "
+            f"{what}: integer ids must fit 64 bits with a sign; got {largest}. "
             "Use strings for larger ones."
         ) from error
 
@@ -77,13 +88,20 @@ def _examples_by_type(array: np.ndarray) -> str:
     seen: dict[type, object] = {}
     for value in array[:1000].tolist():
         seen.setdefault(type(value), value)
-    return ", such as " + " and ".join(repr(v) for v in list(seen.values())[:3])
+    return ", such as " + " and ".join(map(short_repr, islice(seen.values(), 3)))
 
 
 def preview(ids: np.ndarray, n: int = 5) -> str:
     """Name a few ids for an error message, each once."""
     unique = list(dict.fromkeys(ids.tolist()))
-    return ", ".join(map(repr, unique[:n])) + (", ..." if len(unique) > n else "")
+    return ", ".join(map(short_repr, unique[:n])) + (", ..." if len(unique) > n else "")
+
+
+def short_repr(value: object, limit: int = 60) -> str:
+    """Show a value in an error message, cut to a bearable length."""
+    # numpy's strings as what they are to the user
+    text = repr(str(value) if isinstance(value, str) else value)
+    return text if len(text) <= limit else f"{text[:limit]}..."
 
 
 class IdIndex:
@@ -124,6 +142,12 @@ class IdIndex:
         -------
         ndarray of shape (n,), int64
         """
+        if len(ids) >= MANY:
+            codes, unique = pd.factorize(ids)
+            return self._look_up(np.asarray(unique))[codes]
+        return self._look_up(ids)
+
+    def _look_up(self, ids: np.ndarray) -> np.ndarray:
         found = map(self._row_of.get, ids.tolist(), repeat(-1))
         return np.fromiter(found, dtype=np.int64, count=len(ids))
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from embrec._tables import check_table, column_values, get_column, is_table, sort_keys
-from embrec.ids import IdIndex, check_ids, preview
+from embrec.ids import IdIndex, check_ids, preview, short_repr
 from embrec.ragged import Ragged
 
 DEFAULT_TIMESTAMP_COL = "timestamp"
@@ -113,8 +113,15 @@ def read_sequences(
 def _read_lists(X: Any, what: str) -> Ragged:
     rows = _check_rows(X, what)
     lengths = np.fromiter(map(len, rows), dtype=np.int64, count=len(rows))
-    flat = list(chain.from_iterable(rows))
+    # Python's own types: faster to go through, and what users see again
+    plain = [_python_values(row) for row in rows] if np.ndarray in set(map(type, rows)) else rows
+    flat = list(chain.from_iterable(plain))
     return Ragged.from_lengths(check_ids(flat, what=what), lengths)
+
+
+def _python_values(row: Any) -> Any:
+    plain = isinstance(row, np.ndarray) and row.dtype.kind in "iuU"
+    return row.tolist() if plain else row
 
 
 def _check_rows(X: Any, what: str) -> Sequence[Any]:
@@ -131,18 +138,24 @@ def _check_rows(X: Any, what: str) -> Sequence[Any]:
     if wrong:
         example = next(row for row in rows if type(row) is wrong[0])
         raise TypeError(
-            f"{what}: {expected}; got a {type(X).__name__} that holds {example!r} of type "
-            f"{wrong[0].__name__}. If it is one user's sequence, pass [{what}]."
+            f"{what}: {expected}; got a {type(X).__name__} that holds {short_repr(example)} of "
+            f"type {wrong[0].__name__}. If it is one user's sequence, pass [{what}]."
         )
     return rows
 
 
 def _is_row_type(kind: type) -> bool:
     unordered_or_text = (str, bytes, Mapping, Set)
-    return issubclass(kind, Collection) and not issubclass(kind, unordered_or_text)
+    # iterating over a table gives the names of its columns
+    is_a_table = kind.__name__ in ("DataFrame", "Table")
+    return (
+        issubclass(kind, Collection) and not issubclass(kind, unordered_or_text) and not is_a_table
+    )
 
 
-def encode(sequences: Ragged, ids: IdIndex, *, on_unknown: str = "raise") -> Ragged:
+def encode(
+    sequences: Ragged, ids: IdIndex, *, on_unknown: str = "raise", what: str = "X"
+) -> Ragged:
     """Turn item ids into catalogue rows.
 
     Parameters
@@ -153,6 +166,8 @@ def encode(sequences: Ragged, ids: IdIndex, *, on_unknown: str = "raise") -> Rag
         The catalogue's ids.
     on_unknown : {"raise", "skip"}, default="raise"
         What to do with an id that the catalogue never had.
+    what : str, default="X"
+        Name of the sequences in error messages.
 
     Returns
     -------
@@ -166,7 +181,7 @@ def encode(sequences: Ragged, ids: IdIndex, *, on_unknown: str = "raise") -> Rag
     TypeError
         If these are strings and the catalogue's integers, or the other way round.
     """
-    ids.check_kind(sequences.values, what="X")
+    ids.check_kind(sequences.values, what=what)
     rows = ids.rows(sequences.values)
     unknown = rows < 0
     coded = Ragged(rows.astype(np.int32), sequences.offsets)
@@ -176,9 +191,9 @@ def encode(sequences: Ragged, ids: IdIndex, *, on_unknown: str = "raise") -> Rag
         return coded.where(~unknown)
     missing = sequences.values[unknown]
     raise ValueError(
-        f"{len(set(missing.tolist()))} item ids in X are not in the catalogue of {len(ids)} items "
-        f"({int(unknown.sum())} interactions): {preview(missing)}. Add their rows to items (or "
-        "call add_items), or drop those interactions. If they are in the table you passed: "
+        f"{len(set(missing.tolist()))} item ids in {what} are not in the catalogue of {len(ids)} "
+        f"items ({int(unknown.sum())} interactions): {preview(missing)}. Add their rows to items "
+        "(or call add_items), or drop those interactions. If they are in the table you passed: "
         "scikit-learn's cross-validation slices a fit parameter that has as many rows as X; pass "
         "items=embrec.ItemTable(items) to hand it over whole."
     )

@@ -13,7 +13,8 @@ import pandas as pd
 import torch
 from sklearn.pipeline import Pipeline
 
-from embrec.ranking import Ties, count_ahead
+from embrec.ids import short_repr
+from embrec.ranking import Ties, check_ties, count_ahead
 
 __all__ = [
     "RankingScorer",
@@ -61,16 +62,27 @@ def target_ranks(scores: Any, targets: Any, *, ties: Ties = "pessimistic") -> np
     Returns
     -------
     ndarray of shape (n,), float64
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit, or a target is no column.
     """
-    matrix = torch.as_tensor(np.asarray(scores))
-    columns = torch.as_tensor(np.asarray(targets, dtype=np.int64))
+    matrix, columns = np.require(scores, requirements="W"), np.asarray(targets)
     if matrix.ndim != 2 or columns.shape != matrix.shape[:1]:
         raise ValueError(
             "Expected scores of shape (n, n_items) and targets of shape (n,); got "
-            f"{tuple(matrix.shape)} and {tuple(columns.shape)}."
+            f"{matrix.shape} and {columns.shape}."
         )
-    target_scores = matrix.gather(1, columns[:, None])
-    return count_ahead(matrix, target_scores, ties).numpy().astype(np.float64)
+    n_items = matrix.shape[1]
+    if columns.dtype.kind not in "iu" or ((columns < 0) | (columns >= n_items)).any():
+        raise ValueError(
+            f"targets must be columns of scores, integers from 0 to {n_items - 1}; got values of "
+            f"dtype {columns.dtype} from {columns.min()} to {columns.max()}."
+        )
+    target_scores = np.take_along_axis(matrix, columns[:, None].astype(np.int64), axis=1)
+    ahead = count_ahead(torch.from_numpy(matrix), torch.from_numpy(target_scores), ties)
+    return ahead.numpy().astype(np.float64)
 
 
 def _check_ranks(ranks: Any) -> np.ndarray:
@@ -78,7 +90,7 @@ def _check_ranks(ranks: Any) -> np.ndarray:
     if array.ndim != 1 or len(array) == 0 or np.isnan(array).any() or (array < 0).any():
         raise ValueError(
             "ranks must be a 1-D array of at least one number >= 0 (0 is best); "
-            f"got {array!r} of shape {array.shape}."
+            f"got {short_repr(array)} of shape {array.shape}."
         )
     return array
 
@@ -111,7 +123,13 @@ def auc(ranks: Any, n_candidates: Any, *, average: bool = True) -> Any:
     n = np.asarray(n_candidates, dtype=np.float64)
     if (n < 2).any():
         raise ValueError("auc needs at least 2 candidates per query; got one with fewer.")
-    return _mean_or_each(1 - _check_ranks(ranks) / (n - 1), average)
+    array = _check_ranks(ranks)
+    if n.shape not in ((), array.shape) or (array > n - 1).any():
+        raise ValueError(
+            "n_candidates must be one number, or one per rank, and larger than the rank; got "
+            f"{short_repr(n)} for ranks up to {array.max():g}."
+        )
+    return _mean_or_each(1 - array / (n - 1), average)
 
 
 def hit_rate_at_k(ranks: Any, k: int = 50, *, average: bool = True) -> Any:
@@ -194,7 +212,7 @@ def catalog_coverage(recommended: Any, n_items: int) -> float:
     -------
     float
     """
-    return len(_counts(recommended)) / n_items
+    return len(_counts(recommended, n_items)) / n_items
 
 
 def gini_index(recommended: Any, n_items: int) -> float:
@@ -212,7 +230,7 @@ def gini_index(recommended: Any, n_items: int) -> float:
     float
     """
     counts = np.zeros(n_items)
-    shown = np.sort(_counts(recommended).values)
+    shown = np.sort(_counts(recommended, n_items).values)
     counts[n_items - len(shown) :] = shown
     return (
         float(2 * (np.arange(1, n_items + 1) @ counts) / (n_items * counts.sum()))
@@ -251,10 +269,15 @@ def novelty(recommended: Any, item_counts: Any) -> float:
     return float(-(np.log2(probability) * shown).sum() / shown.sum())
 
 
-def _counts(recommended: Any) -> Any:
+def _counts(recommended: Any, n_items: int | None = None) -> Any:
     counts = pd.Series(np.asarray(recommended).ravel()).value_counts()  # leaves None out
     if counts.empty:
         raise ValueError("recommended holds no item.")
+    if n_items is not None and len(counts) > n_items:
+        raise ValueError(
+            f"n_items is the size of the catalogue; got {n_items}, but {len(counts)} different "
+            "items are recommended."
+        )
     return counts
 
 
@@ -305,6 +328,7 @@ class RankingScorer:
             raise ValueError("metrics is empty; name at least one, such as 'hit_rate@50'.")
         for name in names:
             _parse_metric(name)
+        check_ties(ties)
 
     def __repr__(self) -> str:
         return (
@@ -313,11 +337,11 @@ class RankingScorer:
         )
 
     def __call__(self, estimator: Any, X: Any, y: Any = None) -> Any:
-        """Score a fitted recommender, or a Pipeline that ends in one.
+        """Score a fitted recommender, or a Pipeline or search that holds one.
 
         Parameters
         ----------
-        estimator : recommender or Pipeline
+        estimator : recommender, Pipeline or fitted search
         X : log or list of sequences
         y : array-like of shape (n,), optional
             The next item of each sequence. Without it, each sequence's last item is the target and
@@ -327,19 +351,26 @@ class RankingScorer:
         -------
         dict of str to float, or float if ``metrics`` is one name
         """
-        if isinstance(estimator, Pipeline):
-            if len(estimator) > 1:
-                X = estimator[:-1].transform(X)
-            estimator = estimator[-1]
-        if not hasattr(estimator, "rank_targets"):
-            raise TypeError(
-                "ranking_scorer needs a recommender with a rank_targets method (or a Pipeline that "
-                f"ends in one); got {type(estimator).__name__}."
-            )
-        found = estimator.rank_targets(X, y, exclude_seen=self.exclude_seen, ties=self.ties)
+        recommender, X = _look_through(estimator, X)
+        found = recommender.rank_targets(X, y, exclude_seen=self.exclude_seen, ties=self.ties)
         if isinstance(self.metrics, str):
             return _figure(self.metrics, found)
         return {name: _figure(name, found) for name in self.metrics}
+
+
+def _look_through(estimator: Any, X: Any) -> tuple[Any, Any]:
+    """Find the recommender in pipelines and searches, and what of ``X`` reaches it."""
+    if isinstance(estimator, Pipeline):
+        transformed = estimator[:-1].transform(X) if len(estimator) > 1 else X
+        return _look_through(estimator[-1], transformed)
+    if hasattr(estimator, "best_estimator_"):
+        return _look_through(estimator.best_estimator_, X)
+    if not hasattr(estimator, "rank_targets"):
+        raise TypeError(
+            "ranking_scorer needs a recommender with a rank_targets method (or a Pipeline or "
+            f"fitted search that holds one); got {type(estimator).__name__}."
+        )
+    return estimator, X
 
 
 def _figure(name: str, found: TargetRanks) -> float:

@@ -10,9 +10,10 @@ from typing import Any
 
 import narwhals as nw
 import numpy as np
+import pandas as pd
 from sklearn.utils import check_random_state
 
-from embrec._tables import get_column, is_table, sort_keys
+from embrec._tables import check_table, column_values, get_column, is_table, sort_keys
 from embrec.ids import check_ids
 from embrec.interactions import LogColumns, read_sequences, sort_log
 
@@ -36,6 +37,10 @@ class _LogSplitter:
         self.user_col = user_col
         self.item_col = item_col
         self.timestamp_col = timestamp_col
+
+    def __repr__(self) -> str:
+        arguments = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())
+        return f"{type(self).__name__}({arguments})"
 
     def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
         """Return the number of folds.
@@ -69,8 +74,9 @@ class _LogSplitter:
         TypeError
             If ``X`` is no table: a list of sequences has one row per user.
         ValueError
-            If a column is missing, or a part would be empty.
+            If a column is missing, a part would be empty, or a parameter is out of its range.
         """
+        _check_count(self.n_splits, "n_splits")
         yield from self._folds(X)
 
     @abstractmethod
@@ -127,8 +133,7 @@ class LeaveLastOut(_LogSplitter):
         self.n = n
 
     def _folds(self, X: Any) -> Iterator[Fold]:
-        if not isinstance(self.n, (int, np.integer)) or self.n < 1:
-            raise ValueError(f"n must be an integer >= 1; got {self.n!r}.")
+        _check_count(self.n, "n")
         order, users, n_after = self._sort(X)
         tested = np.bincount(users)[users] > self.n
         if not tested.any():
@@ -305,13 +310,17 @@ class ColdItemSplit(_RandomSplitter):
         return [unique[drawn] for drawn in self._draws(len(unique))]
 
     def _items(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
-        ids = check_ids(_to_list(X, self.item_col), what=f"X[{self.item_col!r}]")
-        unique, codes = np.unique(ids, return_inverse=True)
-        return unique, codes
+        frame = check_table(X, what="X")
+        column = get_column(frame, self.item_col, what="X", hint="Name it with item_col=.")
+        ids = check_ids(column_values(column), what=f"X[{self.item_col!r}]")
+        # sorted, so that the draw does not depend on the order of the rows
+        codes, unique = pd.factorize(ids, sort=True)
+        return np.asarray(unique), codes
 
 
-def _to_list(X: Any, column: str) -> list[Any]:
-    return nw.from_native(X, eager_only=True)[column].to_list()
+def _check_count(n: int, name: str) -> None:
+    if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
+        raise ValueError(f"{name} must be an integer >= 1; got {n!r}.")
 
 
 def _check_share(share: float) -> None:

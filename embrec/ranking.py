@@ -6,7 +6,7 @@ matrices; a score is their inner product. No more than ``memory`` bytes of score
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import scipy.sparse as sp
@@ -92,7 +92,9 @@ def score_blocks(
         The caller may change it.
     """
     n_rows = max(1, memory // (4 * max(1, vectors.shape[0])))
-    transposed = vectors.T
+    transposed: Any = vectors.T
+    if sp.issparse(vectors):
+        transposed = transposed.tocsr()  # once, not in every product
     for start in range(0, queries.shape[0], n_rows):
         scores: Any = queries[start : start + n_rows] @ transposed
         yield start, torch.as_tensor(scores.toarray() if sp.issparse(scores) else scores)
@@ -125,6 +127,10 @@ def top_k(
         Rows of ``vectors``, best first; -1 where fewer than ``k`` may answer.
     scores : ndarray of shape (n_queries, k), float32
         Their inner products; -inf where the row is -1.
+
+    Notes
+    -----
+    A vector whose inner product is NaN is not found.
     """
     n_found = min(k, vectors.shape[0])
     rows = np.full((queries.shape[0], k), -1, dtype=np.int64)
@@ -133,6 +139,10 @@ def top_k(
         if candidates is not None:
             candidates.mask(scores, start)
         best, where = torch.topk(scores, n_found, dim=1)
+        if best.isnan().any():  # NaN sorts as the largest
+            best, where = torch.topk(
+                scores.masked_fill_(scores.isnan(), -torch.inf), n_found, dim=1
+            )
         block = slice(start, start + len(scores))
         values[block, :n_found] = best.cpu().numpy()
         rows[block, :n_found] = where.cpu().numpy()
@@ -167,7 +177,8 @@ def rank_targets(
     Returns
     -------
     ranks : ndarray of shape (n_queries,), float64
-        How many candidates are ahead of the target: 0 is best.
+        How many candidates are ahead of the target: 0 is best. A target whose score is NaN is
+        last, and other scores that are NaN are ahead.
     n_candidates : ndarray of shape (n_queries,), int64
         How many candidates there are, the target included.
     """
@@ -182,9 +193,19 @@ def rank_targets(
         else:
             candidates.mask(scores, start)
             scores.scatter_(1, columns, target_scores)
-            n_candidates[block] = _count_true(scores > -torch.inf).cpu().numpy()
+            may = (scores != -torch.inf).scatter_(1, columns, True)
+            n_candidates[block] = _count_true(may).cpu().numpy()
         ranks[block] = count_ahead(scores, target_scores, ties).cpu().numpy()
-    return ranks, n_candidates
+    # nothing is behind NaN, not even what is no candidate
+    return np.minimum(ranks, n_candidates - 1), n_candidates
+
+
+def check_ties(ties: str) -> None:
+    """Raise if this is no way to count ties."""
+    if ties not in get_args(Ties):
+        raise ValueError(
+            f"ties must be one of {', '.join(map(repr, get_args(Ties)))}; got {ties!r}."
+        )
 
 
 def count_ahead(scores: Tensor, target_scores: Tensor, ties: Ties) -> Tensor:
@@ -202,6 +223,7 @@ def count_ahead(scores: Tensor, target_scores: Tensor, ties: Ties) -> Tensor:
     -------
     Tensor of shape (n,)
     """
+    check_ties(ties)
     # "not behind" rather than ">=" is what makes NaN count
     not_behind = scores.shape[1] - _count_true(scores < target_scores) - 1
     if ties == "pessimistic":

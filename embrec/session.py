@@ -90,6 +90,13 @@ class Session:
     A session reads the live catalogue: items added or removed meanwhile count. It belongs to the
     weights it was started with: after ``fit`` or ``partial_fit`` start another, for example with
     ``start_session(old.history)``.
+
+    Parameters
+    ----------
+    recommender : fitted recommender
+        Whose session it is.
+    state : Tensor of shape (1, state_size)
+        The network's state after the history.
     """
 
     def __init__(self, recommender: SessionRecommender, state: torch.Tensor) -> None:

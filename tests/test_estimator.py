@@ -20,6 +20,7 @@ from sklearn.preprocessing import StandardScaler
 from embrec import EmbRecEstimator, ItemTable, TfidfItemFeaturizer
 from embrec.baselines import PopularityRecommender
 from embrec.catalog import NoContentWarning
+from embrec.datasets import make_shop
 from embrec.metrics import hit_rate_at_k
 from embrec.training import DivergedError
 
@@ -95,6 +96,20 @@ def test_same_seed_same_numbers(shop_log, shop_items):
         [{k: r[k] for k in r if "second" not in k} for r in m.training_log_] for m in (one, two)
     ]
     assert timeless[0] == timeless[1]
+
+
+def test_same_seed_same_numbers_in_several_threads():
+    shop = make_shop(n_users=1500, n_items=600, random_state=0)
+    model = EmbRecEstimator(max_epochs=1, batch_size=512, early_stopping=False, random_state=0)
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        prints = {
+            clone(model).fit(shop.interactions, items=shop.items).fingerprint_ for _ in range(4)
+        }
+    finally:
+        torch.set_num_threads(n_threads)
+    assert len(prints) == 1
 
 
 def test_fit_leaves_global_random_states_alone(shop_log, shop_items):

@@ -4,11 +4,13 @@ import pickle
 
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embrec.ids import IdIndex, check_ids, preview
+from embrec.ids import MANY, IdIndex, check_ids, preview
 
 INTEGERS = {
     "list": [1, 2, 3],
@@ -30,6 +32,10 @@ STRINGS = {
     "string": pd.Series(["a", "bc", "def"], dtype="string"),
     "category": pd.Series(["a", "bc", "def"], dtype="category"),
     "Index": pd.Index(["a", "bc", "def"]),
+    "polars": pl.Series(["a", "bc", "def"]),
+    "polars category": pl.Series(["a", "bc", "def"], dtype=pl.Categorical),
+    "arrow": pa.array(["a", "bc", "def"]),
+    "keys": {"a": 1, "bc": 2, "def": 3}.keys(),
 }
 
 
@@ -63,6 +69,13 @@ def test_strings_of_any_kind(name):
         ([["a"], ["b"]], TypeError, r"such as \['a'\]"),
         ([2**70], (TypeError, ValueError), "64 bits|integer"),
         (np.array([2**63], dtype=np.uint64), ValueError, "must fit 64 bits with a sign"),
+        ([-(2**70), 1], ValueError, f"64 bits with a sign; got {-(2**70)}"),
+        ("abc", TypeError, r"log: expected a list of ids; got 'abc'\. .* pass \['abc'\]"),
+        (np.str_("abc"), TypeError, r"got 'abc'\. "),
+        (5, TypeError, r"expected a list of ids; got 5\. .* pass \[5\]"),
+        ({"a": 1}, TypeError, "expected a list of ids"),
+        (np.array([b"a", b"b"]), TypeError, "got bytes values"),
+        (pd.date_range("2020", periods=2), TypeError, "got datetime64 values"),
         (np.zeros((2, 2), dtype=int), ValueError, r"1-D array of ids, got shape \(2, 2\)"),
     ],
 )
@@ -89,6 +102,15 @@ def test_unknown_ids_have_no_row():
     assert index.rows(check_ids(["b", "x", "a"], what="ids")).tolist() == [1, -1, 0]
 
 
+@pytest.mark.parametrize("kind", [str, int])
+def test_many_ids_are_found_as_few_are(kind):
+    known = check_ids([kind(i) for i in range(500)], what="ids")
+    index = IdIndex(known)
+    wanted = np.random.default_rng(0).integers(0, 600, 3 * MANY)
+    ids = check_ids([kind(i) for i in wanted], what="ids")
+    np.testing.assert_array_equal(index.rows(ids), np.where(wanted < 500, wanted, -1))
+
+
 def test_strings_and_integers_do_not_meet():
     index = IdIndex(check_ids(["1", "2"], what="ids"))
     with pytest.raises(TypeError, match=r"X holds integers \(such as 1\) but .* strings .*'1'"):
@@ -98,3 +120,20 @@ def test_strings_and_integers_do_not_meet():
 def test_preview_names_a_few_once():
     assert preview(np.array(list("aabbccddeeff"), dtype=object), 3) == "'a', 'b', 'c', ..."
     assert preview(np.array([1, 1, 2])) == "1, 2"
+    assert preview(np.array([np.str_("a")], dtype=object)) == "'a'"
+    assert len(preview(np.array(["x" * 1000] * 2 + ["y" * 1000], dtype=object))) < 200
+
+
+def test_a_set_of_ids():
+    assert sorted(check_ids({3, 1, 2}, what="ids")) == [1, 2, 3]
+    assert check_ids(set(), what="ids").tolist() == []
+
+
+def test_extending_keeps_what_was_there():
+    index = IdIndex(check_ids([5, 3], what="ids"))
+    before = index.ids
+    index.extend(check_ids([9], what="ids"))
+    assert index.ids.tolist() == [5, 3, 9]
+    assert before.tolist() == [5, 3]
+    assert len(index) == 3
+    assert not index.holds_strings

@@ -268,3 +268,216 @@ def test_integers_against_a_catalogue_of_strings():
 def test_histories_that_are_all_empty():
     sequences, _ = read_sequences([[], []])
     assert lists(encode(sequences, IdIndex(check_ids([1, 2], what="ids")))) == [[], []]
+
+
+def test_the_catalogue_may_have_integers_of_another_width():
+    ids = IdIndex(check_ids(np.array([7, 300], dtype=np.int16), what="ids"))
+    for dtype in ("int32", "uint64", "Int64", "int64[pyarrow]"):
+        log = pd.DataFrame({"user": [1, 1], "item": pd.Series([300, 7], dtype=dtype)})
+        assert lists(encode(read_sequences(log)[0], ids)) == [[1, 0]]
+
+
+def test_the_name_of_what_is_encoded_is_in_the_message():
+    sequences, _ = read_sequences([["x"]], what="X_val")
+    with pytest.raises(ValueError, match="1 item ids in X_val are not in the catalogue"):
+        encode(sequences, IdIndex(check_ids(["a"], what="ids")), what="X_val")
+
+
+# ---- ids of every kind
+
+
+def test_arrays_of_strings_of_several_widths_give_pythons_own():
+    sequences, _ = read_sequences([np.array(["abc", "b"]), np.array(["abcdefg"])])
+    assert lists(sequences) == [["abc", "b"], ["abcdefg"]]
+    assert {type(value) for value in sequences.values} == {str}
+
+
+NO_IDS = {
+    "None": ["a", None],
+    "NaN": ["a", np.nan],
+    "NA": pd.Series(["a", pd.NA], dtype="string"),
+    "NaT": np.array(["a", pd.NaT], dtype=object),
+    "no category": pd.Categorical(["a", None]),
+    "Int64": pd.Series([1, None], dtype="Int64"),
+    "float for want of a null": [1, None],
+    "arrow": pd.Series([1, None], dtype="int64[pyarrow]"),
+}
+
+
+@pytest.mark.parametrize("column", ["user", "item"])
+@pytest.mark.parametrize("name", NO_IDS)
+def test_missing_ids_in_pandas(name, column):
+    frame = pd.DataFrame({"user": ["u", "u"], "item": ["a", "b"]})
+    with pytest.raises(ValueError, match=rf"X\['{column}'\]: 1 of 2 ids are missing .*position 1"):
+        read_sequences(frame.assign(**{column: NO_IDS[name]}))
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pl.Series([1, None]),
+        pl.Series(["a", None]),
+        pl.Series(["a", None], dtype=pl.Categorical),
+        pa.array([1, None]),
+        pa.array(["a", None]),
+        pa.array(["a", None]).dictionary_encode(),
+    ],
+    ids=["pl int", "pl str", "pl category", "arrow int", "arrow str", "arrow dictionary"],
+)
+def test_missing_ids_in_polars_and_arrow(column):
+    make = pl.DataFrame if isinstance(column, pl.Series) else pa.table
+    with pytest.raises(ValueError, match=r"X\['item'\]: 1 of 2 ids are missing"):
+        read_sequences(make({"user": ["u", "u"], "item": column}))
+
+
+ENUM = pl.Enum(["a", "b"])
+
+
+@pytest.mark.parametrize(
+    ("frame", "expected"),
+    [
+        (pa.table({"user": ["u", "u"], "item": pa.array(["b", "a"]).dictionary_encode()}), "ba"),
+        (pa.table({"user": ["u", "u"], "item": pa.array([5, 6]).dictionary_encode()}), [5, 6]),
+        (pa.table({"user": ["u", "u"], "item": pa.chunked_array([["b"], ["a"]])}), "ba"),
+        (pa.table({"user": ["u", "u"], "item": pa.array(["b", "a"], pa.large_string())}), "ba"),
+        (pl.DataFrame({"user": [1, 1], "item": pl.Series("ba", ["b", "a"], pl.Categorical)}), "ba"),
+        (
+            pl.DataFrame(
+                {"user": [1, 1], "item": pl.Series("ba", ["b", "a"], pl.Enum(["a", "b"]))}
+            ),
+            "ba",
+        ),
+        (pl.DataFrame({"user": [1, 1], "item": pl.Series("n", [5, 6], pl.UInt8)}), [5, 6]),
+    ],
+)
+def test_encodings_of_polars_and_arrow(frame, expected):
+    assert lists(read_sequences(frame)[0]) == [list(expected)]
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        ([1.0, 2.0], "floating"),
+        ([True, False], "boolean"),
+        ([b"a", b"b"], "bytes"),
+        (pd.date_range("2020", periods=2), "datetime"),
+        ([("a", 1), ("b", 2)], "mixed"),
+    ],
+    ids=["floats", "booleans", "bytes", "times", "tuples"],
+)
+@pytest.mark.parametrize("column", ["user", "item"])
+def test_ids_of_another_kind(values, kind, column):
+    frame = pd.DataFrame({"user": ["u", "v"], "item": ["a", "b"]}).assign(**{column: values})
+    with pytest.raises(TypeError, match=rf"X\['{column}'\]: ids must be all strings .*got {kind}"):
+        read_sequences(frame)
+
+
+# ---- times
+
+
+@library
+def test_the_hour_that_comes_twice(convert):
+    """As Berlin leaves summer time, 02:40 comes before 02:10 of the second time round."""
+    instants = pd.to_datetime(
+        ["2020-10-25 01:10Z", "2020-10-25 00:40Z", "2020-10-25 01:40Z"], utc=True
+    )
+    local = instants.tz_convert("Europe/Berlin")
+    assert local.hour.tolist() == [2, 2, 2]
+    frame = pd.DataFrame({"user": ["u"] * 3, "item": list("bac"), "timestamp": local})
+    assert lists(read_sequences(convert(frame))[0]) == [["a", "b", "c"]]
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    st.lists(st.integers(-(10**6), 10**6), min_size=1, max_size=20),
+    st.sampled_from(["int32", "float32", "Int64", "datetime64[s]", "timedelta64[ns]", "zoned"]),
+)
+def test_times_of_any_kind_sort_as_their_numbers(seconds, kind):
+    numbers = pd.Series(seconds)
+    if kind == "zoned":
+        times = pd.to_datetime(numbers, unit="s", utc=True).dt.tz_convert("America/Lima")
+    else:
+        times = numbers.astype("int64").astype(kind)
+    rows = range(len(seconds))
+    frame = pd.DataFrame({"user": 0, "item": rows, "timestamp": times})
+    expected = sorted(rows, key=lambda row: seconds[row])
+    for convert in LIBRARIES.values():
+        assert lists(read_sequences(convert(frame))[0]) == [expected]
+
+
+def test_times_that_are_no_numbers_in_arrow():
+    columns = {"user": [1, 1], "item": [1, 2]}
+    with pytest.raises(ValueError, match="NaN in 1 of 2 rows"):
+        read_sequences(pa.table({**columns, "timestamp": [1.0, float("nan")]}))
+    backed = pd.Series(pa.array([1.0, float("nan")]), dtype=pd.ArrowDtype(pa.float64()))
+    with pytest.raises(ValueError, match="NaN in 1 of 2 rows"):
+        read_sequences(pd.DataFrame({**columns, "timestamp": backed}))
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        pd.period_range("2020", periods=5),
+        [1j] * 5,
+        [date(2020, 1, 1)] * 5,
+        LOG["user"].astype("category"),
+    ],
+    ids=["periods", "complex", "dates as objects", "categories"],
+)
+def test_times_without_an_order(times):
+    with pytest.raises(TypeError, match=r"X\['timestamp'\] has dtype .* no order in time"):
+        read_sequences(LOG.assign(timestamp=times))
+
+
+# ---- what comes in stays as it was
+
+
+@library
+def test_tables_stay_as_they_were(convert):
+    zoned = pd.to_datetime(LOG["timestamp"], unit="h", utc=True).dt.tz_convert("Asia/Tokyo")
+    frame = LOG.assign(timestamp=zoned).set_axis([3, 3, "x", 1, 0])
+    table, untouched = convert(frame), convert(frame.copy(deep=True))
+    read_sequences(table)
+    assert table.equals(untouched)
+
+
+def test_sequences_stay_as_they_were():
+    rows = [["b", "a"], np.array([]), ("c",), pd.Series(["d", "e"])]
+    read_sequences(rows)
+    assert rows[0] == ["b", "a"]
+    assert rows[2] == ("c",)
+    assert rows[3].tolist() == ["d", "e"]
+
+
+# ---- messages
+
+
+@pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame, pa.table])
+def test_a_list_of_tables_is_no_list_of_sequences(make):
+    with pytest.raises(TypeError, match="of type (DataFrame|Table)"):
+        read_sequences([make({"user": ["u"], "item": ["a"]})])
+
+
+@pytest.mark.parametrize(
+    "X", [(row for row in [["a"]]), iter([["a"]]), pa.array([["a"]]), None, object()], ids=repr
+)
+def test_what_can_be_read_only_once_or_not_at_all(X):
+    with pytest.raises(TypeError, match="expected a log table .* or a list of sequences"):
+        read_sequences(X)
+
+
+def test_messages_stay_short():
+    long_id, wide = "x" * 10_000, pd.DataFrame(np.zeros((1, 5000))).add_prefix("column ")
+    ids = IdIndex(check_ids(["a"], what="ids"))
+    calls = [
+        lambda: encode(read_sequences([[long_id]])[0], ids),
+        lambda: read_sequences([[long_id, 1]]),
+        lambda: read_sequences([{long_id}]),
+        lambda: read_sequences([set(range(10_000))]),
+        lambda: read_sequences(wide, LogColumns(user="who")),
+        lambda: read_sequences(wide.head(0)),
+    ]
+    for call in calls:
+        with pytest.raises((ValueError, TypeError)) as e:
+            call()
+        assert len(str(e.value)) < 1000

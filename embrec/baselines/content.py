@@ -115,6 +115,39 @@ class ContentNeighborsRecommender(BaseRecommender):
         self.index_ = index
         return self
 
+    @fit_context(prefer_skip_nested_validation=False)
+    def partial_fit(self, X: Any, y: Any = None, *, items: Table | ItemTable | None = None) -> Self:
+        """Take in new items; the featurizer stays as it was fitted.
+
+        The first call behaves as `fit`.
+
+        Parameters
+        ----------
+        X : log or list of sequences
+            Checked against the catalogue, and otherwise not used.
+        y : ignored
+        items : table or ItemTable, optional
+            New items, and known ones whose content changed. Required at the first call.
+
+        Returns
+        -------
+        self
+        """
+        if not hasattr(self, "catalog_"):
+            if items is None:
+                raise ValueError("The first call of partial_fit needs items=, the catalogue.")
+            return self.fit(X, items=items)
+        sequences, _ = read_sequences(X, self._columns)
+        if items is None:
+            encode(sequences, self.catalog_.ids)
+            return self
+        rows = read_items(items, self.item_col)
+        catalog = ItemCatalog(self.catalog_.ids.ids, [])
+        catalog.ids.check_kind(rows.ids, what=f"items[{self.item_col!r}]")
+        catalog.write(rows.ids, [])
+        encode(sequences, catalog.ids)
+        return self._write_items(rows)
+
     def _featurize(self, content: Table) -> list[Features]:
         return transform_feature_blocks(self.featurizer_, content)
 

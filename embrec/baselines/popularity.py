@@ -1,15 +1,13 @@
 """What everybody buys."""
 
-from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
 from embrec._compat import StrOptions, fit_context
 from embrec._tables import Table
 from embrec.base import BaseRecommender
-from embrec.catalog import Features, ItemCatalog, ItemTable, read_items
+from embrec.catalog import ItemCatalog, ItemRows, ItemTable, read_items
 from embrec.index import ExactIndex
 from embrec.interactions import encode, read_sequences
 from embrec.persistence import SavedState
@@ -32,8 +30,11 @@ class PopularityRecommender(BaseRecommender):
     ----------
     catalog_ : ItemCatalog
         Ids of all items.
+    counts_ : ndarray of shape (n_items,), int64
+        Interactions of each item, in the order of ``catalog_``. An item that is added has none; one
+        that is updated, or removed and added again, keeps its count.
     index_ : ExactIndex
-        One number per item: its count. Items added later have count 0.
+        One number per item: its count as a float32.
 
     Examples
     --------
@@ -87,9 +88,10 @@ class PopularityRecommender(BaseRecommender):
         else:
             ids = read_items(items, self.item_col).ids
         catalog = ItemCatalog(ids, [])
-        index = ExactIndex().fit(_counts(encode(sequences, catalog.ids), len(ids)))
+        counts = _counts(encode(sequences, catalog.ids), len(ids))
         self.catalog_ = catalog
-        self.index_ = index
+        self.counts_ = counts
+        self.index_ = ExactIndex().fit(_as_vectors(counts))
         return self
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -101,7 +103,7 @@ class PopularityRecommender(BaseRecommender):
         X : log or list of sequences
         y : ignored
         items : table or ItemTable, optional
-            New items, which may occur in ``X``.
+            New items, which may occur in ``X``. Items that were removed come back.
 
         Returns
         -------
@@ -110,43 +112,43 @@ class PopularityRecommender(BaseRecommender):
         if not hasattr(self, "catalog_"):
             return self.fit(X, items=items)
         sequences, _ = read_sequences(X, self._columns)
-        ids = self.catalog_.ids.ids
-        catalog = ItemCatalog(ids, [])
+        catalog = ItemCatalog(self.catalog_.ids.ids, [])
+        removed = np.flatnonzero(~self.index_.active)
         if items is not None:
             rows = read_items(items, self.item_col)
             catalog.ids.check_kind(rows.ids, what=f"items[{self.item_col!r}]")
-            catalog.write(rows.ids, [])
+            removed = np.setdiff1d(removed, catalog.write(rows.ids, []))
         counts = _counts(encode(sequences, catalog.ids), len(catalog))
-        counts[: len(ids)] += self.index_.vectors
-        index = ExactIndex().fit(counts)
-        index.remove(np.flatnonzero(~self.index_.active))
+        counts[: len(self.counts_)] += self.counts_
+        index = ExactIndex().fit(_as_vectors(counts))
+        index.remove(removed)
         self.catalog_ = catalog
+        self.counts_ = counts
         self.index_ = index
         return self
 
-    @property
-    def counts_(self) -> np.ndarray:
-        """Interactions of each item, in the order of ``catalog_``: shape (n_items,), int64."""
-        check_is_fitted(self)
-        return self.index_.vectors[:, 0].astype(np.int64)
-
-    def _featurize(self, content: Table) -> list[Features]:
-        return []
-
-    def _item_vectors(self, blocks: Sequence[Features], n_items: int) -> np.ndarray:
-        return np.zeros((n_items, 1), dtype=np.float32)
+    def _write_items(self, items: ItemRows) -> Self:
+        rows = self.catalog_.write(items.ids, [])
+        n_new = len(self.catalog_) - len(self.counts_)
+        self.counts_ = np.concatenate([self.counts_, np.zeros(n_new, dtype=np.int64)])
+        self.index_.add(np.zeros((n_new, 1), dtype=np.float32))
+        self.index_.replace(rows, _as_vectors(self.counts_[rows]))
+        return self
 
     def _query_vectors(self, histories: Ragged) -> np.ndarray:
         return np.ones((len(histories), 1), dtype=np.float32)
 
     def _get_state(self) -> SavedState:
-        return SavedState()
+        return SavedState(arrays={"counts": self.counts_})
 
     def _set_state(self, state: SavedState) -> None:
-        """Everything is in the catalogue and the index."""
+        self.counts_ = state.arrays["counts"]
 
 
 def _counts(sequences: Ragged, n_items: int) -> np.ndarray:
-    # float32 holds every integer up to 2**24 exactly
-    counts = np.bincount(sequences.values, minlength=n_items)
+    return np.bincount(sequences.values, minlength=n_items).astype(np.int64)
+
+
+def _as_vectors(counts: np.ndarray) -> np.ndarray:
+    # exact up to 2**24; larger ones round to 8 digits, but the counts themselves stay exact
     return counts.astype(np.float32)[:, None]

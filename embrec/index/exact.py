@@ -31,13 +31,18 @@ class ExactIndex:
         Parameters
         ----------
         vectors : ndarray or CSR of shape (n_vectors, d), float32
+            Never written to: the first `replace` makes a copy.
 
         Returns
         -------
         self
         """
         self._sparse = sp.issparse(vectors)
-        self._store = vectors if self._sparse else np.ascontiguousarray(vectors, dtype=np.float32)
+        # "W": torch takes no memory that is read-only, such as joblib maps from disk
+        self._store = vectors if self._sparse else np.require(vectors, np.float32, ["C", "W"])
+        self._owns_store = False
+        if not self._sparse and not self._store.flags.writeable:
+            self._own_store()  # torch takes no memory that it must not write to
         self._n = vectors.shape[0]
         self._active = np.ones(self._n, dtype=bool)
         self._unit: ExactIndex | None = None
@@ -78,7 +83,7 @@ class ExactIndex:
             if n > len(self._store):
                 grown = np.empty((max(n, 2 * self._n), self._store.shape[1]), dtype=np.float32)
                 grown[: self._n] = self._store[: self._n]
-                self._store = grown
+                self._store, self._owns_store = grown, True
             self._store[self._n : n] = vectors
         rows = np.arange(self._n, n)
         self._active = np.concatenate([self._active, np.ones(len(rows), dtype=bool)])
@@ -93,6 +98,7 @@ class ExactIndex:
             position[rows] = np.arange(self._n, self._n + len(rows))
             self._store = sp.vstack([self._store, vectors], format="csr")[position]
         else:
+            self._own_store()
             self._store[rows] = vectors
         self._active[rows] = True
         self._unit = None
@@ -158,12 +164,18 @@ class ExactIndex:
             self._unit.remove(np.flatnonzero(~self._active))
         return self._unit
 
+    def _own_store(self) -> None:
+        if not self._owns_store:
+            self._store, self._owns_store = np.array(self._store), True
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"memory": self.memory, "vectors": self.vectors, "active": self._active}
+
     def __setstate__(self, state: dict[str, Any]) -> None:
-        # joblib may give memory that is mapped read-only; rows here change
-        self.__dict__.update(state)
-        self._active = np.array(self._active)
-        if not self._sparse and not self._store.flags.writeable:
-            self._store = np.array(self._store)
+        # joblib may give memory that is mapped read-only, and rows here change
+        self.memory = state["memory"]
+        self.fit(state["vectors"])
+        self._active = np.array(state["active"])
 
     def _candidates(self, candidates: Candidates | None) -> Candidates | None:
         if candidates is not None and candidates.are_all:
@@ -177,4 +189,7 @@ class ExactIndex:
         return Candidates(allowed, candidates.included, candidates.excluded)
 
     def _as_vectors(self, matrix: Any) -> Vectors:
-        return matrix if self._sparse else torch.from_numpy(np.ascontiguousarray(matrix))
+        if self._sparse:
+            return matrix
+        array = np.ascontiguousarray(matrix, dtype=np.float32)
+        return torch.from_numpy(array if array.flags.writeable else array.copy())

@@ -54,7 +54,9 @@ def shared_cross_entropy(predicted: Tensor, items: Tensor, targets: Tensor) -> T
     Tensor of shape ()
     """
     scores = (predicted @ items.T)[0]
-    return torch.logsumexp(scores, dim=0) - scores[targets].mean()
+    # not scores[targets].mean(), whose gradient is summed in an order that differs from run to run
+    counts = torch.bincount(targets, minlength=len(items)).to(scores.dtype)
+    return torch.logsumexp(scores, dim=0) - counts @ scores / len(targets)
 
 
 class _FullCrossEntropy(torch.autograd.Function):

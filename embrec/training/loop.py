@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from tqdm.auto import tqdm
 
 from embrec.network.features import FeatureTensor
@@ -201,7 +202,9 @@ def training_loss(
     """
     assert batch.targets is not None
     items = network.embed_items(features)
-    predicted = network.predict_steps(items[batch.rows], batch.batch_sizes)
+    # not items[batch.rows], whose gradient is summed in an order that differs from run to run
+    inputs = F.embedding(batch.rows, items)
+    predicted = network.predict_steps(inputs, batch.batch_sizes)
     n_steps, n_sequences = len(predicted), int(batch.batch_sizes[0])
     steps = full_cross_entropy(predicted, items, batch.targets)
     first = shared_cross_entropy(network.predict_first(), items.detach(), batch.rows[:n_sequences])
