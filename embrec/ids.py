@@ -10,6 +10,13 @@ import pandas as pd
 #: From this many on, ids are looked up once each: pandas' hashing outruns a dict's.
 MANY = 10_000
 
+_ADVICE = {
+    "floating": "If they are integers that became floats (where some were missing, for example), "
+    "convert them with .astype('int64').",
+    "boolean": "A mask is no list of ids: select the ids first.",
+    "bytes": "Decode them.",
+}
+
 _EXPECTED = "ids must be all strings or all integers, with none missing"
 
 
@@ -59,7 +66,7 @@ def check_ids(values: Any, *, what: str) -> np.ndarray:
         return array if array.dtype == object else array.astype(object)
     raise TypeError(
         f"{what}: {_EXPECTED}; got {kind} values of dtype {array.dtype}"
-        f"{_examples_by_type(array)}. Convert them, for example with .astype(str)."
+        f"{_examples_by_type(array)}. {_ADVICE.get(kind, 'Convert them to one kind.')}"
     )
 
 

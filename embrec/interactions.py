@@ -3,11 +3,13 @@
 A sequence is stored once, as a stretch of one flat array; nothing is stored per prefix.
 """
 
+import warnings
 from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
+import narwhals as nw
 import numpy as np
 import pandas as pd
 
@@ -73,9 +75,24 @@ def sort_log(X: Any, columns: LogColumns) -> tuple[np.ndarray, np.ndarray, np.nd
         order = np.lexsort((times, codes))
     else:
         order = np.argsort(codes, kind="stable")
+        if columns.timestamp is not None:
+            _warn_of_unused_times(frame, columns.timestamp)
     offsets = np.zeros(len(users) + 1, dtype=np.int64)
     np.cumsum(np.bincount(codes, minlength=len(users)), out=offsets[1:])
     return order, offsets, np.asarray(users), item_ids
+
+
+def _warn_of_unused_times(frame: Any, name: str) -> None:
+    """Warn if there is no column of the default name, but another one of times."""
+    unused = [c for c, dtype in frame.schema.items() if dtype in (nw.Datetime, nw.Date)]
+    if unused:
+        warnings.warn(
+            f"X has no column {name!r}, so its rows are taken to be in order of time, although "
+            f"{unused} holds times. Pass timestamp_col={unused[0]!r}, or timestamp_col=None if the "
+            "order of the rows is right.",
+            UserWarning,
+            stacklevel=5,
+        )
 
 
 def read_sequences(

@@ -77,6 +77,8 @@ class _LogSplitter:
             If a column is missing, a part would be empty, or a parameter is out of its range.
         """
         _check_count(self.n_splits, "n_splits")
+        if not isinstance(self.n_splits, (int, np.integer)) or self.n_splits < 1:
+            raise ValueError(f"n_splits must be an integer >= 1; got {self.n_splits!r}.")
         yield from self._folds(X)
 
     @abstractmethod

@@ -43,12 +43,16 @@ class SessionRecommender(BaseRecommender):
         check_is_fitted(self)
         return Session._start(self, history)
 
-    def resume_session(self, data: bytes) -> "Session":
+    def resume_session(self, data: bytes, *, restart: bool = False) -> "Session":
         """Go on with a session from the bytes of ``Session.to_bytes``.
 
         Parameters
         ----------
         data : bytes
+        restart : bool, default=False
+            Whether to take a session of another model for its history, and start again from that:
+            for visitors who stayed while the model was trained. Items that this catalogue never
+            had are left out of it.
 
         Returns
         -------
@@ -60,7 +64,7 @@ class SessionRecommender(BaseRecommender):
             If they are no session, or one of another model.
         """
         check_is_fitted(self)
-        return Session._from_bytes(self, data)
+        return Session._from_bytes(self, data, restart=restart)
 
     def _states(self, histories: Ragged) -> torch.Tensor:
         return encode_states(self.network_, torch.from_numpy(self.index_.vectors), histories)
@@ -88,8 +92,8 @@ class Session:
     same history.
 
     A session reads the live catalogue: items added or removed meanwhile count. It belongs to the
-    weights it was started with: after ``fit`` or ``partial_fit`` start another, for example with
-    ``start_session(old.history)``.
+    weights it was started with: after ``fit`` or ``partial_fit`` start another with
+    ``start_session(old.history)``, or with ``resume_session(data, restart=True)``.
 
     Parameters
     ----------
@@ -204,8 +208,18 @@ class Session:
         return header + state + history
 
     @classmethod
-    def _from_bytes(cls, recommender: SessionRecommender, data: bytes) -> "Session":
-        state, history = _unpack(data, recommender.fingerprint_)
+    def _from_bytes(
+        cls, recommender: SessionRecommender, data: bytes, *, restart: bool
+    ) -> "Session":
+        model, state, history = _unpack(data)
+        if model != recommender.fingerprint_:
+            if restart:
+                return cls._start(recommender, history, on_unknown="skip")
+            raise ValueError(
+                f"This session belongs to another model (fingerprint {model}, this one is "
+                f"{recommender.fingerprint_}): it was trained again or is a different one. Start "
+                "again from its history with resume_session(data, restart=True)."
+            )
         like = recommender.network_.initial_states(1)
         values = torch.from_numpy(state.astype(np.float32)).reshape(like.shape)
         session = cls(recommender, values.to(like.device))
@@ -213,10 +227,16 @@ class Session:
         return session
 
     @classmethod
-    def _start(cls, recommender: SessionRecommender, history: Iterable[Any]) -> "Session":
-        if isinstance(history, (str, bytes)):
+    def _start(
+        cls,
+        recommender: SessionRecommender,
+        history: Iterable[Any],
+        *,
+        on_unknown: str | None = None,
+    ) -> "Session":
+        if isinstance(history, (str, bytes)) or not isinstance(history, Iterable):
             raise TypeError(f"history must be a list of ids; got {history!r}. Pass [{history!r}].")
-        ids, rows = _understood(recommender, list(history), what="history")
+        ids, rows = _understood(recommender, list(history), what="history", on_unknown=on_unknown)
         whole = Ragged.from_lengths(rows.astype(np.int32), np.array([len(rows)]))
         session = cls(recommender, recommender._states(whole))
         session._history = ids.tolist()
@@ -224,11 +244,15 @@ class Session:
 
 
 def _understood(
-    recommender: SessionRecommender, items: list[Any], *, what: str
+    recommender: SessionRecommender,
+    items: list[Any],
+    *,
+    what: str,
+    on_unknown: str | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Ids and catalogue rows of items, unknown ones left out if the recommender skips them."""
     ids = check_ids(items, what=what)
-    if recommender.on_unknown != "skip":
+    if (on_unknown or recommender.on_unknown) != "skip":
         return ids, recommender._rows_of(ids, what=what, removed=True)
     known = recommender.catalog_.ids
     known.check_kind(ids, what=what)
@@ -236,7 +260,8 @@ def _understood(
     return ids[rows >= 0], rows[rows >= 0]
 
 
-def _unpack(data: bytes, fingerprint: str) -> tuple[np.ndarray, list[Any]]:
+def _unpack(data: bytes) -> tuple[str, np.ndarray, list[Any]]:
+    """Take apart what ``to_bytes`` packed: fingerprint of the model, state and history."""
     if not isinstance(data, (bytes, bytearray, memoryview)):
         raise TypeError(f"Expected the bytes of Session.to_bytes; got {type(data).__name__}.")
     raw = bytes(data)
@@ -246,11 +271,6 @@ def _unpack(data: bytes, fingerprint: str) -> tuple[np.ndarray, list[Any]]:
             f"begin with {_MAGIC!r}. Start another session."
         )
     _, model, checksum, n_state, n_history = _HEADER.unpack_from(raw)
-    if model.hex() != fingerprint:
-        raise ValueError(
-            f"This session belongs to another model (fingerprint {model.hex()}, this one is "
-            f"{fingerprint}): it was trained again or is a different one. Start another session."
-        )
     if len(raw) != _HEADER.size + n_state + n_history:
         raise ValueError(
             f"The session data is damaged: expected {_HEADER.size + n_state + n_history} bytes, "
@@ -261,4 +281,4 @@ def _unpack(data: bytes, fingerprint: str) -> tuple[np.ndarray, list[Any]]:
             "The session data is damaged: its checksum is wrong. Start another session."
         )
     state = np.frombuffer(raw, dtype="<f4", count=n_state // 4, offset=_HEADER.size)
-    return state, json.loads(raw[_HEADER.size + n_state :])
+    return model.hex(), state, json.loads(raw[_HEADER.size + n_state :])

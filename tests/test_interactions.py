@@ -117,6 +117,17 @@ def test_without_times_the_order_of_rows_counts(convert):
     assert lists(read_sequences(convert(LOG), ignoring)[0]) == [["a", "c"], ["b", "d"], ["e"]]
 
 
+@library
+def test_times_under_another_name_are_not_overlooked(convert):
+    frame = LOG.assign(ts=pd.to_datetime(LOG["timestamp"], unit="D")).drop(columns="timestamp")
+    with pytest.warns(UserWarning, match=r"\['ts'\] holds times. Pass timestamp_col='ts'"):
+        sequences, _ = read_sequences(convert(frame))
+    assert lists(sequences) == [["a", "c"], ["b", "d"], ["e"]]
+    named = read_sequences(convert(frame), LogColumns(timestamp="ts"))[0]
+    assert lists(named) == [["c", "a"], ["d", "b"], ["e"]]
+    assert lists(read_sequences(convert(frame), LogColumns(timestamp=None))[0]) == lists(sequences)
+
+
 def test_ids_of_categories_and_dictionaries():
     frame = LOG.astype({"user": "category", "item": "category"})
     expected = [["c", "a"], ["d", "b"], ["e"]]

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import ndcg_score, roc_auc_score
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
@@ -174,3 +175,120 @@ def test_scorer_pickles_and_shows_itself(popular, shop_log):
     again = pickle.loads(pickle.dumps(scorer))
     assert again(popular, shop_log) == scorer(popular, shop_log)
     assert repr(again) == "ranking_scorer(('auc', 'mrr'), exclude_seen=True, ties='pessimistic')"
+
+
+# ---- against a full sort
+
+
+@given(
+    st.integers(2, 12).flatmap(
+        lambda n_items: st.tuples(
+            st.just(n_items),
+            st.lists(
+                st.tuples(st.permutations(range(n_items)), st.integers(0, n_items - 1)),
+                min_size=1,
+                max_size=5,
+            ),
+        )
+    ),
+    st.integers(1, 14),
+)
+def test_metrics_against_a_full_sort(drawn, k):
+    n_items, queries = drawn
+    scores, targets = map(list, zip(*queries, strict=True))
+    hits, gains, reciprocals, areas = [], [], [], []
+    for row, target in queries:
+        best_first = sorted(range(n_items), key=lambda item: -row[item])
+        place = best_first.index(target)
+        hits.append(target in best_first[:k])
+        gains.append(1 / np.log2(place + 2) if place < k else 0)
+        reciprocals.append(1 / (place + 1))
+        areas.append(len(best_first[place + 1 :]) / (n_items - 1))
+    ranks = target_ranks(scores, targets)
+    assert hit_rate_at_k(ranks, k) == pytest.approx(np.mean(hits))
+    assert ndcg_at_k(ranks, k) == pytest.approx(np.mean(gains))
+    assert mrr(ranks) == pytest.approx(np.mean(reciprocals))
+    assert auc(ranks, n_items) == pytest.approx(np.mean(areas))
+
+
+def test_average_ties_give_the_auc_of_scikit_learn():
+    scores = np.random.default_rng(0).integers(0, 4, (40, 9)).astype(float)
+    targets = np.random.default_rng(1).integers(0, 9, 40)
+    ranks = target_ranks(scores, targets, ties="average")
+    expected = [roc_auc_score(t, s) for t, s in zip(relevance(targets, 9), scores, strict=True)]
+    np.testing.assert_allclose(auc(ranks, 9, average=False), expected)
+    pessimistic = auc(target_ranks(scores, targets), 9)
+    assert pessimistic < auc(ranks, 9) < auc(target_ranks(scores, targets, ties="optimistic"), 9)
+
+
+@given(st.lists(st.lists(st.sampled_from("abcdef"), min_size=1, max_size=3), min_size=1))
+def test_coverage_and_gini_against_pairs(rows):
+    width = max(map(len, rows))
+    shown = np.array([row + [None] * (width - len(row)) for row in rows], dtype=object)
+    counts = [sum(row.count(item) for row in rows) for item in "abcdef"] + [0]  # g, never shown
+    assert catalog_coverage(shown, 7) == pytest.approx(sum(c > 0 for c in counts) / 7)
+    differences = sum(abs(a - b) for a in counts for b in counts)
+    assert gini_index(shown, 7) == pytest.approx(differences / (2 * 7 * sum(counts)))
+
+
+# ---- what cannot be
+
+
+def test_scores_of_a_table():
+    scores = np.random.default_rng(0).normal(size=(5, 4))
+    targets = pd.Series([0, 3, 2, 1, 1], dtype="uint8")
+    table = pd.DataFrame(scores)  # pandas hands out memory that must not be written to
+    assert target_ranks(table, targets).tolist() == target_ranks(scores, targets).tolist()
+
+
+@pytest.mark.parametrize("targets", [[0, 3], [-1, 0], [0.0, 1.0], [True, False], ["a", "b"]])
+def test_targets_that_are_no_columns(targets):
+    if isinstance(targets[0], str):
+        targets = np.array(targets, dtype=object)
+    with pytest.raises(ValueError, match="targets must be columns of scores, integers from 0 to 2"):
+        target_ranks(np.zeros((2, 3)), targets)
+
+
+@pytest.mark.parametrize("n_candidates", [5, [10, 5], [10, 10, 10]])
+def test_more_items_ahead_than_there_are(n_candidates):
+    with pytest.raises(ValueError, match="larger than the rank"):
+        auc([0, 7], n_candidates)
+
+
+@pytest.mark.parametrize("ties", ["pesimistic", None, "", "Average"])
+def test_ties_that_are_none(ties):
+    with pytest.raises(ValueError, match="ties must be one of 'pessimistic'"):
+        target_ranks(np.zeros((1, 3)), [0], ties=ties)
+    with pytest.raises(ValueError, match="ties must be one of 'pessimistic'"):
+        ranking_scorer("auc", ties=ties)
+
+
+def test_more_items_shown_than_there_are():
+    for metric in (catalog_coverage, gini_index):
+        with pytest.raises(ValueError, match="got 2, but 3 different items are recommended"):
+            metric(SHOWN, 2)
+
+
+# ---- the scorer, further
+
+
+def test_scorer_looks_into_a_search(popular, shop_log, shop_items):
+    scorer = ranking_scorer(["auc", "mrr"])
+    rows = np.arange(len(shop_log))
+    grid, cv = {"on_unknown": ["skip"]}, [(rows, rows)]
+    search = GridSearchCV(PopularityRecommender(), grid, scoring=ranking_scorer("mrr"), cv=cv)
+    with pytest.raises(TypeError, match="got GridSearchCV"):
+        scorer(search, shop_log)
+    search.fit(shop_log, items=shop_items)
+    assert scorer(search, shop_log) == scorer(popular, shop_log)
+    assert scorer(make_pipeline("passthrough", search), shop_log) == scorer(popular, shop_log)
+
+
+def test_scorer_takes_the_next_items_as_y(popular, shop_log):
+    rows = shop_log.groupby("user", sort=False)["item"].apply(list)
+    scorer = ranking_scorer(["auc", "mrr", "hit_rate@3"])
+    queries, targets = [row[:-1] for row in rows], [row[-1] for row in rows]
+    expected = scorer(popular, shop_log)
+    for y in (targets, np.array(targets), pd.Series(targets, index=range(7, 67))):
+        assert scorer(popular, queries, y) == expected
+    assert scorer(popular, rows.tolist()) == expected

@@ -3,12 +3,14 @@
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.model_selection import cross_validate
 
 from embrec.baselines import PopularityRecommender
+from embrec.metrics import ranking_scorer
 from embrec.model_selection import (
     ColdItemSplit,
     ColdUserSplit,
@@ -156,6 +158,11 @@ def test_a_list_has_no_rows_to_split(splitter):
     ("splitter", "message"),
     [
         (LeaveLastOut(0), "n must be an integer >= 1"),
+        (LeaveLastOut(True), "n must be an integer >= 1; got True"),
+        (TemporalSplit(0), "n_splits must be an integer >= 1; got 0"),
+        (ColdUserSplit(2.0), "n_splits must be an integer >= 1; got 2.0"),
+        (ColdItemSplit(True), "n_splits must be an integer >= 1; got True"),
+        (ColdItemSplit(item_col="what"), "no column 'what'"),
         (LeaveLastOut(10_000), "No user has more than n=10000 events"),
         (TemporalSplit(test_size=0), "test_size must be a share"),
         (TemporalSplit(test_size=0.999999), "one side is empty"),
@@ -201,3 +208,97 @@ def test_three_parts_keep_the_library(shop_log):
     for part, expected in zip(parts, leave_last_out_split(shop_log), strict=True):
         assert isinstance(part, pl.DataFrame)
         assert part.to_dicts() == expected.to_dict("records")
+
+
+# ---- any log, in any order
+
+EVENTS = st.lists(
+    st.tuples(st.integers(0, 4), st.integers(0, 6), st.integers(0, 5)), min_size=2, max_size=30
+)
+LIBRARIES = {
+    "pandas": lambda f: f.set_axis([9] * len(f)),
+    "polars": pl.from_pandas,
+    "arrow": pa.Table.from_pandas,
+}
+
+
+@settings(deadline=None)
+@given(EVENTS, st.integers(1, 3), st.sampled_from(list(LIBRARIES)))
+def test_leave_last_out_of_any_log(events, n, library):
+    log = pd.DataFrame(events, columns=["user", "item", "timestamp"])
+    sequences = by_user(log)
+    table = LIBRARIES[library](log)
+    if max(map(len, sequences.values())) <= n:
+        with pytest.raises(ValueError, match="there is nothing to test"):
+            next(LeaveLastOut(n).split(table))
+        return
+    [(train, test)] = LeaveLastOut(n).split(table)
+    long_enough = [events for events in sequences.values() if len(events) > n]
+    kept_out = {position for events in long_enough for position in events[-n:]}
+    assert train.tolist() == [row for row in range(len(log)) if row not in kept_out]
+    assert test.tolist() == sorted(position for events in long_enough for position in events)
+
+
+@settings(deadline=None)
+@given(EVENTS, st.integers(1, 3), st.floats(0.05, 0.95), st.sampled_from(list(LIBRARIES)))
+def test_temporal_split_of_any_log(events, n_splits, test_size, library):
+    log = pd.DataFrame(events, columns=["user", "item", "timestamp"])
+    splitter, table = TemporalSplit(n_splits, test_size=test_size), LIBRARIES[library](log)
+    times = log["timestamp"].to_numpy()
+    shares = np.linspace(1 - test_size, 1, n_splits + 1)[:-1]
+    cuts = [*np.sort(times)[(shares * len(times)).astype(int)], np.inf]
+    if cuts[0] == times.min() or len(set(cuts)) <= n_splits:
+        with pytest.raises(ValueError, match="one side is empty"):
+            list(splitter.split(table))
+        return
+    for i, (train, test) in enumerate(splitter.split(table)):
+        assert train.tolist() == np.flatnonzero(times < cuts[i]).tolist()
+        in_window = log[(times >= cuts[i]) & (times < cuts[i + 1])]
+        tested = log["user"].isin(in_window["user"]) & (times < cuts[i + 1])
+        assert test.tolist() == np.flatnonzero(tested).tolist()
+
+
+def test_cold_items_do_not_depend_on_the_order_of_rows(log):
+    splitter = ColdItemSplit(2, test_size=0.3, random_state=3)
+    shuffled = log.sample(frac=1, random_state=0)
+    for table in (shuffled, pl.from_pandas(shuffled), pa.Table.from_pandas(shuffled)):
+        for found, expected in zip(
+            splitter.cold_items(table), splitter.cold_items(log), strict=True
+        ):
+            assert found.tolist() == expected.tolist()
+
+
+def test_the_scorer_is_asked_for_cold_items_only(log):
+    splitter = ColdItemSplit(test_size=0.3, random_state=3)
+    [(_, test)], [cold] = splitter.split(log), splitter.cold_items(log)
+    tested = log.iloc[test].sort_values("timestamp", kind="stable")
+    assert set(tested.groupby("user")["item"].last()) <= set(cold)
+
+
+def test_logs_stay_as_they_were(log):
+    before = log.copy(deep=True)
+    for splitter in SPLITTERS:
+        list(splitter.split(log))
+    leave_last_out_split(log)
+    pd.testing.assert_frame_equal(log, before)
+
+
+def test_splitters_show_themselves():
+    assert repr(LeaveLastOut(2, user_col="who")) == (
+        "LeaveLastOut(user_col='who', item_col='item', timestamp_col='timestamp', n=2)"
+    )
+    again = eval(repr(TemporalSplit(3, test_size=0.5)))
+    assert vars(again) == vars(TemporalSplit(3, test_size=0.5))
+
+
+def test_the_scores_of_folds_are_those_of_each_part(log):
+    items = pd.DataFrame({"item": range(40)})
+    scorer = ranking_scorer(["auc", "hit_rate@5"])
+    cv = TemporalSplit(2, test_size=0.4)
+    model = PopularityRecommender()
+    result = cross_validate(
+        model, log, params={"items": items}, cv=cv, scoring=scorer, error_score="raise"
+    )
+    for i, (train, test) in enumerate(cv.split(log)):
+        expected = scorer(model.fit(log.iloc[train], items=items), log.iloc[test])
+        assert {name: result[f"test_{name}"][i] for name in expected} == expected

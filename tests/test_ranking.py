@@ -136,3 +136,66 @@ def test_a_model_that_scores_everything_alike_ranks_last():
 def test_are_all(candidates):
     assert Candidates().are_all
     assert not candidates.are_all
+
+
+# ---- scores that are no numbers
+
+
+def test_what_scores_no_number_is_not_found():
+    items = torch.tensor([[torch.nan], [1.0], [torch.nan], [2.0], [0.0]])
+    rows, scores = top_k(torch.tensor([[1.0], [-1.0]]), items, 4)
+    assert rows.tolist() == [[3, 1, 4, -1], [4, 1, 3, -1]]
+    assert scores.tolist() == [[2, 1, 0, -np.inf], [0, -1, -2, -np.inf]]
+    rows, _ = top_k(torch.tensor([[torch.nan]]), items, 2)
+    assert rows.tolist() == [[-1, -1]]
+
+
+@settings(deadline=None)
+@given(
+    drawn=CANDIDATES,
+    ties=st.sampled_from(["pessimistic", "average", "optimistic"]),
+    broken=st.lists(st.integers(0, M - 1), min_size=1, unique=True),
+    value=st.sampled_from([np.nan, np.inf, -np.inf]),
+    seed=st.integers(0, 99),
+)
+def test_a_broken_model_never_gains(drawn, ties, broken, value, seed):
+    """Ranks stay below the number of candidates; a NaN target is last, another NaN ahead."""
+    items = np.abs(vectors(seed, M)) + 1
+    items[broken] = value
+    targets = np.random.default_rng(seed).integers(0, M, N)
+    candidates, may = build(drawn)
+    ranks, n_candidates = rank_targets(
+        torch.ones(N, D), torch.from_numpy(items), targets, candidates, ties=ties
+    )
+    scores = items.sum(axis=1)
+    for i, target in enumerate(targets):
+        others = may[i].copy()
+        others[target] = False
+        if not np.isneginf(value):  # which cannot be told from what is no candidate
+            assert n_candidates[i] == others.sum() + 1
+        if np.isnan(value):
+            ahead = others.sum() if np.isnan(scores[target]) else (others & np.isnan(scores)).sum()
+            ahead += (others & (scores > scores[target])).sum()
+            assert ranks[i] == ahead
+        assert 0 <= ranks[i] < n_candidates[i]
+
+
+def test_ways_to_count_ties_that_are_none():
+    with pytest.raises(ValueError, match="'pessimistic', 'average', 'optimistic'; got 'worst'"):
+        rank_targets(torch.ones(1, 1), torch.ones(2, 1), np.array([0]), ties="worst")
+
+
+def test_candidates_named_twice_count_once():
+    queries, items = torch.ones(1, 1), torch.tensor([[3.0], [2.0], [1.0]])
+    twice = Candidates(included=ragged([[1, 1, 2]]), excluded=(ragged([[2, 2]]), ragged([[2]])))
+    assert top_k(queries, items, 3, twice)[0].tolist() == [[1, -1, -1]]
+    assert rank_targets(queries, items, np.array([0]), twice)[1].tolist() == [2]
+
+
+def test_no_query_at_all():
+    rows, scores = top_k(torch.ones(0, D), torch.ones(M, D), 4)
+    assert rows.shape == scores.shape == (0, 4)
+    ranks, n_candidates = rank_targets(
+        torch.ones(0, D), torch.ones(M, D), np.array([], dtype=int), Candidates(torch.ones(M) > 0)
+    )
+    assert ranks.shape == n_candidates.shape == (0,)

@@ -125,6 +125,20 @@ def test_damaged_bytes_are_refused(damage, message, model):
         model.resume_session(damage(model.start_session(["photo-0"]).to_bytes()))
 
 
+def test_a_visitor_who_stayed_while_the_model_was_trained(own_model):
+    other = copy.deepcopy(own_model)
+    other.add_items(pd.DataFrame({"item": ["elsewhere"], "title": ["camera"]}))
+    data = other.start_session(["photo-0", "elsewhere", "photo-1"]).to_bytes()
+    own_model.partial_fit([["photo-0", "desk-0"]])
+    session = own_model.resume_session(data, restart=True)
+    assert session.history == ["photo-0", "photo-1"]
+    expected = own_model.start_session(["photo-0", "photo-1"]).recommend(5)
+    np.testing.assert_array_equal(session.recommend(5)[1], expected[1])
+    # a session of this model goes on from its state
+    again = own_model.resume_session(session.to_bytes(), restart=True)
+    assert again.to_bytes() == session.to_bytes()
+
+
 def test_text_is_no_session(model):
     with pytest.raises(TypeError, match="got str"):
         model.resume_session("session")

@@ -85,6 +85,8 @@ class PopularityRecommender(BaseRecommender):
         sequences, _ = read_sequences(X, self._columns)
         if items is None:
             ids = np.array(list(dict.fromkeys(sequences.values.tolist())), sequences.values.dtype)
+            if len(ids) == 0:
+                raise ValueError("X holds no interaction; pass items=, the catalogue.")
         else:
             ids = read_items(items, self.item_col).ids
         catalog = ItemCatalog(ids, [])

@@ -1,63 +1,42 @@
 """The raw files of the Amazon 2014 review data (McAuley et al., SIGIR 2015), one category each."""
 
-import ast
-import gzip
 import html
-import json
-import warnings
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+import math
+from array import array
+from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from embrec.datasets._dataset import Dataset
+from embrec.datasets._records import Malformed, parse_dict, read_records
 
-#: Malformed lines that a warning names.
-NAMED_LINES = 5
-
-
-@dataclass
-class _Malformed:
-    """Counts the lines of a file that could not be read."""
-
-    path: Path
-    count: int = 0
-    first: list[int] = field(default_factory=list)
-
-    def add(self, number: int) -> None:
-        self.count += 1
-        if len(self.first) < NAMED_LINES:
-            self.first.append(number)
-
-    def warn(self) -> None:
-        if self.count:
-            lines = ", ".join(map(str, self.first)) + (", ..." if self.count > NAMED_LINES else "")
-            warnings.warn(
-                f"{self.path}: {self.count} malformed lines were left out (lines {lines}).",
-                UserWarning,
-                stacklevel=4,
-            )
+CONTENT = ["title", "description", "categories", "brand", "price", "image_url"]
 
 
-def load_amazon2014(folder: str | Path, category: str) -> Dataset:
+def load_amazon2014(
+    folder_or_files: str | Path | Sequence[str | Path], category: str | None = None
+) -> Dataset:
     """Load a category of the Amazon 2014 review data from its raw files.
 
     Reads ``reviews_<category>.json.gz``, or ``reviews_<category>_5.json.gz``, or
     ``ratings_<category>.csv``, whichever is there, in this order; and ``meta_<category>.json.gz``.
     Each may be gzipped or plain. A line is a JSON object or a Python literal (the metadata's are);
-    it is parsed, never evaluated. Files are read line by line.
+    it is parsed, never evaluated. Files are read line by line, and of a review only its user, item,
+    time and rating are kept.
 
     `thesis_filter` and then `embrec.model_selection.leave_last_out_split` make the thesis' data of
     it.
 
     Parameters
     ----------
-    folder : str or Path
-        Folder that holds the files.
-    category : str
-        As in the names of the files, for example ``"Office_Products"``.
+    folder_or_files : str, Path or pair of them
+        Folder that holds the files; or the two files themselves, reviews (or ratings, if the name
+        has ``.csv``) first, metadata second.
+    category : str, optional
+        As in the names of the files, for example ``"Office_Products"``; needed with a folder.
 
     Returns
     -------
@@ -65,9 +44,10 @@ def load_amazon2014(folder: str | Path, category: str) -> Dataset:
         - ``interactions``: DataFrame with columns user, item (str), timestamp (int64, seconds since
           1970) and rating (float64), one row per review, in the order of the file.
         - ``items``: DataFrame with columns item, title, description, categories, brand (str,
-          missing where unknown), price (float64) and image_url. Categories read "A > B > C",
-          several paths joined by "; ". An item that was reviewed and has no metadata is a row
-          without content.
+          missing where unknown), price (float64) and image_url. HTML entities are unescaped.
+          Categories read "A > B > C", several paths joined by "; ". An item described twice keeps
+          the first description. An item that was reviewed and has no metadata is a row without
+          content; one that nobody reviewed stays.
         - ``n_malformed``: dict of file name to the number of lines that could not be read; a
           warning names the first of them.
 
@@ -76,35 +56,47 @@ def load_amazon2014(folder: str | Path, category: str) -> Dataset:
     FileNotFoundError
         If the folder, the reviews or the metadata are missing.
     ValueError
-        If no line of a file could be read.
+        If no line of a file could be read, if it is damaged, or if a folder comes without category.
 
     References
     ----------
     J. McAuley et al., "Image-based recommendations on styles and substitutes", SIGIR 2015.
     """
-    path = Path(folder)
-    reviews = _find(
-        path,
-        [f"reviews_{category}.json", f"reviews_{category}_5.json", f"ratings_{category}.csv"],
-    )
-    metadata = _find(path, [f"meta_{category}.json"])
-    malformed = {file: _Malformed(file) for file in (reviews, metadata)}
-    if ".csv" in reviews.suffixes:
-        interactions = _read_ratings(reviews, malformed[reviews])
-    else:
-        interactions = _read_records(reviews, _review, malformed[reviews])
-    items = _read_records(metadata, _item, malformed[metadata])
-    items = items.drop_duplicates("item", ignore_index=True)
-    for bad in malformed.values():
-        bad.warn()
-    known = set(items["item"])
-    absent = [item for item in dict.fromkeys(interactions["item"]) if item not in known]
-    items = pd.concat([items, pd.DataFrame({"item": absent}, dtype=object)], ignore_index=True)
+    reviews, metadata = _files(folder_or_files, category)
+    bad_reviews, bad_metadata = Malformed(reviews), Malformed(metadata)
+    interactions = _read_log(reviews, bad_reviews)
+    items = _read_items(metadata, bad_metadata, pd.unique(interactions["item"]).tolist())
+    bad_reviews.warn()
+    bad_metadata.warn()
     return Dataset(
-        interactions=interactions,
-        items=items,
-        n_malformed={file.name: bad.count for file, bad in malformed.items()},
+        interactions,
+        items,
+        n_malformed={bad.path.name: bad.count for bad in (bad_reviews, bad_metadata)},
     )
+
+
+def _files(
+    folder_or_files: str | Path | Sequence[str | Path], category: str | None
+) -> tuple[Path, Path]:
+    if not isinstance(folder_or_files, str | Path):
+        paths = [Path(file) for file in folder_or_files]
+        if len(paths) != 2:
+            raise ValueError(
+                f"Expected a folder, or the two files (reviews, metadata); got {len(paths)} files."
+            )
+        absent = [str(path) for path in paths if not path.is_file()]
+        if absent:
+            raise FileNotFoundError(f"There is no file {' and no file '.join(absent)}.")
+        return paths[0], paths[1]
+    folder = Path(folder_or_files)
+    if category is None:
+        names = sorted(p.name for p in folder.glob("meta_*")) if folder.is_dir() else []
+        raise ValueError(
+            'A folder needs category=, for example "Office_Products", or pass the two files '
+            f"(reviews, metadata) instead; metadata in {folder}: {names}."
+        )
+    stems = [f"reviews_{category}.json", f"reviews_{category}_5.json", f"ratings_{category}.csv"]
+    return _find(folder, stems), _find(folder, [f"meta_{category}.json"])
 
 
 def _find(folder: Path, names: list[str]) -> Path:
@@ -118,102 +110,121 @@ def _find(folder: Path, names: list[str]) -> Path:
     return found
 
 
-def _open(path: Path) -> IO[str]:
-    if path.suffix == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8", errors="replace")
-    return path.open(encoding="utf-8", errors="replace")
+# ---- the log
 
 
-def _read_records(path: Path, convert: Any, malformed: _Malformed) -> pd.DataFrame:
-    records = []
-    with _open(path) as lines:
-        for number, parsed in _parse_lines(lines):
-            record = convert(parsed) if isinstance(parsed, dict) else None
-            if record is None:
-                malformed.add(number)
-            else:
-                records.append(record)
-    if not records:
-        raise ValueError(f"No line of {path} could be read as a JSON object or Python literal.")
-    return pd.DataFrame.from_records(records)
-
-
-def _parse_lines(lines: IO[str]) -> Iterator[tuple[int, Any]]:
-    for number, line in enumerate(lines, start=1):
-        if line.strip():
-            yield number, _parse(line)
-
-
-def _parse(line: str) -> Any:
-    try:
-        return json.loads(line)
-    except ValueError:
-        pass
-    try:
-        return ast.literal_eval(line.strip())
-    # what literal_eval raises on text that is no literal, or is nested too deeply
-    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-        return None
-
-
-def _review(record: dict[str, Any]) -> dict[str, Any] | None:
-    try:
-        return {
-            "user": str(record["reviewerID"]),
-            "item": str(record["asin"]),
-            "timestamp": int(record["unixReviewTime"]),
-            "rating": float(record.get("overall", "nan")),
+def _read_log(path: Path, malformed: Malformed) -> pd.DataFrame:
+    convert = _rating if ".csv" in path.suffixes else _review
+    users: list[str] = []
+    items: list[str] = []
+    times, ratings = array("q"), array("d")
+    # the same id comes many times: one string of it is enough
+    known: dict[str, str] = {}
+    for user, item, time, rating in read_records(path, convert, malformed):
+        users.append(known.setdefault(user, user))
+        items.append(known.setdefault(item, item))
+        times.append(time)
+        ratings.append(rating)
+    return pd.DataFrame(
+        {
+            "user": users,
+            "item": items,
+            "timestamp": np.array(times, dtype=np.int64),
+            "rating": np.array(ratings, dtype=np.float64),
         }
-    except (KeyError, TypeError, ValueError):
-        return None
+    )
 
 
-def _item(record: dict[str, Any]) -> dict[str, Any] | None:
-    if "asin" not in record:
+Event = tuple[str, str, int, float]
+
+
+def _review(line: str) -> Event | None:
+    record = parse_dict(line)
+    if record is None:
         return None
-    return {
-        "item": str(record["asin"]),
-        "title": _text(record.get("title")),
-        "description": _text(record.get("description")),
-        "categories": _paths(record.get("categories")),
-        "brand": _text(record.get("brand")),
-        "price": _number(record.get("price")),
-        "image_url": record.get("imUrl"),
-    }
+    return _event(
+        record.get("reviewerID"),
+        record.get("asin"),
+        record.get("unixReviewTime"),
+        record.get("overall", math.nan),
+    )
+
+
+def _rating(line: str) -> Event | None:
+    """Read user,item,rating,timestamp; these files have no header."""
+    fields = line.split(",")
+    if len(fields) != 4:
+        return None
+    user, item, rating, timestamp = fields
+    return _event(user, item, timestamp, rating)
+
+
+def _event(user: Any, item: Any, timestamp: Any, rating: Any) -> Event | None:
+    known_user, known_item = _id(user), _id(item)
+    try:
+        time, stars = int(timestamp), float(rating)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    if known_user is None or known_item is None or not -(2**63) <= time < 2**63:
+        return None
+    return known_user, known_item, time, stars
+
+
+def _id(value: Any) -> str | None:
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    return value.strip() or None if isinstance(value, str) else None
+
+
+# ---- the items
+
+
+def _read_items(path: Path, malformed: Malformed, reviewed: list[str]) -> pd.DataFrame:
+    content: dict[str, tuple[Any, ...]] = {}
+    for item, *fields in read_records(path, _item, malformed):
+        content.setdefault(item, tuple(fields))
+    nothing = (None, None, None, None, math.nan, None)
+    for item in reviewed:
+        content.setdefault(item, nothing)
+    columns = zip(*content.values(), strict=True)
+    return pd.DataFrame(
+        {"item": list(content), **dict(zip(CONTENT, map(list, columns), strict=True))}
+    )
+
+
+def _item(line: str) -> tuple[Any, ...] | None:
+    record = parse_dict(line)
+    item = _id(record.get("asin")) if record is not None else None
+    if record is None or item is None:
+        return None
+    return (
+        item,
+        _text(record.get("title")),
+        _text(record.get("description")),
+        _paths(record.get("categories")),
+        _text(record.get("brand")),
+        _number(record.get("price")),
+        _text(record.get("imUrl")),
+    )
 
 
 def _text(value: Any) -> str | None:
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, list | tuple):
         value = " ".join(map(str, value))
     text = " ".join(html.unescape(str(value)).split()) if value is not None else ""
     return text or None
 
 
 def _paths(value: Any) -> str | None:
-    if not isinstance(value, (list, tuple)):
+    if not isinstance(value, list | tuple):
         return _text(value)
-    paths = [" > ".join(map(str, p)) if isinstance(p, (list, tuple)) else str(p) for p in value]
+    paths = [" > ".join(map(str, p)) if isinstance(p, list | tuple) else str(p) for p in value]
     return _text("; ".join(paths))
 
 
 def _number(value: Any) -> float:
     try:
-        return float(value)
-    except (TypeError, ValueError):
-        return float("nan")
-
-
-def _read_ratings(path: Path, malformed: _Malformed) -> pd.DataFrame:
-    """Read user,item,rating,timestamp without a header."""
-    records = []
-    with _open(path) as lines:
-        for number, line in enumerate(lines, start=1):
-            try:
-                user, item, rating, timestamp = line.strip().split(",")
-                records.append((user, item, int(timestamp), float(rating)))
-            except ValueError:
-                if line.strip():
-                    malformed.add(number)
-    if not records:
-        raise ValueError(f"No line of {path} could be read as user,item,rating,timestamp.")
-    return pd.DataFrame.from_records(records, columns=["user", "item", "timestamp", "rating"])
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return math.nan
+    return number if math.isfinite(number) else math.nan

@@ -3,11 +3,14 @@
 import numpy as np
 import pandas as pd
 
+from embrec._tables import MissingColumnError
+
 
 def thesis_filter(
     interactions: pd.DataFrame,
     *,
-    min_events: int = 5,
+    min_user_events: int = 5,
+    min_item_events: int = 5,
     max_events_per_user: int = 50,
     min_sequence_length: int = 3,
     user_col: str = "user",
@@ -16,20 +19,22 @@ def thesis_filter(
 ) -> pd.DataFrame:
     """Filter a raw log as the thesis did.
 
-    Users and items with fewer than ``min_events`` events go, both counted once, on the raw log
-    (this is no k-core: what is left may have fewer). Then each user keeps the last events, and
-    users with too few left go. Do not apply it to data that is filtered already.
+    Users with fewer than ``min_user_events`` and items with fewer than ``min_item_events`` go, both
+    counted once, on the raw log (this is no k-core: what is left may have fewer). Then each user
+    keeps the last events, and users with too few left go. Do not apply it to data that is filtered
+    already: it would count again, and drop more.
 
     Parameters
     ----------
     interactions : DataFrame
         A log, one row per interaction.
-    min_events : int, default=5
+    min_user_events, min_item_events : int, default=5
         Events that a user, and an item, needs in the raw log.
     max_events_per_user : int, default=50
         How many of the last events a user keeps; of equal times, those that come later in the log.
     min_sequence_length : int, default=3
-        Events that a user needs in the end.
+        Events that a user needs in the end; the thesis tests users with 3 and trains on those
+        with 4.
     user_col, item_col : str, default="user", "item"
     timestamp_col : str or None, default="timestamp"
         Column of times; None takes the order of the rows.
@@ -42,16 +47,51 @@ def thesis_filter(
     Raises
     ------
     KeyError
-        If a column is missing.
+        If a column is missing. (A ValueError too.)
+    ValueError
+        If ids or times are missing, or ``max_events_per_user`` is less than 1.
     """
-    user_events = interactions.groupby(user_col)[user_col].transform("size")
-    item_events = interactions.groupby(item_col)[item_col].transform("size")
-    kept = interactions[(user_events >= min_events) & (item_events >= min_events)]
-    order = np.arange(len(kept))
-    if timestamp_col is not None:
-        order = np.argsort(kept[timestamp_col].to_numpy(), kind="stable")
-    n_after = np.empty(len(kept), dtype=np.int64)
-    n_after[order] = kept.iloc[order].groupby(user_col).cumcount(ascending=False).to_numpy()
-    kept = kept[n_after < max_events_per_user]
-    left = kept.groupby(user_col)[user_col].transform("size")
-    return kept[left >= min_sequence_length]
+    if max_events_per_user < 1:
+        raise ValueError(f"max_events_per_user must be at least 1; got {max_events_per_user}.")
+    _check_columns(interactions, [user_col, item_col, *([timestamp_col] if timestamp_col else [])])
+    enough = (_events_of(interactions, user_col) >= min_user_events) & (
+        _events_of(interactions, item_col) >= min_item_events
+    )
+    kept = interactions[enough]
+    kept = kept[_events_after(kept, user_col, timestamp_col) < max_events_per_user]
+    return kept[_events_of(kept, user_col) >= min_sequence_length]
+
+
+def _check_columns(interactions: pd.DataFrame, columns: list[str]) -> None:
+    for column in columns:
+        if column not in interactions.columns:
+            raise MissingColumnError(
+                f"interactions has no column {column!r}; its columns are "
+                f"{list(interactions.columns)}. Name yours with user_col=, item_col= and "
+                "timestamp_col= (None takes the order of the rows)."
+            )
+        n_missing = int(interactions[column].isna().sum())
+        if n_missing:
+            raise ValueError(
+                f"interactions[{column!r}] is missing in {n_missing} of {len(interactions)} rows; "
+                "drop those rows or fill them in."
+            )
+
+
+def _events_of(log: pd.DataFrame, column: str) -> np.ndarray:
+    """How many rows have the same value: shape (n_rows,)."""
+    codes, values = pd.factorize(log[column])
+    return np.bincount(codes, minlength=len(values))[codes]
+
+
+def _events_after(log: pd.DataFrame, user_col: str, timestamp_col: str | None) -> np.ndarray:
+    """How many events of the same user come later: shape (n_rows,)."""
+    users, _ = pd.factorize(log[user_col])
+    times = np.zeros(len(log)) if timestamp_col is None else log[timestamp_col].to_numpy()
+    # stable: of equal times, the one further down comes later
+    order = np.lexsort((times, users))
+    ordered = users[order]
+    last_of_user = np.searchsorted(ordered, ordered, side="right") - 1
+    n_after = np.empty(len(log), dtype=np.int64)
+    n_after[order] = last_of_user - np.arange(len(log))
+    return n_after

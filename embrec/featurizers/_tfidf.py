@@ -86,7 +86,7 @@ class TfidfItemFeaturizer(TransformerMixin, BaseEstimator):
         The fitted vectorizer.
     n_features_in_ : int
         Number of columns seen during ``fit``; 1 for ready-made texts.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of str
         Names of the columns seen during ``fit``. Defined only if `X` was a table whose column
         names are all strings.
 

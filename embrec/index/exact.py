@@ -92,7 +92,13 @@ class ExactIndex:
         return rows
 
     def replace(self, rows: np.ndarray, vectors: Any) -> None:
-        """Give rows new vectors, and make them findable if they were removed."""
+        """Give rows new vectors, and make them findable if they were removed.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n,), int
+        vectors : ndarray or CSR of shape (n, d)
+        """
         if self._sparse:
             position = np.arange(self._n)
             position[rows] = np.arange(self._n, self._n + len(rows))
@@ -104,7 +110,12 @@ class ExactIndex:
         self._unit = None
 
     def remove(self, rows: np.ndarray) -> None:
-        """Never return these rows again."""
+        """Never return these rows again.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n,), int
+        """
         self._active[rows] = False
         self._unit = None
 
@@ -144,7 +155,25 @@ class ExactIndex:
         *,
         ties: Ties = "pessimistic",
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Rank one row per query among all that may be found: see `embrec.ranking.rank_targets`."""
+        """Rank one row per query among all that may be found, by counting.
+
+        Parameters
+        ----------
+        queries : ndarray or CSR of shape (n_queries, d)
+        targets : ndarray of shape (n_queries,), int
+            The row to rank for each query.
+        candidates : Candidates, optional
+            Further limits on what it is ranked against.
+        ties : {"pessimistic", "average", "optimistic"}, default="pessimistic"
+            How vectors that score exactly as the target count.
+
+        Returns
+        -------
+        ranks : ndarray of shape (n_queries,), float64
+            How many are ahead of the target.
+        n_candidates : ndarray of shape (n_queries,), int64
+            How many there are, the target included.
+        """
         return rank_targets(
             self._as_vectors(queries),
             self._as_vectors(self.vectors),

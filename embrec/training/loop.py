@@ -214,7 +214,7 @@ def training_loss(
 def _shown(record: EpochRecord) -> dict[str, str]:
     shown = {"loss": f"{record['loss']:.3f}", "events/s": f"{record['events_per_second']:,.0f}"}
     if "valid_hit_rate" in record:
-        shown["valid hit rate"] = f"{record['valid_hit_rate']:.3f}"
+        shown["valid hit rate@50"] = f"{record['valid_hit_rate']:.3f}"
     return shown
 
 

@@ -22,6 +22,7 @@ from embrec.metrics import ranking_scorer
 from embrec.model_selection import leave_last_out_split
 
 NEW = pd.DataFrame({"item": ["photo-new"], "title": ["camera photo"], "price": [1.0]})
+ITEM_B = pd.DataFrame({"item": ["b"]})
 TITLES = TfidfItemFeaturizer(columns=["title"])
 MODELS = {
     "popularity": PopularityRecommender(),
@@ -72,6 +73,16 @@ def test_popularity_without_a_catalogue_knows_the_items_of_the_log():
     assert model.catalog_.ids.ids.tolist() == [3, 1, 2]
 
 
+def test_popularity_needs_items_from_somewhere():
+    model = PopularityRecommender()
+    with pytest.raises(ValueError, match="X holds no interaction; pass items="):
+        model.fit([[], []])
+    assert not hasattr(model, "catalog_")
+    ids, scores = model.fit([[], []], items=ITEM_B).recommend([["b"], []], k=1)
+    assert ids.tolist() == [[None], ["b"]]
+    assert scores.tolist() == [[-np.inf], [0]]
+
+
 def test_popularity_goes_on_counting():
     model = PopularityRecommender().partial_fit([["a", "b"], ["a"]])
     model.remove_items(["b"])
@@ -81,6 +92,96 @@ def test_popularity_goes_on_counting():
     with pytest.raises(ValueError, match="not in the catalogue"):
         model.partial_fit([["a", "nobody"]], items=pd.DataFrame({"item": ["d"]}))
     assert len(model.catalog_) == 3
+
+
+def test_popularity_outlives_changes_of_the_catalogue():
+    """A new title does not make an item less popular, nor does a week out of stock."""
+    model = PopularityRecommender().fit([["a", "b"], ["b", "c"], ["b"]])
+    model.update_items(ITEM_B)
+    assert model.recommend([[]], k=1, exclude_seen=False)[1].tolist() == [[3]]
+    model.remove_items(["b"])
+    assert model.predict([[]])[0] != "b"
+    model.add_items(pd.DataFrame({"item": ["new", "b"]}))
+    ids, scores = model.recommend([[]], k=4)
+    assert (ids[0, 0], ids[0, 3]) == ("b", "new")
+    assert scores.tolist() == [[3, 1, 1, 0]]
+    assert model.counts_.tolist() == [1, 3, 1, 0]
+    assert model.catalog_.ids.ids.tolist() == ["a", "b", "c", "new"]
+
+
+def test_partial_fit_brings_removed_items_back_if_it_is_given_them():
+    model = PopularityRecommender().fit([["a", "b"], ["b", "c"], ["b"]]).remove_items(["b"])
+    model.partial_fit([["a"]])
+    assert "b" not in model.recommend([[]], k=3)[0]
+    model.partial_fit([["a", "b"]], items=ITEM_B)
+    assert model.recommend([[]], k=3)[0].tolist() == [["b", "a", "c"]]
+    assert model.counts_.tolist() == [3, 4, 1]
+
+
+def test_popularity_counts_stay_exact():
+    """Adding one at a time must not stop where float32 runs out of integers."""
+    model = PopularityRecommender().fit([["a", "b"]])
+    model.counts_[0] = 2**24
+    for _ in range(3):
+        model.partial_fit([["a"]])
+    assert model.counts_.dtype == np.int64
+    assert model.counts_.tolist() == [2**24 + 3, 1]
+    model.update_items(pd.DataFrame({"item": ["a"]}))
+    assert model.counts_.tolist() == [2**24 + 3, 1]
+
+
+LOGS = st.lists(st.lists(st.integers(0, 9), max_size=4), min_size=1, max_size=3)
+CHANGES = st.lists(
+    st.tuples(st.sampled_from(["count", "add", "update", "remove"]), LOGS, st.integers(0, 9)),
+    max_size=8,
+)
+
+
+@settings(deadline=None)
+@given(LOGS, CHANGES)
+def test_popularity_against_a_counter(first, changes):
+    catalogue = list(range(5))
+    log = [[item % 5 for item in row] for row in first]
+    model = PopularityRecommender().fit(log, items=pd.DataFrame({"item": catalogue}))
+    counts, gone = Counter({item: 0 for item in catalogue}), set()
+    counts.update(item for row in log for item in row)
+    for change, rows, item in changes:
+        table = pd.DataFrame({"item": [item]})
+        if change == "count":
+            known = [[i for i in row if i in counts] for row in rows]
+            model.partial_fit(known)
+            counts.update(i for row in known for i in row)
+        elif change == "add" and (item not in counts or item in gone):
+            model.add_items(table)
+            counts[item] += 0
+            gone.discard(item)
+        elif change == "update" and item in counts and item not in gone:
+            model.update_items(table)
+        elif change == "remove" and item in counts and item not in gone:
+            model.remove_items([item])
+            gone.add(item)
+    ids, scores = model.recommend([[]], k=12)
+    left = {item: count for item, count in counts.items() if item not in gone}
+    assert {i for i in ids[0] if i is not None} == set(left)
+    assert scores[0, : len(left)].tolist() == sorted(left.values(), reverse=True)
+    assert dict(zip(model.catalog_.ids.ids.tolist(), model.counts_.tolist(), strict=True)) == counts
+
+
+def test_content_takes_new_items_in_by_partial_fit(shop_log, shop_items):
+    model = ContentNeighborsRecommender(TITLES)
+    with pytest.raises(ValueError, match="first call of partial_fit needs items="):
+        model.partial_fit(shop_log)
+    model.partial_fit(shop_log, items=shop_items)
+    assert model.partial_fit(shop_log) is model
+    moved = shop_items[shop_items["item"] == "desk-0"].assign(title="camera photo")
+    model.remove_items(["desk-0"])
+    model.partial_fit([["photo-0", "photo-new"]], items=pd.concat([NEW, moved]))
+    expected = ContentNeighborsRecommender(TITLES).fit(shop_log, items=shop_items)
+    expected.add_items(NEW).update_items(moved)
+    for found, other in zip(
+        model.recommend([["photo-0"]], k=15), expected.recommend([["photo-0"]], k=15), strict=True
+    ):
+        np.testing.assert_array_equal(found, other)
 
 
 @pytest.mark.parametrize("n_last", [None, 1, 2])
@@ -188,6 +289,15 @@ BAD_CALLS = {
     "update unknown": lambda m: m.update_items(NEW),
     "update twice": lambda m: m.update_items(pd.concat([NEW, NEW]).assign(item="desk-0")),
     "remove unknown": lambda m: m.remove_items(["desk-0", "nobody"]),
+    "update integers": lambda m: m.update_items(NEW.assign(item=7)),
+    "remove one id": lambda m: m.remove_items("desk-0"),
+    "remove None": lambda m: m.remove_items(["desk-0", None]),
+    "remove integers": lambda m: m.remove_items([1]),
+    "go on with unknown": lambda m: m.partial_fit([["desk-0", "nobody"]], items=NEW),
+    "go on with integers": lambda m: m.partial_fit([["desk-0"]], items=NEW.assign(item=7)),
+    "go on with nothing": lambda m: m.partial_fit([], items=NEW),
+    "add what has no id": lambda m: m.add_items(pd.concat([NEW, NEW.assign(item=None)])),
+    "fit with a bad parameter": lambda m: m.set_params(user_col=1).fit([["desk-0"]], items=NEW),
     "fit on unknown": lambda m: m.fit([["desk-0"]], items=NEW),
     "fit on nothing": lambda m: m.fit([], items=NEW),
 }
@@ -201,7 +311,9 @@ def test_what_fails_changes_nothing(name, call, own):
     def state():
         vectors = model.index_.vectors
         dense = vectors.toarray() if hasattr(vectors, "toarray") else np.array(vectors)
-        return pickle.dumps((model.catalog_.ids.ids.tolist(), dense, model.index_.active.tolist()))
+        counts = getattr(model, "counts_", np.array([])).tolist()
+        ids, active = model.catalog_.ids.ids.tolist(), model.index_.active.tolist()
+        return pickle.dumps((ids, dense, active, counts))
 
     before = state()
     with pytest.raises((ValueError, TypeError)):

@@ -1,0 +1,122 @@
+"""Records from text files, one a line; lines that cannot be read are counted, not skipped."""
+
+import ast
+import gzip
+import json
+import warnings
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, TypeVar
+
+#: Malformed lines that a warning names.
+NAMED_LINES = 5
+
+Record = TypeVar("Record")
+
+
+@dataclass
+class Malformed:
+    """Counts the lines of a file that could not be read."""
+
+    path: Path
+    count: int = 0
+    first: list[int] = field(default_factory=list)
+
+    def add(self, number: int) -> None:
+        """Count line ``number``; the first of the file is 1."""
+        self.count += 1
+        if len(self.first) < NAMED_LINES:
+            self.first.append(number)
+
+    def warn(self) -> None:
+        """Warn if there were any, in the name of who called the loader that calls this."""
+        if self.count:
+            lines = ", ".join(map(str, self.first)) + (", ..." if self.count > NAMED_LINES else "")
+            warnings.warn(
+                f"{self.path}: {self.count} malformed lines were left out (lines {lines}).",
+                UserWarning,
+                stacklevel=3,
+            )
+
+
+def read_records(
+    path: Path, convert: Callable[[str], Record | None], malformed: Malformed
+) -> Iterator[Record]:
+    """Read a file, plain or gzipped, a line at a time.
+
+    Parameters
+    ----------
+    path : Path
+    convert : callable
+        From a line, stripped and not empty, to a record, or None if the line is malformed.
+    malformed : Malformed
+        Counts such lines.
+
+    Yields
+    ------
+    record
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged or cut short, or holds no record at all.
+    """
+    number = n_records = 0
+    try:
+        with _open(path) as lines:
+            for number, line in enumerate(lines, start=1):
+                if not line.strip():
+                    continue
+                record = convert(line.strip())
+                if record is None:
+                    malformed.add(number)
+                else:
+                    n_records += 1
+                    yield record
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise ValueError(
+            f"{path} is damaged or cut short after line {number} ({error}). Fetch it again."
+        ) from error
+    if not n_records:
+        raise ValueError(f"None of the {number} lines of {path} could be read.")
+
+
+def _open(path: Path) -> IO[str]:
+    # told by the first bytes: browsers unpack a download and keep its name
+    with path.open("rb") as file:
+        zipped = file.read(2) == b"\x1f\x8b"
+    if zipped:
+        return gzip.open(path, "rt", encoding="utf-8", errors="replace")
+    return path.open(encoding="utf-8", errors="replace")
+
+
+def parse_dict(line: str) -> dict[str, Any] | None:
+    """Parse a JSON object or a Python literal of a dict; never evaluate anything.
+
+    Parameters
+    ----------
+    line : str
+
+    Returns
+    -------
+    dict or None
+        None if the line is neither.
+    """
+    try:
+        parsed = json.loads(line)
+    except (ValueError, RecursionError):
+        parsed = _parse_literal(line)
+    return parsed if isinstance(parsed, dict) else None
+
+
+def _parse_literal(line: str) -> Any:
+    with warnings.catch_warnings():
+        # Python warns of escapes that it does not know, such as \d; they are the file's, as it is
+        warnings.simplefilter("ignore")
+        try:
+            return ast.literal_eval(line)
+        # what literal_eval raises on text that is no literal, or is nested too deeply
+        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+            return None
