@@ -138,11 +138,13 @@ def _short(title: object) -> str:
     return text if len(text) <= 70 else text[:67] + "..."
 
 
-def print_new_items(model: BaseRecommender, data: DemoData) -> None:
+def print_new_items(models: dict[str, BaseRecommender], data: DemoData) -> None:
     """Add the new items, and rank them for the visitors who took one next."""
+    model, content = models["EmbRec"], models["content neighbours"]
     started = time.perf_counter()
     model.add_items(data.new_items)
     took = time.perf_counter() - started
+    content.add_items(data.new_items)
     print(f"Added {len(data.new_items)} items that training never saw, in {1000 * took:.0f} ms.")
     last = leave_last_out_split(data.log)[2].groupby("user", sort=False)["item"].last()
     is_target = last.isin(data.new_items["item"])
@@ -150,16 +152,18 @@ def print_new_items(model: BaseRecommender, data: DemoData) -> None:
         print("No visitor took one of them last, so there is nothing to compare with.")
         return
     visitors = last.index[is_target]
-    ranks, n_items = model.rank_targets(data.log[data.log["user"].isin(visitors)])
+    theirs = data.log[data.log["user"].isin(visitors)]
+    ranks, n_items = model.rank_targets(theirs)
+    content_hits = hit_rate_at_k(content.rank_targets(theirs).ranks, 50)
     print(
         f"{len(visitors)} visitors took one of them next. Of {n_items[0]:,} items it was ranked "
         f"{np.median(ranks) + 1:.0f} in the median;\namong the first 50 for "
-        f"{hit_rate_at_k(ranks, 50):.1%} of the visitors (by chance {50 / n_items[0]:.1%})."
+        f"{hit_rate_at_k(ranks, 50):.1%} of the visitors (content neighbours {content_hits:.1%}, "
+        f"chance {50 / n_items[0]:.1%})."
     )
     favourite = last[is_target].mode().iloc[0]
     title = data.items.set_index("item")[text_columns(data.items)[0]][favourite]
-    order = data.log["user"].isin(visitors)
-    targets = data.log[order].groupby("user", sort=False)["item"].last()
+    targets = theirs.groupby("user", sort=False)["item"].last()
     mine = ranks[(targets == favourite).to_numpy()]
     shown = ", ".join(f"{rank + 1:.0f}" for rank in np.sort(mine)[:10])
     more = f" (and {len(mine) - 10} more)" if len(mine) > 10 else ""
@@ -184,7 +188,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     models, test = fit_all(data, options.seed)
     print_table(models, test)
     print_recommendations(models["EmbRec"], data, test)
-    print_new_items(models["EmbRec"], data)
+    print_new_items(models, data)
 
 
 if __name__ == "__main__":

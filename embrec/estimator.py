@@ -21,8 +21,8 @@ from embrec.catalog import (
     read_items,
     warn_of_no_content,
 )
-from embrec.featurizers import TfidfItemFeaturizer
 from embrec.featurizers._blocks import fit_feature_blocks, transform_feature_blocks
+from embrec.featurizers._default import default_featurizer
 from embrec.ids import IdIndex
 from embrec.index import ExactIndex
 from embrec.interactions import encode
@@ -65,7 +65,7 @@ class EmbRecEstimator(  # type: ignore[call-arg]
     featurizer : transformer, default=None
         Any scikit-learn transformer over the content columns of ``items`` (the id column is left
         out). A FeatureUnion gives one item tower per branch, anything else one tower. None is
-        ``TfidfItemFeaturizer()`` over all columns.
+        ``TfidfItemFeaturizer`` over the columns that hold text.
     embedding_dim : int, default=128
         Width of each tower's output. An item embedding has ``embedding_dim`` numbers per tower.
     tower_size : int, default=128
@@ -332,7 +332,9 @@ class EmbRecEstimator(  # type: ignore[call-arg]
         return trainable(training, self.max_length), held_out
 
     def _fit_featurizer(self, items: ItemRows) -> tuple[Any, list[Features]]:
-        featurizer = TfidfItemFeaturizer() if self.featurizer is None else self.featurizer
+        featurizer = self.featurizer
+        if featurizer is None:
+            featurizer = default_featurizer(items.content)
         fitted, blocks = fit_feature_blocks(featurizer, items.content)
         warn_of_no_content(items.ids, blocks)
         return fitted, blocks

@@ -77,9 +77,13 @@ class _LogSplitter:
             If a column is missing, a part would be empty, or a parameter is out of its range.
         """
         _check_count(self.n_splits, "n_splits")
-        if not isinstance(self.n_splits, (int, np.integer)) or self.n_splits < 1:
-            raise ValueError(f"n_splits must be an integer >= 1; got {self.n_splits!r}.")
-        yield from self._folds(X)
+        for train, test in self._folds(X):
+            if not len(train) or not len(test):
+                raise ValueError(
+                    f"{self!r} leaves no row to {'test' if len(train) else 'train on'}: the log is "
+                    "too small for it."
+                )
+            yield train, test
 
     @abstractmethod
     def _folds(self, X: Any) -> Iterator[Fold]:
@@ -177,10 +181,12 @@ class TemporalSplit(_LogSplitter):
 
     def _folds(self, X: Any) -> Iterator[Fold]:
         _check_share(self.test_size)
+        if self.timestamp_col is None:
+            raise ValueError("TemporalSplit needs times; name their column with timestamp_col=.")
         order, users, _ = self._sort(X)
         frame = nw.from_native(X, eager_only=True)
         hint = "TemporalSplit needs times; name their column with timestamp_col=."
-        column = get_column(frame, str(self.timestamp_col), what="X", hint=hint)
+        column = get_column(frame, self.timestamp_col, what="X", hint=hint)
         times = sort_keys(column, what=f"X[{self.timestamp_col!r}]")[order]
         for begin, end in self._windows(np.sort(times)):
             before = times < begin
@@ -325,8 +331,8 @@ def _check_count(n: int, name: str) -> None:
         raise ValueError(f"{name} must be an integer >= 1; got {n!r}.")
 
 
-def _check_share(share: float) -> None:
-    if isinstance(share, bool) or not 0 < share < 1:
+def _check_share(share: Any) -> None:
+    if not isinstance(share, (float, np.floating)) or not 0 < share < 1:
         raise ValueError(f"test_size must be a share between 0 and 1; got {share!r}.")
 
 

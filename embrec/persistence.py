@@ -132,6 +132,8 @@ def load_estimator(cls: type, path: Path, *, trusted: Sequence[str] = ()) -> Any
 
 
 def _read_meta(cls: type, path: Path) -> dict[str, Any]:
+    if not path.exists():
+        raise FileNotFoundError(f"There is no {path} to load a recommender from.")
     if not (path / META).is_file():
         raise ValueError(f"{path} holds no saved recommender: there is no {META} in it.")
     meta: dict[str, Any] = json.loads((path / META).read_text(encoding="utf-8"))

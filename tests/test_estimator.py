@@ -583,3 +583,24 @@ def test_pickle_joblib_and_deepcopy_answer_alike(trained, tmp_path):
         other.add_items(NEW).partial_fit([["photo-new", "desk-0"]])
     assert len(trained.catalog_) == 15
     assert not hasattr(clone(trained), "network_")
+
+
+# ---- without a featurizer
+
+
+def test_without_a_featurizer_text_columns_are_read(shop_log, shop_items):
+    items = shop_items.assign(in_stock=True, brand=pd.Series(["acme"] * 15, dtype="category"))
+    model = make(featurizer=None, max_epochs=1).fit(shop_log, items=items)
+    words = model.featurizer_.get_feature_names_out().tolist()
+    assert "camera" in words
+    assert "acme" in words
+    assert not any(word[0].isdigit() or "true" in word for word in words)
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [(["item"], "no column besides the id"), (["item", "price"], "No column of items holds text")],
+)
+def test_without_a_featurizer_and_without_text(columns, message, shop_log, shop_items):
+    with pytest.raises(ValueError, match=message):
+        make(featurizer=None).fit(shop_log, items=shop_items[columns])

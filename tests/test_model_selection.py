@@ -167,11 +167,27 @@ def test_a_list_has_no_rows_to_split(splitter):
         (TemporalSplit(test_size=0), "test_size must be a share"),
         (TemporalSplit(test_size=0.999999), "one side is empty"),
         (TemporalSplit(timestamp_col="when"), "no column 'when'"),
+        (TemporalSplit(timestamp_col=None), "TemporalSplit needs times"),
+        (TemporalSplit(test_size=None), "test_size must be a share between 0 and 1; got None"),
+        (ColdUserSplit(test_size="0.1"), "test_size must be a share between 0 and 1; got '0.1'"),
         (ColdUserSplit(test_size=1), "test_size must be a share"),
         (ColdItemSplit(test_size=-0.1), "test_size must be a share"),
     ],
 )
 def test_splits_that_cannot_be(splitter, message, log):
+    with pytest.raises(ValueError, match=message):
+        next(splitter.split(log))
+
+
+@pytest.mark.parametrize(
+    ("splitter", "users", "message"),
+    [
+        (ColdItemSplit(random_state=0), [1, 2, 3], "leaves no row to test: the log is too small"),
+        (ColdUserSplit(), [1, 1, 1], "only one to draw from"),
+    ],
+)
+def test_logs_too_small_to_split(splitter, users, message):
+    log = pd.DataFrame({"user": users, "item": [1, 2, 3], "timestamp": [1, 2, 3]})
     with pytest.raises(ValueError, match=message):
         next(splitter.split(log))
 

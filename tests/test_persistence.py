@@ -386,9 +386,10 @@ def test_the_wrong_class_is_named(fitted, tmp_path):
 
 
 def test_a_folder_without_a_model(tmp_path):
-    for path in (tmp_path, tmp_path / "nowhere"):
-        with pytest.raises(ValueError, match=r"no saved recommender: there is no embrec\.json"):
-            EmbRecEstimator.load(path)
+    with pytest.raises(ValueError, match=r"no saved recommender: there is no embrec\.json"):
+        EmbRecEstimator.load(tmp_path)
+    with pytest.raises(FileNotFoundError, match="There is no .*nowhere to load a recommender from"):
+        EmbRecEstimator.load(tmp_path / "nowhere")
 
 
 def test_without_skops_the_extra_is_named(fitted, shop_log, tmp_path, monkeypatch):

@@ -12,8 +12,8 @@ from embrec._compat import HasMethods, Interval, StrOptions, fit_context
 from embrec._tables import Table
 from embrec.base import BaseRecommender
 from embrec.catalog import Features, ItemCatalog, ItemTable, read_items, warn_of_no_content
-from embrec.featurizers import TfidfItemFeaturizer
 from embrec.featurizers._blocks import fit_feature_blocks, transform_feature_blocks
+from embrec.featurizers._default import default_featurizer
 from embrec.index import ExactIndex
 from embrec.interactions import encode, read_sequences
 from embrec.persistence import SavedState
@@ -104,7 +104,9 @@ class ContentNeighborsRecommender(BaseRecommender):
         """
         rows = read_items(items, self.item_col)
         sequences, _ = read_sequences(X, self._columns)
-        featurizer = TfidfItemFeaturizer() if self.featurizer is None else self.featurizer
+        featurizer = self.featurizer
+        if featurizer is None:
+            featurizer = default_featurizer(rows.content)
         catalog = ItemCatalog(rows.ids, [])
         encode(sequences, catalog.ids)
         fitted, blocks = fit_feature_blocks(featurizer, rows.content)

@@ -80,7 +80,10 @@ def read_records(
             f"{path} is damaged or cut short after line {number} ({error}). Fetch it again."
         ) from error
     if not n_records:
-        raise ValueError(f"None of the {number} lines of {path} could be read.")
+        raise ValueError(
+            f"No line of {path} could be read, of {number}; expected one record a line: a JSON "
+            "object or the Python literal of a dict, or user,item,rating,timestamp in a .csv."
+        )
 
 
 def _open(path: Path) -> IO[str]:

@@ -8,6 +8,8 @@ import numpy as np
 
 #: Histories whose probabilities are computed together.
 BLOCK = 256
+#: Draws after which a visitor who always hits upon taken items has the others listed instead.
+MAX_DRAWS = 100
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,13 @@ class ShopModel:
         weight = np.zeros((self.n_days, self.n_groups))
         np.add.at(weight, (self.launch_day, self.group), self.popularity)
         return weight.cumsum(axis=0)
+
+    @cached_property
+    def group_count(self) -> np.ndarray:
+        """Number of items on sale per day and group: shape (n_days, n_groups)."""
+        count = np.zeros((self.n_days, self.n_groups), dtype=np.int64)
+        np.add.at(count, (self.launch_day, self.group), 1)
+        return count.cumsum(axis=0)
 
     @cached_property
     def _shelf(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -115,14 +124,35 @@ class ShopModel:
         running = weights.cumsum(axis=1)
         rows = np.full(len(days), -1)
         open_ = np.arange(len(days))
-        while len(open_):
+        for _ in range(MAX_DRAWS):
             mark = rng.random_sample(len(open_)) * running[open_, -1]
             groups = (running[open_] <= mark[:, None]).sum(axis=1)
             drawn = self._draw_in_group(groups, days[open_], rng)
             again = (taken[open_] == drawn[:, None]).any(axis=1)
             rows[open_[~again]] = drawn[~again]
             open_ = open_[again]
+            if not len(open_):
+                break
+        for start in range(0, len(open_), BLOCK):
+            here = open_[start : start + BLOCK]
+            rows[here] = self._draw_from_rest(weights[here], days[here], taken[here], rng)
         return rows
+
+    def _draw_from_rest(
+        self, weights: np.ndarray, days: np.ndarray, taken: np.ndarray, rng: np.random.RandomState
+    ) -> np.ndarray:
+        """Draw an item each from the list of those on sale that are not taken."""
+        factors = weights / np.maximum(self.group_weight[days], np.finfo(float).tiny)
+        running = self._weigh_items(factors, days, taken).cumsum(axis=1)
+        mark = rng.random_sample(len(days)) * running[:, -1]
+        return (running <= mark[:, None]).sum(axis=1)
+
+    def _weigh_items(self, factors: np.ndarray, days: np.ndarray, taken: np.ndarray) -> np.ndarray:
+        """From factors of groups (n, n_groups) to weights of items (n, n_items), 0 if not there."""
+        items = factors[:, self.group] * self.popularity
+        items[self.launch_day > days[:, None]] = 0
+        np.put_along_axis(items, taken, 0, axis=1)
+        return items
 
     def _draw_in_group(
         self, groups: np.ndarray, days: np.ndarray, rng: np.random.RandomState
@@ -130,7 +160,9 @@ class ShopModel:
         order, running, begin = self._shelf
         start = running[begin[groups]]
         mark = start + rng.random_sample(len(groups)) * self.group_weight[days, groups]
-        return order[np.searchsorted(running, mark, side="right") - 1]
+        found = np.searchsorted(running, mark, side="right") - 1
+        # rounding must not lead past what is on sale
+        return order[np.minimum(found, begin[groups] + self.group_count[days, groups] - 1)]
 
     # ---- inference
 
@@ -142,18 +174,24 @@ class ShopModel:
         Parameters
         ----------
         histories : list of n sequences of item rows
+            No row twice, each launched by the day of the visit.
         days : ndarray of shape (n,), int
             When each visitor came.
 
         Returns
         -------
         ndarray of shape (n, n_items), float64
+
+        Raises
+        ------
+        ValueError
+            If a history leaves nothing to take.
         """
-        blocks = [
-            self._predict_block(histories[i : i + BLOCK], days[i : i + BLOCK])
-            for i in range(0, len(histories), BLOCK)
-        ]
-        return np.concatenate(blocks)
+        probabilities = np.empty((len(histories), len(self.group)))
+        for start in range(0, len(histories), BLOCK):
+            block = slice(start, start + BLOCK)
+            probabilities[block] = self._predict_block(histories[block], days[block])
+        return probabilities
 
     def _predict_block(self, histories: Sequence[Sequence[int]], days: np.ndarray) -> np.ndarray:
         n, length = len(histories), max(map(len, histories))
@@ -182,10 +220,8 @@ class ShopModel:
             here = np.flatnonzero(lengths == step)
             factors, total = self._step(padded[here], int(step), days[here])
             by_group = factors * ((posterior[here] / total) @ self.group_taste)
-            items = by_group[:, self.group] * self.popularity
-            items[self.launch_day > days[here, None]] = 0
-            np.put_along_axis(items, padded[here, :step], 0, axis=1)
-            probabilities[here] = items
+            items = self._weigh_items(by_group, days[here], padded[here, :step])
+            probabilities[here] = items / items.sum(axis=1, keepdims=True)
         return probabilities
 
     def _step(
@@ -196,9 +232,13 @@ class ShopModel:
         factors = self.group_factors(last)
         weight = self.group_weight[days].copy()
         taken = padded[:, :step]
-        on_sale = self.launch_day[taken] <= days[:, None]
         rows = np.repeat(np.arange(len(padded)), step)
-        np.subtract.at(
-            weight, (rows, self.group[taken].ravel()), (self.popularity[taken] * on_sale).ravel()
-        )
+        groups = self.group[taken].ravel()
+        np.subtract.at(weight, (rows, groups), self.popularity[taken].ravel())
+        left = self.group_count[days].copy()
+        np.subtract.at(left, (rows, groups), 1)
+        if not left.any(axis=1).all():
+            raise ValueError("A history has all that is on sale: nothing is left to take.")
+        # a group that is sold out weighs nothing, whatever the subtraction leaves by rounding
+        weight[left == 0] = 0
         return factors, (factors * weight) @ self.group_taste.T

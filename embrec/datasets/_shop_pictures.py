@@ -1,5 +1,6 @@
 """Pictures of the generated shop, drawn with Pillow."""
 
+import io
 import math
 from typing import Any
 
@@ -35,3 +36,10 @@ def draw_picture(category: int, style: int, number: int, size: int) -> Any:
         points.append((size / 2 + radius * math.cos(angle), size / 2 + radius * math.sin(angle)))
     draw_module.Draw(image).polygon(points, fill=colour, outline=(20, 20, 20))
     return image
+
+
+def draw_png(category: int, style: int, number: int, size: int) -> bytes:
+    """Draw as `draw_picture` does; return a PNG file."""
+    file = io.BytesIO()
+    draw_picture(category, style, number, size).save(file, format="PNG")
+    return file.getvalue()

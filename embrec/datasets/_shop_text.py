@@ -20,7 +20,7 @@ CATEGORIES: dict[str, tuple[str, ...]] = {
 
 DEPARTMENTS = {"Cameras": "Photo", "Tents": "Outdoor", "Notebooks": "Desk"}
 
-#: Styles: what a visitor has a taste for. A word for titles, words for descriptions, a colour.
+#: Styles: what a visitor has a taste for. The key is for titles; words for descriptions, a colour.
 STYLES: dict[str, tuple[tuple[str, ...], tuple[int, int, int]]] = {
     "classic": (("leather", "brass", "timeless", "heritage"), (120, 72, 40)),
     "rugged": (("shockproof", "weatherproof", "armoured", "expedition"), (70, 90, 60)),
@@ -31,6 +31,9 @@ STYLES: dict[str, tuple[tuple[str, ...], tuple[int, int, int]]] = {
     "retro": (("vintage", "analogue", "seventies", "chrome"), (190, 100, 110)),
     "travel": (("foldable", "featherweight", "pocketable", "carry-on"), (80, 140, 200)),
 }
+
+#: What the styles' colours are called, in their order.
+COLOURS = ("brown", "olive", "silver", "orange", "slate", "green", "rose", "blue")
 
 BRANDS = tuple(
     f"{first}{second}"

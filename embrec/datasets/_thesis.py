@@ -87,7 +87,10 @@ def _events_of(log: pd.DataFrame, column: str) -> np.ndarray:
 def _events_after(log: pd.DataFrame, user_col: str, timestamp_col: str | None) -> np.ndarray:
     """How many events of the same user come later: shape (n_rows,)."""
     users, _ = pd.factorize(log[user_col])
-    times = np.zeros(len(log)) if timestamp_col is None else log[timestamp_col].to_numpy()
+    times = np.zeros(len(log))
+    if timestamp_col is not None:
+        # ranks: numpy cannot sort times with a zone
+        times, _ = pd.factorize(log[timestamp_col], sort=True)
     # stable: of equal times, the one further down comes later
     order = np.lexsort((times, users))
     ordered = users[order]

@@ -94,6 +94,72 @@ def test_amazon_ratings(tmp_path):
     }
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"reviewerID": None},
+        {"reviewerID": ""},
+        {"asin": ["B01"]},
+        {"asin": True},
+        {"unixReviewTime": float("inf")},
+        {"unixReviewTime": 10**30},
+        {"unixReviewTime": "yesterday"},
+        {"overall": "good"},
+    ],
+)
+def test_amazon_reviews_with_impossible_values_are_malformed(tmp_path, change):
+    lines = [json.dumps(REVIEWS[0]), json.dumps({**REVIEWS[0], **change})]
+    write(tmp_path / "reviews_Pens.json", lines, zipped=False)
+    write(tmp_path / "meta_Pens.json", map(repr, META), zipped=False)
+    with pytest.warns(UserWarning, match=r"1 malformed .* \(lines 2\)"):
+        log = load_amazon2014(tmp_path, "Pens").interactions
+    assert len(log) == 1
+    assert log["timestamp"].dtype == np.int64
+
+
+def test_amazon_odd_metadata_stays_readable(tmp_path):
+    meta = [
+        {"asin": 7, "price": "4.5", "categories": "Pens", "description": ["One.", "Two."]},
+        {"asin": "B02", "price": float("inf"), "categories": [], "title": " ", "imUrl": None},
+    ]
+    write(tmp_path / "reviews_Pens.json", map(json.dumps, REVIEWS), zipped=False)
+    write(tmp_path / "meta_Pens.json", map(json.dumps, meta), zipped=False)
+    items = load_amazon2014(tmp_path, "Pens").items.set_index("item")
+    assert items.index.tolist() == ["7", "B02", "B01", "B99"]
+    assert items.loc["7", ["price", "categories"]].tolist() == [4.5, "Pens"]
+    assert items.loc["7", "description"] == "One. Two."
+    assert items.loc["B02"].isna().all()
+    assert items["price"].dtype == np.float64
+
+
+def test_amazon_from_two_files(tmp_path):
+    write(tmp_path / "any.json", map(json.dumps, REVIEWS), zipped=False)
+    write(tmp_path / "other.json", map(repr, META), zipped=True)
+    data = load_amazon2014([tmp_path / "any.json", str(tmp_path / "other.json.gz")])
+    assert (len(data.interactions), len(data.items)) == (3, 3)
+    assert data.n_malformed == {"any.json": 0, "other.json.gz": 0}
+    with pytest.raises(FileNotFoundError, match=r"no file .*nothing\.json"):
+        load_amazon2014((tmp_path / "any.json", tmp_path / "nothing.json"))
+    with pytest.raises(ValueError, match="got 1 files"):
+        load_amazon2014([tmp_path / "any.json"])
+
+
+def test_amazon_folder_needs_a_category(tmp_path):
+    write(tmp_path / "meta_Pens.json", map(repr, META), zipped=True)
+    with pytest.raises(ValueError, match=r"needs category=.*\['meta_Pens\.json\.gz'\]"):
+        load_amazon2014(tmp_path)
+
+
+def test_amazon_prefers_all_reviews_to_the_core_and_the_ratings(tmp_path):
+    write(tmp_path / "meta_Pens.json", map(repr, META), zipped=False)
+    write(tmp_path / "ratings_Pens.csv", ["A,B01,5,1"], zipped=False)
+    assert len(load_amazon2014(tmp_path, "Pens").interactions) == 1
+    write(tmp_path / "reviews_Pens_5.json", map(json.dumps, REVIEWS[:2]), zipped=False)
+    assert len(load_amazon2014(tmp_path, "Pens").interactions) == 2
+    write(tmp_path / "reviews_Pens.json", map(json.dumps, REVIEWS), zipped=False)
+    assert len(load_amazon2014(tmp_path, "Pens").interactions) == 3
+
+
 def test_amazon_files_missing_or_unreadable(tmp_path):
     with pytest.raises(FileNotFoundError, match="no such folder"):
         load_amazon2014(tmp_path / "nowhere", "Pens")
@@ -128,6 +194,46 @@ def test_parquet_pair_errors(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
     with pytest.raises(ImportError, match=r'pip install "embrec\[parquet\]"'):
         load_parquet_pair(tmp_path)
+
+
+def test_thesis_filter_counts_users_and_items_apart():
+    log = pd.DataFrame({"user": list("aaaabbbb"), "item": list("xxyzxyyy"), "timestamp": range(8)})
+    filtered = thesis_filter(log, min_user_events=4, min_item_events=2)
+    # z came once; what is left of user a is not counted again
+    assert filtered["item"].tolist() == list("xxyxyyy")
+    left = thesis_filter(log, min_user_events=1, min_item_events=4, max_events_per_user=2)
+    assert left.empty
+    left = thesis_filter(
+        log, min_user_events=1, min_item_events=4, max_events_per_user=2, min_sequence_length=2
+    )
+    assert left.index.tolist() == [6, 7]
+
+
+@pytest.mark.parametrize("zone", [None, "UTC", "Europe/Rome"])
+def test_thesis_filter_takes_any_times_and_column_names(zone):
+    times = pd.to_datetime([5, 4, 3, 2, 1, 0], unit="s", utc=True)
+    when = times.tz_convert(zone) if zone else times.tz_localize(None)
+    log = pd.DataFrame({"who": pd.Categorical([1] * 6), "what": ["x"] * 6, "when": when})
+    names = {"user_col": "who", "item_col": "what", "max_events_per_user": 4}
+    assert thesis_filter(log, timestamp_col="when", **names).index.tolist() == [0, 1, 2, 3]
+    assert thesis_filter(log, timestamp_col=None, **names).index.tolist() == [2, 3, 4, 5]
+    assert thesis_filter(log[:0], timestamp_col="when", **names).empty
+
+
+@pytest.mark.parametrize("column", ["user", "item", "timestamp"])
+def test_thesis_filter_refuses_what_is_missing(column):
+    log = pd.DataFrame({"user": ["a"] * 6, "item": ["x"] * 6, "timestamp": np.arange(6.0)})
+    with pytest.raises(KeyError, match=f"no column '{column}'; its columns are .* Name yours"):
+        thesis_filter(log.drop(columns=column))
+    log.loc[2, column] = None
+    with pytest.raises(ValueError, match=f"'{column}'. is missing in 1 of 6 rows"):
+        thesis_filter(log)
+
+
+def test_thesis_filter_keeps_at_least_an_event():
+    log = pd.DataFrame({"user": ["a"], "item": ["x"], "timestamp": [0]})
+    with pytest.raises(ValueError, match="at least 1; got 0"):
+        thesis_filter(log, max_events_per_user=0)
 
 
 def naive_thesis_filter(log):
