@@ -1,4 +1,4 @@
-"""The only file that touches private scikit-learn names.
+"""The private scikit-learn names that embrec imports, all of them here.
 
 They have kept the same place and meaning from scikit-learn 1.6 to 1.9.
 """

@@ -24,7 +24,7 @@ from embrec.live import LiveCatalogMixin
 from embrec.metrics import TargetRanks, hit_rate_at_k
 from embrec.persistence import load_estimator, save_estimator
 from embrec.ragged import Ragged
-from embrec.ranking import Candidates, Ties
+from embrec.ranking import Candidates, Ties, check_k
 
 #: Cut-off of ``score``.
 SCORE_K = 50
@@ -52,8 +52,8 @@ class BaseRecommender(LiveCatalogMixin, BaseEstimator):
     def _columns(self) -> LogColumns:
         return LogColumns(self.user_col, self.item_col, self.timestamp_col)
 
-    def _read_sequences(self, X: Any) -> Ragged:
-        sequences, _ = read_sequences(X, self._columns)
+    def _read_sequences(self, X: Any, *, what: str = "X") -> Ragged:
+        sequences, _ = read_sequences(X, self._columns, what=what)
         return sequences
 
     def _read_histories(self, X: Any, on_unknown: str | None = None) -> Ragged:
@@ -110,6 +110,8 @@ class BaseRecommender(LiveCatalogMixin, BaseEstimator):
         ------
         ValueError
             If a history or ``include`` holds an unknown id, or ``k`` is not a positive integer.
+        TypeError
+            If ids are of another kind than the catalogue's: integers, where those are strings.
         """
         check_is_fitted(self)
         check_k(k)
@@ -358,9 +360,3 @@ def _last_items(sequences: Ragged) -> np.ndarray:
 
 def _all_true(n: int) -> torch.Tensor:
     return torch.ones(n, dtype=torch.bool)
-
-
-def check_k(k: int) -> None:
-    """Raise if ``k`` is no positive integer."""
-    if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or k < 1:
-        raise ValueError(f"k must be an integer >= 1; got {k!r}.")

@@ -33,7 +33,7 @@ from embrec.network import (
     mean_square_length,
     to_feature_tensors,
 )
-from embrec.network.device import resolve_device
+from embrec.network.device import available_device, resolve_device
 from embrec.network.inference import embed_items, encode_queries
 from embrec.network.weights import build_network, copy_network, fingerprint
 from embrec.persistence import SavedState
@@ -302,15 +302,11 @@ class EmbRecEstimator(  # type: ignore[call-arg]
             if items is None:
                 raise ValueError("The first call of partial_fit needs items=, the catalogue.")
             return self.fit(X, items=items)
-        catalog = self._catalog_with(items)
+        catalog, removed = self._catalog_with(items)
         training = trainable(self._read_training(X, catalog.ids), self.max_length)
         rng = np.random.RandomState(self._next_seed)
         network = copy_network(self.network_, self.device_)
         run = self._train(network, catalog.blocks, training, None, rng, max_epochs=1)
-        removed = np.flatnonzero(~self.index_.active)
-        if items is not None:
-            back = catalog.ids.rows(read_items(items, self.item_col).ids)
-            removed = np.setdiff1d(removed, back)
         return self._commit(
             network, catalog, run.after(self.training_log_), rng, self.featurizer_, removed
         )
@@ -322,7 +318,7 @@ class EmbRecEstimator(  # type: ignore[call-arg]
         self, sequences: Ragged, X_val: Any, ids: IdIndex, rng: np.random.RandomState
     ) -> tuple[Ragged, Ragged | None]:
         if X_val is not None:
-            validation = encode(self._read_sequences(X_val), ids)
+            validation = encode(self._read_sequences(X_val, what="X_val"), ids, what="X_val")
             if (validation.lengths < 1).any():
                 raise ValueError("X_val holds an empty sequence, which has no last item.")
             return trainable(sequences, self.max_length), validation
@@ -401,14 +397,17 @@ class EmbRecEstimator(  # type: ignore[call-arg]
         self._next_seed = int(rng.randint(2**31))
         return self
 
-    def _catalog_with(self, items: Table | ItemTable | None) -> ItemCatalog:
-        """Copy the catalogue, with items added and replaced."""
+    def _catalog_with(self, items: Table | ItemTable | None) -> tuple[ItemCatalog, np.ndarray]:
+        """Copy the catalogue, with items added and replaced, and say which rows stay removed."""
         catalog = ItemCatalog(self.catalog_.ids.ids, self.catalog_.blocks)
+        removed = np.flatnonzero(~self.index_.active)
         if items is not None:
-            rows = read_items(items, self.item_col)
-            catalog.ids.check_kind(rows.ids, what=f"items[{self.item_col!r}]")
-            catalog.write(rows.ids, self._featurize(rows.content))
-        return catalog
+            table = read_items(items, self.item_col)
+            catalog.ids.check_kind(table.ids, what=f"items[{self.item_col!r}]")
+            blocks = self._featurize(table.content)
+            warn_of_no_content(table.ids, blocks)
+            removed = np.setdiff1d(removed, catalog.write(table.ids, blocks))
+        return catalog, removed
 
     # ---- what BaseRecommender asks for
 
@@ -477,7 +476,7 @@ class EmbRecEstimator(  # type: ignore[call-arg]
         size = state.values["size"] | {"n_features": tuple(state.values["size"]["n_features"])}
         network = build_network(NetworkSize(**size), Dropout(**state.values["dropout"]), seed=0)
         network.load_state_dict({k: torch.from_numpy(v) for k, v in state.arrays.items()})
-        network.eval().to(resolve_device(self.device))
+        network.eval().to(available_device(self.device))
         self.network_ = network
         self.featurizer_ = state.objects["featurizer"]
         self.training_log_ = state.values["training_log"]
@@ -503,7 +502,7 @@ class EmbRecEstimator(  # type: ignore[call-arg]
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         if "network_" in state:
-            self.device_ = resolve_device(self.device)
+            self.device_ = available_device(self.device)
             self.network_.to(self.device_)
 
 

@@ -29,7 +29,9 @@ class LogColumns:
     timestamp: str | None = DEFAULT_TIMESTAMP_COL
 
 
-def sort_log(X: Any, columns: LogColumns) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def sort_log(
+    X: Any, columns: LogColumns, *, what: str = "X"
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Group the rows of a log by user, each user's rows in time order.
 
     Users stand in order of first appearance. The sort is stable: events of equal time keep the
@@ -41,6 +43,8 @@ def sort_log(X: Any, columns: LogColumns) -> tuple[np.ndarray, np.ndarray, np.nd
         One row per interaction.
     columns : LogColumns
         Names of its columns.
+    what : str, default="X"
+        Name of ``X`` in error messages.
 
     Returns
     -------
@@ -58,12 +62,12 @@ def sort_log(X: Any, columns: LogColumns) -> tuple[np.ndarray, np.ndarray, np.nd
     ValueError, TypeError
         If the table is empty, lacks a column, or holds missing ids or unsortable times.
     """
-    frame = check_table(X, what="X")
+    frame = check_table(X, what=what)
     hint = "Name the columns of your log with user_col=, item_col= and timestamp_col=."
-    user_column = get_column(frame, columns.user, what="X", hint=hint)
-    item_column = get_column(frame, columns.item, what="X", hint=hint)
-    user_ids = check_ids(column_values(user_column), what=f"X[{columns.user!r}]")
-    item_ids = check_ids(column_values(item_column), what=f"X[{columns.item!r}]")
+    user_column = get_column(frame, columns.user, what=what, hint=hint)
+    item_column = get_column(frame, columns.item, what=what, hint=hint)
+    user_ids = check_ids(column_values(user_column), what=f"{what}[{columns.user!r}]")
+    item_ids = check_ids(column_values(item_column), what=f"{what}[{columns.item!r}]")
     codes, users = pd.factorize(user_ids)
     # the default name may be absent, a name of the user's own may not
     timed = columns.timestamp is not None and (
@@ -71,7 +75,7 @@ def sort_log(X: Any, columns: LogColumns) -> tuple[np.ndarray, np.ndarray, np.nd
     )
     if timed:
         name = str(columns.timestamp)
-        times = sort_keys(get_column(frame, name, what="X", hint=hint), what=f"X[{name!r}]")
+        times = sort_keys(get_column(frame, name, what=what, hint=hint), what=f"{what}[{name!r}]")
         order = np.lexsort((times, codes))
     else:
         order = np.argsort(codes, kind="stable")
@@ -87,9 +91,9 @@ def _warn_of_unused_times(frame: Any, name: str) -> None:
     unused = [c for c, dtype in frame.schema.items() if dtype in (nw.Datetime, nw.Date)]
     if unused:
         warnings.warn(
-            f"X has no column {name!r}, so its rows are taken to be in order of time, although "
-            f"{unused} holds times. Pass timestamp_col={unused[0]!r}, or timestamp_col=None if the "
-            "order of the rows is right.",
+            f"The log has no column {name!r}, so its rows are taken to be in order of time, "
+            f"although {unused} holds times. Pass timestamp_col={unused[0]!r}, or "
+            "timestamp_col=None if the order of the rows is right.",
             UserWarning,
             stacklevel=5,
         )
@@ -107,7 +111,7 @@ def read_sequences(
     columns : LogColumns, optional
         Names of the log's columns.
     what : str, default="X"
-        Name of ``X`` in error messages about lists.
+        Name of ``X`` in error messages.
 
     Returns
     -------
@@ -122,7 +126,7 @@ def read_sequences(
         If ``X`` is empty or of another kind, or holds missing or mixed ids.
     """
     if is_table(X):
-        order, offsets, users, items = sort_log(X, columns or LogColumns())
+        order, offsets, users, items = sort_log(X, columns or LogColumns(), what=what)
         return Ragged(items[order], offsets), users
     return _read_lists(X, what), None
 

@@ -14,7 +14,7 @@ import torch
 from sklearn.pipeline import Pipeline
 
 from embrec.ids import short_repr
-from embrec.ranking import Ties, check_ties, count_ahead
+from embrec.ranking import Ties, check_k, check_ties, count_ahead
 
 __all__ = [
     "RankingScorer",
@@ -95,12 +95,6 @@ def _check_ranks(ranks: Any) -> np.ndarray:
     return array
 
 
-def _check_k(k: int) -> int:
-    if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or k < 1:
-        raise ValueError(f"k must be an integer >= 1; got {k!r}.")
-    return int(k)
-
-
 def auc(ranks: Any, n_candidates: Any, *, average: bool = True) -> Any:
     """Area under the ROC curve (thesis equation 8).
 
@@ -149,7 +143,7 @@ def hit_rate_at_k(ranks: Any, k: int = 50, *, average: bool = True) -> Any:
     -------
     float, or ndarray of shape (n,)
     """
-    return _mean_or_each((_check_ranks(ranks) < _check_k(k)).astype(np.float64), average)
+    return _mean_or_each((_check_ranks(ranks) < check_k(k)).astype(np.float64), average)
 
 
 def ndcg_at_k(ranks: Any, k: int = 10, *, average: bool = True) -> Any:
@@ -174,7 +168,7 @@ def ndcg_at_k(ranks: Any, k: int = 10, *, average: bool = True) -> Any:
     K. Järvelin and J. Kekäläinen, "Cumulated gain-based evaluation of IR techniques", TOIS 2002.
     """
     array = _check_ranks(ranks)
-    return _mean_or_each(np.where(array < _check_k(k), 1 / np.log2(array + 2), 0.0), average)
+    return _mean_or_each(np.where(array < check_k(k), 1 / np.log2(array + 2), 0.0), average)
 
 
 def mrr(ranks: Any, *, average: bool = True) -> Any:
@@ -297,7 +291,7 @@ def _parse_metric(name: str) -> tuple[Callable[..., Any], int]:
             f"Unknown metric {name!r}; expected 'auc', 'mrr', 'hit_rate@K' or 'ndcg@K', "
             "with a number for K, such as 'hit_rate@50'."
         )
-    return _METRICS[matched[1]], _check_k(int(matched[2] or 1))
+    return _METRICS[matched[1]], check_k(int(matched[2] or 1))
 
 
 class RankingScorer:

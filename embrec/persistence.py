@@ -125,6 +125,11 @@ def load_estimator(cls: type, path: Path, *, trusted: Sequence[str] = ()) -> Any
     params = meta["params"] | _with_prefix(objects, "param:")
     estimator = cls(**params)
     estimator.catalog_, estimator.index_ = _read_catalog(arrays, meta)
+    if len(estimator.catalog_) != len(estimator.index_):
+        raise ValueError(
+            f"{path} is damaged: it holds {len(estimator.catalog_)} ids and "
+            f"{len(estimator.index_)} vectors. Save the recommender again."
+        )
     estimator._set_state(
         SavedState(meta["values"], _with_prefix(arrays, "state:"), _with_prefix(objects, "state:"))
     )

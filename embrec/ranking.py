@@ -200,6 +200,13 @@ def rank_targets(
     return np.minimum(ranks, n_candidates - 1), n_candidates
 
 
+def check_k(k: Any) -> int:
+    """Return ``k`` as an int, or raise ValueError if it is no positive integer."""
+    if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or k < 1:
+        raise ValueError(f"k must be an integer >= 1; got {k!r}.")
+    return int(k)
+
+
 def check_ties(ties: str) -> None:
     """Raise if this is no way to count ties."""
     if ties not in get_args(Ties):

@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from sklearn.utils.validation import check_is_fitted
 
-from embrec.base import BaseRecommender, check_k
+from embrec.base import BaseRecommender
 from embrec.ids import check_ids
 from embrec.network import EmbRecNetwork
 from embrec.network.inference import encode_states
 from embrec.ragged import Ragged
-from embrec.ranking import Candidates
+from embrec.ranking import Candidates, check_k
 
 _MAGIC = b"embrec-session-1"
 #: Magic, fingerprint of the model, checksum of what follows, bytes of state and of history.
@@ -91,7 +91,8 @@ class Session:
     costs one step of the GRU whatever came before; the answers are those of ``recommend`` on the
     same history.
 
-    A session reads the live catalogue: items added or removed meanwhile count. It belongs to the
+    A session reads the live catalogue: items added or removed meanwhile count. Items of its history
+    that are updated count as they were when they were touched. It belongs to the
     weights it was started with: after ``fit`` or ``partial_fit`` start another with
     ``start_session(old.history)``, or with ``resume_session(data, restart=True)``.
 

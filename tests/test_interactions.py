@@ -470,7 +470,9 @@ def test_a_list_of_tables_is_no_list_of_sequences(make):
 
 
 @pytest.mark.parametrize(
-    "X", [(row for row in [["a"]]), iter([["a"]]), pa.array([["a"]]), None, object()], ids=repr
+    "X",
+    [(row for row in [["a"]]), iter([["a"]]), pa.array([["a"]]), None, object()],
+    ids=lambda X: type(X).__name__,
 )
 def test_what_can_be_read_only_once_or_not_at_all(X):
     with pytest.raises(TypeError, match="expected a log table .* or a list of sequences"):

@@ -99,6 +99,8 @@ class ExactIndex:
         rows : ndarray of shape (n,), int
         vectors : ndarray or CSR of shape (n, d)
         """
+        if len(rows) == 0:
+            return
         if self._sparse:
             position = np.arange(self._n)
             position[rows] = np.arange(self._n, self._n + len(rows))

@@ -1,5 +1,7 @@
 """Where to compute."""
 
+import warnings
+
 import torch
 
 
@@ -32,3 +34,21 @@ def resolve_device(device: str | torch.device) -> torch.device:
     if resolved.type == "cuda" and not torch.cuda.is_available():
         raise ValueError(f"device={device!r}, but torch finds no CUDA device; use 'auto' or 'cpu'.")
     return resolved
+
+
+def available_device(device: str | torch.device) -> torch.device:
+    """Resolve the device of a model made elsewhere: the CPU, with a warning, if it is absent.
+
+    Parameters
+    ----------
+    device : str or torch.device
+
+    Returns
+    -------
+    torch.device
+    """
+    try:
+        return resolve_device(device)
+    except ValueError as error:
+        warnings.warn(f"The model goes to the CPU: {error}", UserWarning, stacklevel=3)
+        return torch.device("cpu")

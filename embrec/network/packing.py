@@ -56,7 +56,7 @@ def pack(sequences: Ragged, *, with_targets: bool, device: torch.device) -> Pack
     values = sequences.values
     return PackedBatch(
         rows=_to_tensor(values[flat], device),
-        batch_sizes=torch.from_numpy(reached.sum(axis=1)),
+        batch_sizes=torch.from_numpy(reached.sum(axis=1, dtype=np.int64)),
         order=order,
         targets=_to_tensor(values[flat + 1], device) if with_targets else None,
     )
@@ -67,18 +67,26 @@ def _to_tensor(rows: np.ndarray, device: torch.device) -> Tensor:
 
 
 def fixed_size_blocks(lengths: np.ndarray, max_steps: int) -> Iterator[tuple[int, int]]:
-    """Cut sequences, in their order, into blocks of at most ``max_steps`` steps.
+    """Cut sequences, in their order, into blocks of at most ``max_steps`` places.
 
-    A longer sequence is a block of its own.
+    A block has as many places as it has sequences times the length of its longest, since that is
+    what packing them takes; so a long sequence brings no crowd of short ones with it. A sequence
+    longer than ``max_steps`` is a block of its own.
+
+    Parameters
+    ----------
+    lengths : ndarray of shape (n_sequences,), int
+        Each at least 1.
+    max_steps : int
 
     Yields
     ------
     start, stop : int
     """
     start = 0
-    ends = np.cumsum(lengths)
     while start < len(lengths):
-        before = ends[start - 1] if start else 0
-        stop = max(start + 1, int(np.searchsorted(ends, before + max_steps, side="right")))
+        window = lengths[start : start + max_steps // int(lengths[start]) + 1]
+        places = np.maximum.accumulate(window) * np.arange(1, len(window) + 1)
+        stop = start + max(1, int(np.searchsorted(places, max_steps, side="right")))
         yield start, stop
         start = stop

@@ -276,3 +276,19 @@ def test_thesis_filter_against_loops():
 def test_thesis_filter_on_real_data(data_folder, name, n_users, n_items, n_events):
     log = thesis_filter(load_parquet_pair(data_folder / name).interactions)
     assert (log["user"].nunique(), log["item"].nunique(), len(log)) == (n_users, n_items, n_events)
+
+
+def test_thesis_filter_makes_the_thesis_games_set_event_for_event(data_folder):
+    folder = data_folder / "amazon2014_games_thesis"
+    # this log has had the filter of 5 events already, and must not have it twice
+    raw = load_parquet_pair(folder).interactions
+    log = thesis_filter(raw, min_user_events=1, min_item_events=1)
+    thesis = load_parquet_pair(folder, interactions="interactions_thesis.parquet").interactions
+    assert len(log) == 274_064
+    # the thesis' file counts positions anew after the cut; users and items in order are the same
+    log, thesis = (
+        x.sort_values(["user", "timestamp"], kind="stable", ignore_index=True)[["user", "item"]]
+        for x in (log, thesis)
+    )
+    pd.testing.assert_frame_equal(log, thesis)
+    assert len(thesis_filter(raw)) == 244_437
