@@ -272,8 +272,10 @@ class EmbRecEstimator(  # type: ignore[call-arg]
         device = resolve_device(self.device)
         network = self._build_network(blocks, device, rng)
         network.fit_scales([mean_square_length(block) for block in blocks])
-        run = self._train(network, blocks, training, validation, rng)
-        return self._commit(network, ItemCatalog(catalog_rows.ids, blocks), run, rng, featurizer)
+        touched = np.unique(training.values)
+        run = self._train(network, blocks, training, validation, touched, rng)
+        catalog = ItemCatalog(catalog_rows.ids, blocks)
+        return self._commit(network, catalog, run, touched, rng, featurizer)
 
     @fit_context(prefer_skip_nested_validation=False)
     def partial_fit(self, X: Any, y: Any = None, *, items: Table | ItemTable | None = None) -> Self:
@@ -306,10 +308,10 @@ class EmbRecEstimator(  # type: ignore[call-arg]
         training = trainable(self._read_training(X, catalog.ids), self.max_length)
         rng = np.random.RandomState(self._next_seed)
         network = copy_network(self.network_, self.device_)
-        run = self._train(network, catalog.blocks, training, None, rng, max_epochs=1)
-        return self._commit(
-            network, catalog, run.after(self.training_log_), rng, self.featurizer_, removed
-        )
+        touched = np.union1d(self._touched, training.values)
+        run = self._train(network, catalog.blocks, training, None, touched, rng, max_epochs=1)
+        run = run.after(self.training_log_)
+        return self._commit(network, catalog, run, touched, rng, self.featurizer_, removed)
 
     def _read_training(self, X: Any, ids: IdIndex) -> Ragged:
         return encode(self._read_sequences(X), ids)
@@ -356,6 +358,7 @@ class EmbRecEstimator(  # type: ignore[call-arg]
         blocks: Sequence[Features],
         training: Ragged,
         validation: Ragged | None,
+        touched: np.ndarray,
         rng: np.random.RandomState,
         *,
         max_epochs: int | None = None,
@@ -367,8 +370,14 @@ class EmbRecEstimator(  # type: ignore[call-arg]
             patience=self.patience if self.early_stopping else None,
             verbose=bool(self.verbose),
         )
-        features = to_feature_tensors(blocks, next(network.parameters()).device)
-        validate = None if validation is None else NextItemValidation(validation)
+        device = next(network.parameters()).device
+        # what nobody has touched yet is no negative: training would teach that nobody ever will
+        features = to_feature_tensors([block[touched] for block in blocks], device)
+        rows = np.searchsorted(touched, training.values).astype(np.int32)
+        training = Ragged(rows, training.offsets)
+        validate = None
+        if validation is not None:
+            validate = NextItemValidation(validation, to_feature_tensors(blocks, device))
         return train(network, features, training, settings, rng=rng, validate=validate)
 
     def _commit(
@@ -376,6 +385,7 @@ class EmbRecEstimator(  # type: ignore[call-arg]
         network: EmbRecNetwork,
         catalog: ItemCatalog,
         run: TrainingRun,
+        touched: np.ndarray,
         rng: np.random.RandomState,
         featurizer: Any,
         removed: np.ndarray | None = None,
@@ -393,6 +403,8 @@ class EmbRecEstimator(  # type: ignore[call-arg]
         self.best_epoch_ = run.best_epoch
         self.device_ = next(network.parameters()).device
         self.fingerprint_ = identity
+        # rows of the items that training has seen
+        self._touched = touched.astype(np.int64)
         # a number, not the generator, which may be shared and would change if training failed
         self._next_seed = int(rng.randint(2**31))
         return self
@@ -468,14 +480,18 @@ class EmbRecEstimator(  # type: ignore[call-arg]
                 "size": asdict(self.network_.size),
                 "dropout": asdict(self.network_.dropout),
             },
-            arrays={k: v.cpu().numpy() for k, v in self.network_.state_dict().items()},
+            arrays={
+                "touched": self._touched,
+                **{f"network:{k}": v.cpu().numpy() for k, v in self.network_.state_dict().items()},
+            },
             objects={"featurizer": self.featurizer_},
         )
 
     def _set_state(self, state: SavedState) -> None:
         size = state.values["size"] | {"n_features": tuple(state.values["size"]["n_features"])}
         network = build_network(NetworkSize(**size), Dropout(**state.values["dropout"]), seed=0)
-        network.load_state_dict({k: torch.from_numpy(v) for k, v in state.arrays.items()})
+        weights = {k.removeprefix("network:"): v for k, v in state.arrays.items() if ":" in k}
+        network.load_state_dict({k: torch.from_numpy(v) for k, v in weights.items()})
         network.eval().to(available_device(self.device))
         self.network_ = network
         self.featurizer_ = state.objects["featurizer"]
@@ -483,6 +499,7 @@ class EmbRecEstimator(  # type: ignore[call-arg]
         self.best_epoch_ = state.values["best_epoch"]
         self.device_ = next(network.parameters()).device
         self.fingerprint_ = fingerprint(network)
+        self._touched = state.arrays["touched"]
         self._next_seed = state.values["next_seed"]
 
     # ---- scikit-learn

@@ -465,6 +465,21 @@ def test_what_fails_changes_nothing(name, fitted):
     assert state_of(fitted) == before
 
 
+def test_items_nobody_touched_are_recommendable_from_the_start(shop_log, shop_items):
+    """They are no negatives: each lands where it would have if it had come with add_items."""
+    known = make(max_epochs=15, learning_rate=0.01, early_stopping=False)
+    whole = clone(known).fit(shop_log, items=pd.concat([shop_items, NEW]))
+    featurizer = TfidfItemFeaturizer(
+        columns=["title"], vocabulary=whole.featurizer_.get_feature_names_out(), use_idf=False
+    )
+    there, later = (clone(known).set_params(featurizer=featurizer) for _ in range(2))
+    there.fit(shop_log, items=pd.concat([shop_items, NEW]))
+    later.fit(shop_log, items=shop_items).add_items(NEW)
+    np.testing.assert_allclose(there.index_.vectors, later.index_.vectors, atol=1e-3)
+    ids = there.recommend([["photo-0", "photo-1"]], k=4, exclude_seen=False)[0][0].tolist()
+    assert "photo-new" in ids
+
+
 # ---- partial_fit
 
 

@@ -22,7 +22,7 @@ from embrec.training.early_stopping import EarlyStopping
 
 #: Figures of one epoch, by name.
 EpochRecord: TypeAlias = dict[str, float]
-Validate: TypeAlias = Callable[[EmbRecNetwork, Sequence[FeatureTensor]], tuple[float, float]]
+Validate: TypeAlias = Callable[[EmbRecNetwork], tuple[float, float]]
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,8 @@ def train(
     ----------
     network : EmbRecNetwork
     features : list of Tensor or SparseMatrix
-        One feature block per tower, on the network's device.
+        One feature block per tower, on the network's device. All items in them are negatives: leave
+        out those that nobody has touched.
     sequences : Ragged of item rows
         Each of at least two items.
     settings : TrainingSettings
@@ -134,7 +135,7 @@ def train(
             record = {"epoch": epoch, **record}
             records.append(record)
             if validate is not None:
-                figures = validate(network, features)
+                figures = validate(network)
                 record.update(valid_hit_rate=figures[0], valid_mrr=figures[1])
                 stop = stopping is not None and stopping.update(figures, network, epoch)
             progress.set_postfix(_shown(record), refresh=False)

@@ -18,18 +18,19 @@ class NextItemValidation:
     ----------
     sequences : Ragged of item rows
         None of them empty.
+    features : list of Tensor or SparseMatrix
+        Feature blocks of all items, on the network's device.
     k : int, default=50
         Cut-off of the hit rate.
     """
 
-    def __init__(self, sequences: Ragged, k: int = 50) -> None:
+    def __init__(self, sequences: Ragged, features: Sequence[FeatureTensor], k: int = 50) -> None:
+        self.features = features
         self.histories = sequences.drop_last()
         self.targets = sequences.last()
         self.k = k
 
-    def __call__(
-        self, network: EmbRecNetwork, features: Sequence[FeatureTensor]
-    ) -> tuple[float, float]:
+    def __call__(self, network: EmbRecNetwork) -> tuple[float, float]:
         """Evaluate a network, dropout off.
 
         Returns
@@ -38,7 +39,7 @@ class NextItemValidation:
             The hit rate at ``k``, and the mean reciprocal rank, which tells epochs apart whose hit
             rates are level: on a catalogue of at most ``k`` items they always are.
         """
-        items = embed_items(network, features)
+        items = embed_items(network, self.features)
         queries = encode_queries(network, items, self.histories)
         ranks, _ = rank_targets(queries, items, self.targets)
         return float(np.mean(ranks < self.k)), float(np.mean(1 / (ranks + 1)))

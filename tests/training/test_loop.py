@@ -55,7 +55,7 @@ def test_batch_loss_is_the_mean_over_all_next_items():
 
 def test_learns_a_circle_of_items():
     network, features, sequences = make_problem(Dropout(input=0.1, output=0.1))
-    validation = NextItemValidation(sequences, k=1)
+    validation = NextItemValidation(sequences, features, k=1)
     run = train(
         network,
         features,
@@ -65,7 +65,7 @@ def test_learns_a_circle_of_items():
         validate=validation,
     )
     assert run.log[-1]["loss"] < 0.7 * run.log[0]["loss"]
-    assert validation(network, features)[0] > 0.95
+    assert validation(network)[0] > 0.95
 
 
 def test_validation_counts_what_is_ranked_before_the_last_item():
@@ -82,7 +82,7 @@ def test_validation_counts_what_is_ranked_before_the_last_item():
             rank = int((scores >= scores[target]).sum()) - 1
             hits.append(rank < 3)
             reciprocals.append(1 / (rank + 1))
-    found = NextItemValidation(sequences, k=3)(network, features)
+    found = NextItemValidation(sequences, features, k=3)(network)
     assert found == pytest.approx((np.mean(hits), np.mean(reciprocals)))
 
 
@@ -91,7 +91,7 @@ def test_the_best_weights_come_back():
     figures = iter([0.1, 0.2, 0.5, 0.4, 0.5, 0.3, 0.9])
     weights = []
 
-    def validate(network, features):
+    def validate(network):
         weights.append(network.output.weight.detach().clone())
         return next(figures), 0.0
 
@@ -146,7 +146,7 @@ def test_weights_that_are_no_numbers_are_an_error_too():
     """The loss of an epoch is that before its last step."""
     network, features, sequences = make_problem()
 
-    def poison(network, features):
+    def poison(network):
         with torch.no_grad():
             network.output.bias[0] = torch.inf
         return 1.0, 1.0
