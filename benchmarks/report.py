@@ -77,6 +77,21 @@ standard deviation over {len(figures["runs"])} draws of the cold items.
 """
 
 
+def untouched_items() -> str:
+    """Items that nobody had touched at training."""
+    figures = read("untouched_items")
+    mean = figures["hit_rate@50"]
+    there, later = mean["in the catalogue from the start"], mean["added later"]
+    return f"""## Cold items, on the generated shop
+
+A tenth of the items is launched after the training part of the log. HitRate@50 for the visitors whose last
+item is one of them: {there:.1%} if the items are in the catalogue from the start, {later:.1%} if they come with
+`add_items`, {mean["chance"]:.1%} by chance. Mean over {len(figures["runs"])} shops.
+
+{source(figures)}
+"""
+
+
 def latency() -> str:
     """What a click and a new item cost."""
     figures = read("latency")
@@ -139,7 +154,7 @@ event. The loop is a pandas groupby with a list per user.
 
 
 def main() -> None:
-    sections = [office(), cold_items(), latency(), interactions(), kernels()]
+    sections = [office(), cold_items(), untouched_items(), latency(), interactions(), kernels()]
     head = (
         "# Results\n\nWritten by `python benchmarks/report.py` from the figures in "
         "`benchmarks/results`; each section names the command that\nmade it. The data is not part of "
