@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from _common import median_seconds, write_result
 
-from embrec.network import SparseMatrix, full_cross_entropy
+from embrec.network import SparseMatrix, cross_entropy
 
 
 def sparse_layer(n_items: int = 2420, n_features: int = 5000, nnz: int = 150) -> dict[str, float]:
@@ -49,7 +49,7 @@ def _loss_step(kind: str, n_steps: int, n_items: int):
     items = torch.randn(n_items, 128, requires_grad=True)
     targets = torch.randint(0, n_items, (n_steps,))
     if kind == "ours":
-        return lambda: full_cross_entropy(predicted, items, targets).backward()
+        return lambda: cross_entropy(predicted, items, targets).backward()
     return lambda: F.cross_entropy(predicted @ items.T, targets).backward()
 
 

@@ -40,7 +40,7 @@ class BaseRecommender(LiveCatalogMixin, BaseEstimator):
 
     # scikit-learn routes these to fit unasked
     __metadata_request__fit = {"items": True, "X_val": True}
-    __metadata_request__partial_fit = {"items": True}
+    __metadata_request__partial_fit = {"items": True, "replay": True}
 
     @abstractmethod
     def _query_vectors(self, histories: Ragged) -> Any:

@@ -1,8 +1,9 @@
 """EmbRecEstimator: wires interactions, features, network, training and index together."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from numbers import Integral, Real
+from os import PathLike
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -23,30 +24,27 @@ from embrec.catalog import (
 )
 from embrec.featurizers._blocks import fit_feature_blocks, transform_feature_blocks
 from embrec.featurizers._default import default_featurizer
+from embrec.fitting import (
+    KnownItems,
+    TrainingData,
+    check_loss,
+    grown_network,
+    network_size,
+    new_network,
+    train_network,
+    training_settings,
+)
 from embrec.ids import IdIndex
 from embrec.index import ExactIndex
 from embrec.interactions import encode
-from embrec.network import (
-    Dropout,
-    EmbRecNetwork,
-    NetworkSize,
-    mean_square_length,
-    to_feature_tensors,
-)
+from embrec.network import Dropout, EmbRecNetwork, NetworkSize, to_feature_tensors
 from embrec.network.device import available_device, resolve_device
 from embrec.network.inference import embed_items, encode_queries
 from embrec.network.weights import build_network, copy_network, fingerprint
 from embrec.persistence import SavedState
 from embrec.ragged import Ragged
 from embrec.session import SessionRecommender
-from embrec.training import (
-    NextItemValidation,
-    TrainingRun,
-    TrainingSettings,
-    hold_out_last_events,
-    train,
-    trainable,
-)
+from embrec.training import TrainingRun, TrainingSequences, choose_held_out
 
 
 class EmbRecEstimator(  # type: ignore[call-arg]
@@ -83,8 +81,43 @@ class EmbRecEstimator(  # type: ignore[call-arg]
         Probability to drop an element of the item embeddings that the GRU reads.
     tower_dropout : float, default=0.0
         Probability to drop a hidden unit of the towers.
+    loss : {"cross_entropy", "bpr", "bpr_max", "cosine"}, default="cross_entropy"
+        What training makes smaller (thesis section 3.2). "cosine" uses no negatives and fixed item
+        embeddings: the features themselves, cut to ``embedding_dim`` by truncated SVD.
+    n_negatives : "all" or int, default="all"
+        Items that each next item is set against: all that training has seen, or so many drawn anew
+        at every step, shared by the batch. Memory and time per step grow with it.
+    sample_alpha : float, default=1.0
+        Negatives are drawn in proportion to this power of their popularity: 1 is the thesis' way, 0
+        draws all items alike.
+    logq_correction : bool, default=True
+        Whether sampled cross-entropy corrects for how negatives are drawn, so that it estimates the
+        loss over all items.
+    bpr_max_reg : float, default=1.0
+        Weight λ of BPR-max's regularisation.
+    item_ids : {"none", "delta"}, default="none"
+        Whether items that training has seen also get a learned vector of their own, added to what
+        their content says. It is zero at the start, so new items are known by content alone.
+    id_dropout : float, default=0.5
+        Probability to leave an item's own vector out at a step of training.
+    id_bound : float, default=1.0
+        Greatest length of an item's own vector.
+    id_shrinkage : float, default=10.0
+        An item of ``n`` events gets ``n / (n + id_shrinkage)`` of its own vector and bias.
+    item_bias : bool, default=False
+        Whether items that training has seen get a learned bias, added to their score. Other items
+        get the mean of all biases, which is 0.
     learning_rate : float, default=0.001
-        Of Adam.
+        Of Adam, at its highest.
+    lr_schedule : {"constant", "linear", "cosine"}, default="constant"
+        What becomes of the learning rate: the last two let it fall to 0 over ``max_epochs``, so set
+        those to what you mean.
+    warmup_steps : int, default=0
+        Steps over which the learning rate first rises.
+    weight_decay : float, default=0.0
+        Decoupled, as in AdamW; of weight matrices.
+    max_grad_norm : float or None, default=None
+        Longer gradients are scaled down to this.
     batch_size : int, default=64
         Sequences per step.
     max_epochs : int, default=100
@@ -103,12 +136,26 @@ class EmbRecEstimator(  # type: ignore[call-arg]
     timestamp_col : str or None, default="timestamp"
         Column of the log with the times. None takes the order of the rows; so does a log without
         the default column.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the weights and the featurizer of the last fit.
+    callbacks : list of Callback, default=None
+        Objects that watch training and may stop it; see `embrec.training.Callback`.
+    checkpoint_dir : str, Path or None, default=None
+        Folder in which `fit` keeps its state as it goes. If it was killed, the same call with the
+        same data goes on from there and ends as if nothing had happened. Needs an int
+        ``random_state``.
+    score_memory : "auto" or int, default="auto"
+        MiB of scores held at a time in training. "auto" is 16, or as much as the item embeddings
+        take if that is more.
+    precision : {"auto", "float32", "bfloat16"}, default="auto"
+        Of the scores in training; sums over items are float32 always. "auto" is bfloat16 where the
+        hardware multiplies it faster. Answers are float32.
     device : str or torch.device, default="auto"
         Where to train and encode: "auto" is CUDA if there is any, else the CPU.
     random_state : int, RandomState or None, default=None
         An int makes fits repeatable on the same machine.
     verbose : int, default=0
-        1 shows a progress bar.
+        1 shows a progress bar, 2 a line per epoch as well.
 
     Attributes
     ----------
@@ -169,7 +216,21 @@ class EmbRecEstimator(  # type: ignore[call-arg]
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "input_dropout": [Interval(Real, 0, 1, closed="left")],
         "tower_dropout": [Interval(Real, 0, 1, closed="left")],
+        "loss": [StrOptions({"cross_entropy", "bpr", "bpr_max", "cosine"})],
+        "n_negatives": [StrOptions({"all"}), Interval(Integral, 1, None, closed="left")],
+        "sample_alpha": [Interval(Real, 0, None, closed="left")],
+        "logq_correction": ["boolean"],
+        "bpr_max_reg": [Interval(Real, 0, None, closed="left")],
+        "item_ids": [StrOptions({"none", "delta"})],
+        "id_dropout": [Interval(Real, 0, 1, closed="left")],
+        "id_bound": [Interval(Real, 0, None, closed="left")],
+        "id_shrinkage": [Interval(Real, 0, None, closed="left")],
+        "item_bias": ["boolean"],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "lr_schedule": [StrOptions({"constant", "linear", "cosine"})],
+        "warmup_steps": [Interval(Integral, 0, None, closed="left")],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "max_grad_norm": [Interval(Real, 0, None, closed="neither"), None],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "early_stopping": ["boolean"],
@@ -179,6 +240,11 @@ class EmbRecEstimator(  # type: ignore[call-arg]
         "user_col": [str],
         "item_col": [str],
         "timestamp_col": [str, None],
+        "warm_start": ["boolean"],
+        "callbacks": [list, tuple, None],
+        "checkpoint_dir": [str, PathLike, None],
+        "score_memory": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "precision": [StrOptions({"auto", "float32", "bfloat16"})],
         "device": [str, torch.device],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
@@ -196,7 +262,21 @@ class EmbRecEstimator(  # type: ignore[call-arg]
         dropout: float = 0.3,
         input_dropout: float = 0.5,
         tower_dropout: float = 0.0,
+        loss: str = "cross_entropy",
+        n_negatives: str | int = "all",
+        sample_alpha: float = 1.0,
+        logq_correction: bool = True,
+        bpr_max_reg: float = 1.0,
+        item_ids: str = "none",
+        id_dropout: float = 0.5,
+        id_bound: float = 1.0,
+        id_shrinkage: float = 10.0,
+        item_bias: bool = False,
         learning_rate: float = 0.001,
+        lr_schedule: str = "constant",
+        warmup_steps: int = 0,
+        weight_decay: float = 0.0,
+        max_grad_norm: float | None = None,
         batch_size: int = 64,
         max_epochs: int = 100,
         early_stopping: bool = True,
@@ -206,6 +286,11 @@ class EmbRecEstimator(  # type: ignore[call-arg]
         user_col: str = "user",
         item_col: str = "item",
         timestamp_col: str | None = "timestamp",
+        warm_start: bool = False,
+        callbacks: Sequence[Any] | None = None,
+        checkpoint_dir: str | PathLike[str] | None = None,
+        score_memory: str | int = "auto",
+        precision: str = "auto",
         device: str | torch.device = "auto",
         random_state: Any = None,
         verbose: int = 0,
@@ -219,7 +304,21 @@ class EmbRecEstimator(  # type: ignore[call-arg]
         self.dropout = dropout
         self.input_dropout = input_dropout
         self.tower_dropout = tower_dropout
+        self.loss = loss
+        self.n_negatives = n_negatives
+        self.sample_alpha = sample_alpha
+        self.logq_correction = logq_correction
+        self.bpr_max_reg = bpr_max_reg
+        self.item_ids = item_ids
+        self.id_dropout = id_dropout
+        self.id_bound = id_bound
+        self.id_shrinkage = id_shrinkage
+        self.item_bias = item_bias
         self.learning_rate = learning_rate
+        self.lr_schedule = lr_schedule
+        self.warmup_steps = warmup_steps
+        self.weight_decay = weight_decay
+        self.max_grad_norm = max_grad_norm
         self.batch_size = batch_size
         self.max_epochs = max_epochs
         self.early_stopping = early_stopping
@@ -229,6 +328,11 @@ class EmbRecEstimator(  # type: ignore[call-arg]
         self.user_col = user_col
         self.item_col = item_col
         self.timestamp_col = timestamp_col
+        self.warm_start = warm_start
+        self.callbacks = callbacks
+        self.checkpoint_dir = checkpoint_dir
+        self.score_memory = score_memory
+        self.precision = precision
         self.device = device
         self.random_state = random_state
         self.verbose = verbose
@@ -263,25 +367,40 @@ class EmbRecEstimator(  # type: ignore[call-arg]
         ValueError, TypeError
             If the log or the catalogue cannot be used as it is; nothing changes then.
         """
+        check_loss(self)
+        self._check_checkpointing()
         catalog_rows = read_items(items, self.item_col)
         ids = IdIndex(catalog_rows.ids)
-        sequences = self._read_training(X, ids)
         rng = check_random_state(self.random_state)
-        training, validation = self._split_validation(sequences, X_val, ids, rng)
-        featurizer, blocks = self._fit_featurizer(catalog_rows)
-        device = resolve_device(self.device)
-        network = self._build_network(blocks, device, rng)
-        network.fit_scales([mean_square_length(block) for block in blocks])
-        touched = np.unique(training.values)
-        run = self._train(network, blocks, training, validation, touched, rng)
+        sequences, validation = self._read_training(X, X_val, ids, rng)
+        goes_on = self.warm_start and hasattr(self, "network_")
+        if goes_on:
+            featurizer, blocks = self.featurizer_, self._featurize(catalog_rows.content)
+            warn_of_no_content(catalog_rows.ids, blocks)
+        else:
+            featurizer, blocks = self._fit_featurizer(catalog_rows)
+        known, kept = self._known_among(ids) if goes_on else (KnownItems.none(), None)
+        known = known.and_those_of(sequences.count_items(len(ids)))
+        data = TrainingData(sequences, validation, blocks, known)
+        network = self._warm_network(data, kept) if goes_on else self._cold_network(data, rng)
+        run = self._train(network, data, rng, checkpoint_dir=self.checkpoint_dir)
         catalog = ItemCatalog(catalog_rows.ids, blocks)
-        return self._commit(network, catalog, run, touched, rng, featurizer)
+        return self._commit(network, catalog, run, known, rng, featurizer)
 
     @fit_context(prefer_skip_nested_validation=False)
-    def partial_fit(self, X: Any, y: Any = None, *, items: Table | ItemTable | None = None) -> Self:
+    def partial_fit(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        items: Table | ItemTable | None = None,
+        replay: Any = None,
+    ) -> Self:
         """Go on training from the current weights: one pass over a new log.
 
-        The first call behaves as `fit`. The featurizer stays as it was fitted.
+        The first call behaves as `fit`. Later ones keep the weights, the featurizer as it was
+        fitted, the items' own vectors and how often each item was trained on; the optimiser starts
+        anew. What only earlier logs held is forgotten bit by bit, unless some of it is replayed.
 
         Parameters
         ----------
@@ -290,6 +409,9 @@ class EmbRecEstimator(  # type: ignore[call-arg]
         y : ignored
         items : table or ItemTable, optional
             New items, and known ones whose content changed. Required at the first call.
+        replay : log or list of sequences, optional
+            A sample of what was trained on before, to train on along with ``X`` so that it is not
+            forgotten. Its events count once more as training data, not towards popularity.
 
         Returns
         -------
@@ -300,34 +422,55 @@ class EmbRecEstimator(  # type: ignore[call-arg]
         ValueError, TypeError
             If the log or the items cannot be used as they are; nothing changes then.
         """
+        check_loss(self)
         if not hasattr(self, "network_"):
             if items is None:
                 raise ValueError("The first call of partial_fit needs items=, the catalogue.")
+            if replay is not None:
+                raise ValueError("The first call of partial_fit has no past to replay.")
             return self.fit(X, items=items)
         catalog, removed = self._catalog_with(items)
-        training = trainable(self._read_training(X, catalog.ids), self.max_length)
         rng = np.random.RandomState(self._next_seed)
-        network = copy_network(self.network_, self.device_)
-        touched = np.union1d(self._touched, training.values)
-        run = self._train(network, catalog.blocks, training, None, touched, rng, max_epochs=1)
-        run = run.after(self.training_log_)
-        return self._commit(network, catalog, run, touched, rng, self.featurizer_, removed)
+        new = self._encoded(X, catalog.ids)
+        counts = TrainingSequences(new[0], self.max_length, rows=new[1]).count_items(len(catalog))
+        known = self._known.and_those_of(counts)
+        if replay is not None:
+            past = _with_rows(*self._encoded(replay, catalog.ids, what="replay"))
+            new = _with_rows(*new).and_then(past), None
+            known = known.and_those_of(np.zeros(len(catalog), dtype=np.int64), also=past.values)
+        data = TrainingData(
+            TrainingSequences(new[0], self.max_length, rows=new[1]), None, catalog.blocks, known
+        )
+        network = grown_network(self.network_, known, self.id_shrinkage)
+        run = self._train(network, data, rng, max_epochs=1).after(self.training_log_)
+        return self._commit(network, catalog, run, known, rng, self.featurizer_, removed)
 
-    def _read_training(self, X: Any, ids: IdIndex) -> Ragged:
-        return encode(self._read_sequences(X), ids)
+    def _check_checkpointing(self) -> None:
+        if self.checkpoint_dir is not None and not isinstance(self.random_state, Integral):
+            raise ValueError(
+                "checkpoint_dir needs random_state to be an int, so that a run that goes on makes "
+                f"the same draws; got random_state={self.random_state!r}."
+            )
 
-    def _split_validation(
-        self, sequences: Ragged, X_val: Any, ids: IdIndex, rng: np.random.RandomState
-    ) -> tuple[Ragged, Ragged | None]:
+    def _encoded(self, X: Any, ids: IdIndex, what: str = "X") -> tuple[Ragged, np.ndarray | None]:
+        """Read sequences: of catalogue rows, or of codes and the row of each code."""
+        return encode(self._read_sequences(X, what=what), ids, what=what), None
+
+    def _read_training(
+        self, X: Any, X_val: Any, ids: IdIndex, rng: np.random.RandomState
+    ) -> tuple[TrainingSequences, Ragged | None]:
+        """Read what is trained on, and what is validated with."""
+        sequences, rows = self._encoded(X, ids)
         if X_val is not None:
-            validation = encode(self._read_sequences(X_val, what="X_val"), ids, what="X_val")
+            validation = _with_rows(*self._encoded(X_val, ids, what="X_val"))
             if (validation.lengths < 1).any():
                 raise ValueError("X_val holds an empty sequence, which has no last item.")
-            return trainable(sequences, self.max_length), validation
-        if not self.early_stopping:
-            return trainable(sequences, self.max_length), None
-        training, held_out = hold_out_last_events(sequences, rng)
-        return trainable(training, self.max_length), held_out
+            return TrainingSequences(sequences, self.max_length, rows=rows), validation
+        held_out = choose_held_out(sequences, rng) if self.early_stopping else np.empty(0, int)
+        training = TrainingSequences(sequences, self.max_length, held_out, rows)
+        if len(held_out) == 0:
+            return training, None
+        return training, _with_rows(sequences.take(held_out), rows)
 
     def _fit_featurizer(self, items: ItemRows) -> tuple[Any, list[Features]]:
         featurizer = self.featurizer
@@ -337,61 +480,59 @@ class EmbRecEstimator(  # type: ignore[call-arg]
         warn_of_no_content(items.ids, blocks)
         return fitted, blocks
 
-    def _build_network(
-        self, blocks: Sequence[Features], device: torch.device, rng: np.random.RandomState
-    ) -> EmbRecNetwork:
-        # torch and JSON want Python's own numbers; a grid of parameters may hold numpy's
-        size = NetworkSize(
-            n_features=tuple(block.shape[1] for block in blocks),
-            embedding_dim=int(self.embedding_dim),
-            tower_size=int(self.tower_size),
-            hidden_size=int(self.hidden_size),
-            n_layers=int(self.n_layers),
-            residual=bool(self.residual),
-        )
-        dropout = Dropout(float(self.tower_dropout), float(self.input_dropout), float(self.dropout))
-        return build_network(size, dropout, int(rng.randint(2**31))).to(device)
+    def _cold_network(self, data: TrainingData, rng: np.random.RandomState) -> EmbRecNetwork:
+        return new_network(self, data, resolve_device(self.device), rng)
+
+    def _warm_network(self, data: TrainingData, kept: np.ndarray | None) -> EmbRecNetwork:
+        expected = network_size(self, data.blocks, data.known)
+        if expected != replace(self.network_.size, n_ids=expected.n_ids):
+            raise ValueError(
+                "warm_start goes on with the network of the last fit, which has another size: "
+                f"{self.network_.size}, and the parameters now ask for {expected}. Set them as "
+                "they were, or warm_start=False."
+            )
+        return grown_network(self.network_, data.known, self.id_shrinkage, kept)
+
+    def _known_among(self, ids: IdIndex) -> tuple[KnownItems, np.ndarray]:
+        """Find the items that were trained on in another catalogue, and which of them are there."""
+        rows = ids.rows(self.catalog_.ids.ids[self._known.rows])
+        kept = np.flatnonzero(rows >= 0)
+        return KnownItems(rows[kept], self._known.counts[kept]), kept
 
     def _train(
         self,
         network: EmbRecNetwork,
-        blocks: Sequence[Features],
-        training: Ragged,
-        validation: Ragged | None,
-        touched: np.ndarray,
+        data: TrainingData,
         rng: np.random.RandomState,
         *,
         max_epochs: int | None = None,
+        checkpoint_dir: Any = None,
     ) -> TrainingRun:
-        settings = TrainingSettings(
-            learning_rate=self.learning_rate,
-            batch_size=self.batch_size,
-            max_epochs=max_epochs or self.max_epochs,
-            patience=self.patience if self.early_stopping else None,
-            verbose=bool(self.verbose),
+        settings = training_settings(self, next(network.parameters()).device)
+        if max_epochs is not None:
+            settings = replace(settings, max_epochs=max_epochs)
+        return train_network(
+            network,
+            data,
+            settings,
+            rng,
+            callbacks=self.callbacks or (),
+            checkpoint_dir=checkpoint_dir,
         )
-        device = next(network.parameters()).device
-        # what nobody has touched yet is no negative: training would teach that nobody ever will
-        features = to_feature_tensors([block[touched] for block in blocks], device)
-        rows = np.searchsorted(touched, training.values).astype(np.int32)
-        training = Ragged(rows, training.offsets)
-        validate = None
-        if validation is not None:
-            validate = NextItemValidation(validation, to_feature_tensors(blocks, device))
-        return train(network, features, training, settings, rng=rng, validate=validate)
 
     def _commit(
         self,
         network: EmbRecNetwork,
         catalog: ItemCatalog,
         run: TrainingRun,
-        touched: np.ndarray,
+        known: KnownItems,
         rng: np.random.RandomState,
         featurizer: Any,
         removed: np.ndarray | None = None,
     ) -> Self:
         """Compute what is left to compute, then assign everything."""
-        index = ExactIndex().fit(_embed(network, catalog.blocks))
+        places = known.places(np.arange(len(catalog)))
+        index = ExactIndex().fit(_embed(network, catalog.blocks, places))
         if removed is not None:
             index.remove(removed)
         identity = fingerprint(network)
@@ -403,8 +544,7 @@ class EmbRecEstimator(  # type: ignore[call-arg]
         self.best_epoch_ = run.best_epoch
         self.device_ = next(network.parameters()).device
         self.fingerprint_ = identity
-        # rows of the items that training has seen
-        self._touched = touched.astype(np.int64)
+        self._known = known
         # a number, not the generator, which may be shared and would change if training failed
         self._next_seed = int(rng.randint(2**31))
         return self
@@ -431,8 +571,8 @@ class EmbRecEstimator(  # type: ignore[call-arg]
         )
         return blocks
 
-    def _item_vectors(self, blocks: Sequence[Features], n_items: int) -> np.ndarray:
-        return _embed(self.network_, blocks)
+    def _item_vectors(self, blocks: Sequence[Features], ids: np.ndarray) -> np.ndarray:
+        return _embed(self.network_, blocks, self._known.places(self.catalog_.ids.rows(ids)))
 
     def _query_vectors(self, histories: Ragged) -> np.ndarray:
         vectors = torch.from_numpy(self.index_.vectors)
@@ -455,7 +595,8 @@ class EmbRecEstimator(  # type: ignore[call-arg]
             ê, ``d`` being ``embedding_dim`` times the number of towers.
         """
         check_is_fitted(self)
-        return self._query_vectors(self._read_histories(X, on_unknown))
+        queries = self._query_vectors(self._read_histories(X, on_unknown))
+        return queries[:, : self.network_.embedding_size]
 
     def item_embeddings(self, ids: Any) -> np.ndarray:
         """Return the embeddings of items: ndarray of shape (n, d), float32.
@@ -466,7 +607,12 @@ class EmbRecEstimator(  # type: ignore[call-arg]
             Items of the catalogue.
         """
         check_is_fitted(self)
-        return np.array(self.index_.vectors[self._rows_of(ids, what="ids")])
+        rows = self._rows_of(ids, what="ids")
+        return np.array(self.index_.vectors[rows, : self.network_.embedding_size])
+
+    def _similarity_index(self) -> ExactIndex:
+        # a bias tells nothing of what an item is
+        return self.index_.normalized(self.network_.embedding_size)
 
     # ---- persistence
 
@@ -481,7 +627,8 @@ class EmbRecEstimator(  # type: ignore[call-arg]
                 "dropout": asdict(self.network_.dropout),
             },
             arrays={
-                "touched": self._touched,
+                "known_rows": self._known.rows,
+                "known_counts": self._known.counts,
                 **{f"network:{k}": v.cpu().numpy() for k, v in self.network_.state_dict().items()},
             },
             objects={"featurizer": self.featurizer_},
@@ -499,7 +646,7 @@ class EmbRecEstimator(  # type: ignore[call-arg]
         self.best_epoch_ = state.values["best_epoch"]
         self.device_ = next(network.parameters()).device
         self.fingerprint_ = fingerprint(network)
-        self._touched = state.arrays["touched"]
+        self._known = KnownItems(state.arrays["known_rows"], state.arrays["known_counts"])
         self._next_seed = state.values["next_seed"]
 
     # ---- scikit-learn
@@ -523,9 +670,15 @@ class EmbRecEstimator(  # type: ignore[call-arg]
             self.network_.to(self.device_)
 
 
-def _embed(network: EmbRecNetwork, blocks: Sequence[Features]) -> np.ndarray:
+def _with_rows(sequences: Ragged, rows: np.ndarray | None) -> Ragged:
+    """Sequences of catalogue rows, from codes and the row of each code."""
+    return sequences if rows is None else Ragged(rows[sequences.values], sequences.offsets)
+
+
+def _embed(network: EmbRecNetwork, blocks: Sequence[Features], places: np.ndarray) -> np.ndarray:
     device = next(network.parameters()).device
-    embedded: np.ndarray = embed_items(network, to_feature_tensors(blocks, device)).cpu().numpy()
+    features, ids = to_feature_tensors(blocks, device), torch.from_numpy(places).to(device)
+    embedded: np.ndarray = embed_items(network, features, ids).cpu().numpy()
     finite = np.isfinite(embedded).all(axis=1)
     if not finite.all():
         raise ValueError(

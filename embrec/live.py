@@ -38,8 +38,11 @@ class LiveCatalogMixin:
         """Turn content columns into feature blocks, with the fitted featurizer."""
 
     @abstractmethod
-    def _item_vectors(self, blocks: Sequence[Features], n_items: int) -> Any:
-        """Turn feature blocks into item vectors: ndarray or CSR of shape (n_items, d), float32."""
+    def _item_vectors(self, blocks: Sequence[Features], ids: np.ndarray) -> Any:
+        """Turn items' feature blocks into vectors: ndarray or CSR of shape (n_items, d), float32.
+
+        ``ids`` are those of the items.
+        """
 
     def add_items(self, items: Table | ItemTable) -> Self:
         """Add items to the catalogue: they are recommendable at once, without training.
@@ -129,7 +132,7 @@ class LiveCatalogMixin:
         """Add new items and replace known ones; what can fail comes first."""
         blocks = self._featurize(items.content)
         warn_of_no_content(items.ids, blocks)
-        vectors = self._item_vectors(blocks, len(items.ids))
+        vectors = self._item_vectors(blocks, items.ids)
         known = self.catalog_.ids.rows(items.ids) >= 0
         rows = self.catalog_.write(items.ids, blocks if self._keeps_features else [])
         self.index_.add(vectors[~known])

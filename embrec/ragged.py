@@ -43,10 +43,22 @@ class Ragged:
         np.cumsum(lengths, out=offsets[1:])
         return cls(values, offsets)
 
+    @classmethod
+    def from_spans(cls, values: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> "Ragged":
+        """Gather stretches of a flat array, from each start on, as rows."""
+        cut = cls.from_lengths(values[:0], lengths)
+        shift = np.repeat(starts - cut.offsets[:-1], lengths)
+        return cls(np.asarray(values[np.arange(cut.offsets[-1]) + shift]), cut.offsets)
+
     def slice_rows(self, start: int, stop: int) -> "Ragged":
         """Rows ``start`` to ``stop``, sharing memory."""
         offsets = self.offsets[start : stop + 1]
         return Ragged(self.values[offsets[0] : offsets[-1]], offsets - offsets[0])
+
+    def and_then(self, other: "Ragged") -> "Ragged":
+        """Append the rows of another."""
+        offsets = np.concatenate([self.offsets, self.offsets[-1] + other.offsets[1:]])
+        return Ragged(np.concatenate([self.values, other.values]), offsets)
 
     def take(self, rows: np.ndarray) -> "Ragged":
         """Gather rows, in the order given."""
@@ -71,6 +83,4 @@ class Ragged:
         return Ragged(self.values[mask], ends.astype(np.int64))
 
     def _gather(self, starts: np.ndarray, lengths: np.ndarray) -> "Ragged":
-        cut = Ragged.from_lengths(self.values[:0], lengths)
-        shift = np.repeat(starts - cut.offsets[:-1], lengths)
-        return Ragged(self.values[np.arange(cut.offsets[-1]) + shift], cut.offsets)
+        return Ragged.from_spans(self.values, starts, lengths)

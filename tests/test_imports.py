@@ -25,6 +25,7 @@ ORDER = [
     "featurizers",
     "network",
     "training",
+    "fitting",
     "index",
     "metrics",
     "model_selection",

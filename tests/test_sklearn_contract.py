@@ -62,8 +62,8 @@ class TableAdapter(EmbRecEstimator):
             return self.fit(X)
         return EmbRecEstimator.partial_fit(self, X)
 
-    def _read_sequences(self, X):
-        return super()._read_sequences(self._histories(X, reset=False))
+    def _read_sequences(self, X, *, what="X"):
+        return super()._read_sequences(self._histories(X, reset=False), what=what)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -153,7 +153,7 @@ class ContentNeighborsRecommender(BaseRecommender):
     def _featurize(self, content: Table) -> list[Features]:
         return transform_feature_blocks(self.featurizer_, content)
 
-    def _item_vectors(self, blocks: Sequence[Features], n_items: int) -> Any:
+    def _item_vectors(self, blocks: Sequence[Features], ids: np.ndarray) -> Any:
         return _unit_vectors(blocks)
 
     def _query_vectors(self, histories: Ragged) -> Any:

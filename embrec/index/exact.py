@@ -185,13 +185,22 @@ class ExactIndex:
             memory=self.memory,
         )
 
-    def normalized(self) -> "ExactIndex":
+    def normalized(self, n_columns: int | None = None) -> "ExactIndex":
         """Return an index of the same rows scaled to length 1: its inner products are cosines.
 
         It is made at the first call after a change, and kept.
+
+        Parameters
+        ----------
+        n_columns : int, optional
+            How many of the first columns to compare; all by default, and the same at every call.
+
+        Returns
+        -------
+        ExactIndex
         """
         if self._unit is None:
-            self._unit = ExactIndex(self.memory).fit(normalize(self.vectors))
+            self._unit = ExactIndex(self.memory).fit(normalize(self.vectors[:, :n_columns]))
             self._unit.remove(np.flatnonzero(~self._active))
         return self._unit
 

@@ -6,7 +6,13 @@ from embrec.network.features import (
     mean_square_length,
     to_feature_tensors,
 )
-from embrec.network.losses import full_cross_entropy, shared_cross_entropy
+from embrec.network.losses import (
+    bpr,
+    bpr_max,
+    cosine_distance,
+    cross_entropy,
+    shared_cross_entropy,
+)
 from embrec.network.model import Dropout, EmbRecNetwork, NetworkSize
 
 __all__ = [
@@ -15,7 +21,10 @@ __all__ = [
     "FeatureTensor",
     "NetworkSize",
     "SparseMatrix",
-    "full_cross_entropy",
+    "bpr",
+    "bpr_max",
+    "cosine_distance",
+    "cross_entropy",
     "mean_square_length",
     "shared_cross_entropy",
     "to_feature_tensors",

@@ -52,3 +52,32 @@ def available_device(device: str | torch.device) -> torch.device:
     except ValueError as error:
         warnings.warn(f"The model goes to the CPU: {error}", UserWarning, stacklevel=3)
         return torch.device("cpu")
+
+
+def score_precision(precision: str, device: torch.device) -> torch.dtype | None:
+    """Turn a ``precision`` parameter into the type that scores are computed in, in training.
+
+    Parameters
+    ----------
+    precision : {"auto", "float32", "bfloat16"}
+        "auto" is bfloat16 where the hardware multiplies it faster than float32.
+    device : torch.device
+
+    Returns
+    -------
+    torch.dtype or None
+        None is the type of the network.
+    """
+    if precision == "auto":
+        return torch.bfloat16 if _has_fast_bfloat16(device) else None
+    return torch.bfloat16 if precision == "bfloat16" else None
+
+
+def _has_fast_bfloat16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type != "cpu":
+        return False
+    # private names, which some builds of torch lack
+    checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(getattr(torch.cpu, name, lambda: False)() for name in checks)

@@ -9,6 +9,9 @@ import scipy.sparse as sp
 import torch
 from torch import Tensor
 
+#: Rows of features that are read, or go through a tower, together.
+ROWS_AT_A_TIME = 2**16
+
 
 class SparseMatrix:
     """A constant CSR matrix whose product with dense weights has a fast gradient.
@@ -30,8 +33,20 @@ class SparseMatrix:
         self._csr = _to_torch(matrix, device)
         self._transposed: Tensor | None = None
 
+        self._slices: dict[tuple[int, int], SparseMatrix] = {}
+
     def __len__(self) -> int:
         return self.shape[0]
+
+    def rows(self, start: int, stop: int) -> "SparseMatrix":
+        """Slice rows; a slice is made once, since training asks for the same ones at every step."""
+        if (start, stop) not in self._slices:
+            self._slices[start, stop] = SparseMatrix(self._scipy[start:stop], self.device)
+        return self._slices[start, stop]
+
+    def select(self, rows: np.ndarray) -> "SparseMatrix":
+        """Gather rows."""
+        return SparseMatrix(self._scipy[rows], self.device)
 
     def __matmul__(self, weight: Tensor) -> Tensor:
         product: Tensor = _SparseProduct.apply(weight, self)  # type: ignore[no-untyped-call]
@@ -59,24 +74,113 @@ class _SparseProduct(torch.autograd.Function):
         return ctx.matrix.transposed_product(gradients[0]), None
 
 
-FeatureTensor: TypeAlias = Tensor | SparseMatrix
-
-
-def to_feature_tensors(blocks: Sequence[Any], device: torch.device) -> list[FeatureTensor]:
-    """Move feature blocks to a device.
+class StoredMatrix:
+    """A matrix of features on disk, of which rows are read when they are needed.
 
     Parameters
     ----------
-    blocks : list of ndarray or CSR of shape (n_items, n_features), float32
+    matrix : ndarray or CSR of shape (n_rows, n_columns)
+        Memory-mapped; dense ones of any float type.
     device : torch.device
+        Where rows go.
+    chosen : ndarray of shape (n_chosen,), int64, optional
+        Rows of ``matrix`` that this one has; all by default.
+    """
+
+    def __init__(self, matrix: Any, device: torch.device, chosen: np.ndarray | None = None) -> None:
+        self.device = device
+        self._matrix = matrix
+        self._chosen = chosen
+        n_rows = matrix.shape[0] if chosen is None else len(chosen)
+        self.shape: tuple[int, int] = (n_rows, matrix.shape[1])
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def rows(self, start: int, stop: int) -> "Tensor | SparseMatrix":
+        """Read a stretch of rows."""
+        if self._chosen is not None:
+            return self._read(self._chosen[start:stop])
+        return self._read(slice(start, stop))
+
+    def select(self, rows: np.ndarray) -> "Tensor | SparseMatrix":
+        """Read rows."""
+        return self._read(rows if self._chosen is None else self._chosen[rows])
+
+    def _read(self, rows: Any) -> "Tensor | SparseMatrix":
+        part = self._matrix[rows]
+        if sp.issparse(part):
+            return SparseMatrix(part, self.device)
+        # a copy: the pages of the file can go, and torch does not see a read-only array
+        return torch.from_numpy(np.array(part, dtype=np.float32)).to(self.device)
+
+
+FeatureTensor: TypeAlias = Tensor | SparseMatrix | StoredMatrix
+
+
+def to_feature_tensors(
+    blocks: Sequence[Any], device: torch.device, rows: np.ndarray | None = None
+) -> list[FeatureTensor]:
+    """Move feature blocks to a device; memory-mapped ones stay where they are.
+
+    Parameters
+    ----------
+    blocks : list of ndarray or CSR of shape (n_items, n_features)
+        float32; memory-mapped dense ones may be of another float type.
+    device : torch.device
+    rows : ndarray of shape (n_chosen,), int64, optional
+        Rows to take; all by default.
 
     Returns
     -------
-    list of Tensor or SparseMatrix
+    list of Tensor, SparseMatrix or StoredMatrix
+    """
+    return [_to_feature_tensor(block, device, rows) for block in blocks]
+
+
+def _to_feature_tensor(block: Any, device: torch.device, rows: np.ndarray | None) -> FeatureTensor:
+    if rows is not None and len(rows) == block.shape[0] and (np.diff(rows) == 1).all():
+        rows = None
+    if is_stored(block):
+        return StoredMatrix(block, device, rows)
+    block = block if rows is None else block[rows]
+    if sp.issparse(block):
+        return SparseMatrix(block, device)
+    return torch.as_tensor(block, device=device)
+
+
+def is_stored(block: Any) -> bool:
+    """Whether a feature block is memory-mapped, or a view of something that is."""
+    array = block.data if sp.issparse(block) else block
+    while array is not None:
+        if isinstance(array, np.memmap):
+            return True
+        array = getattr(array, "base", None)
+    return False
+
+
+def feature_rows(feature: FeatureTensor, start: int, stop: int) -> Tensor | SparseMatrix:
+    """Slice rows of features."""
+    return feature[start:stop] if isinstance(feature, Tensor) else feature.rows(start, stop)
+
+
+def select_features(features: Sequence[FeatureTensor], rows: np.ndarray) -> list[FeatureTensor]:
+    """Gather rows of all feature blocks.
+
+    Parameters
+    ----------
+    features : list of Tensor, SparseMatrix or StoredMatrix of n_items rows
+    rows : ndarray of shape (n,), int64
+
+    Returns
+    -------
+    list of Tensor or SparseMatrix of n rows
     """
     return [
-        SparseMatrix(block, device) if sp.issparse(block) else torch.as_tensor(block, device=device)
-        for block in blocks
+        feature[torch.from_numpy(rows).to(feature.device)]
+        if isinstance(feature, Tensor)
+        else feature.select(rows)
+        for feature in features
     ]
 
 
@@ -91,10 +195,14 @@ def mean_square_length(block: Any) -> float:
     -------
     float
     """
-    squares = block.multiply(block).sum(axis=1) if sp.issparse(block) else (block**2).sum(axis=1)
-    squares = np.asarray(squares, dtype=np.float64).ravel()
-    filled = squares > 0
-    return float(squares[filled].mean()) if filled.any() else 1.0
+    total, n_filled = 0.0, 0
+    for start in range(0, block.shape[0], ROWS_AT_A_TIME):
+        part = block[start : start + ROWS_AT_A_TIME]
+        squares = part.multiply(part) if sp.issparse(part) else np.square(part, dtype=np.float32)
+        squares = np.asarray(squares.sum(axis=1), dtype=np.float64).ravel()
+        total += float(squares.sum())
+        n_filled += int(np.count_nonzero(squares))
+    return total / n_filled if n_filled else 1.0
 
 
 def _to_torch(matrix: sp.csr_matrix | sp.csr_array, device: torch.device) -> Tensor:

@@ -15,10 +15,12 @@ STEPS_PER_BLOCK = 2**16
 
 
 @torch.inference_mode()
-def embed_items(network: EmbRecNetwork, features: Sequence[FeatureTensor]) -> Tensor:
-    """Embed items in evaluation mode: (n_items, embedding_size), on the network's device."""
+def embed_items(
+    network: EmbRecNetwork, features: Sequence[FeatureTensor], ids: Tensor | None = None
+) -> Tensor:
+    """Make items' vectors in evaluation mode: (n_items, vector_size), on the network's device."""
     network.eval()
-    return network.embed_items(features)
+    return network.embed_items(features, ids)
 
 
 @torch.inference_mode()
@@ -37,8 +39,8 @@ def encode_states(
     Parameters
     ----------
     network : EmbRecNetwork
-    items : Tensor of shape (n_items, embedding_size)
-        Item embeddings, on any device.
+    items : Tensor of shape (n_items, vector_size)
+        Items' vectors, on any device.
     sequences : Ragged of item rows
     max_steps : int, default=65536
         Steps that run together; this bounds the memory.
@@ -64,5 +66,5 @@ def encode_states(
 
 @torch.inference_mode()
 def encode_queries(network: EmbRecNetwork, items: Tensor, sequences: Ragged) -> Tensor:
-    """Predict the embedding of each sequence's next item: (n_sequences, embedding_size)."""
+    """Predict the embedding of each sequence's next item: (n_sequences, vector_size)."""
     return network.predict(encode_states(network, items, sequences))

@@ -1,16 +1,22 @@
 """The EmbRec network: item towers, a GRU over item embeddings, and the predicted embedding."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import PackedSequence
+from torch.utils.checkpoint import checkpoint
 
-from embrec.network.features import FeatureTensor
-from embrec.network.tower import Tower
+from embrec.network.features import (
+    ROWS_AT_A_TIME,
+    FeatureTensor,
+    StoredMatrix,
+    feature_rows,
+)
+from embrec.network.ids import IdVectors
+from embrec.network.tower import FixedTower, Tower
 
 
 @dataclass(frozen=True)
@@ -31,6 +37,15 @@ class NetworkSize:
         Layers of the GRU.
     residual : bool
         Whether the last item's embedding is added to the prediction.
+    n_ids : int
+        Items that may have a vector or a bias of their own.
+    item_ids : bool
+        Whether such a vector is added to the content embedding.
+    item_bias : bool
+        Whether such a bias is added to the score.
+    fixed_items : bool
+        Whether item embeddings are features, projected and of length 1, and nothing is learned of
+        them: what the cosine loss needs. Predictions are of length 1 too then.
     """
 
     n_features: tuple[int, ...]
@@ -39,6 +54,10 @@ class NetworkSize:
     hidden_size: int = 128
     n_layers: int = 1
     residual: bool = True
+    n_ids: int = 0
+    item_ids: bool = False
+    item_bias: bool = False
+    fixed_items: bool = False
 
 
 @dataclass(frozen=True)
@@ -53,11 +72,14 @@ class Dropout:
         Elements of the item embeddings that the GRU reads.
     output : float
         Elements of the GRU's outputs (and between its layers).
+    id : float
+        Whole id vectors.
     """
 
     tower: float = 0.0
     input: float = 0.0
     output: float = 0.0
+    id: float = 0.0
 
 
 class EmbRecNetwork(nn.Module):
@@ -72,6 +94,9 @@ class EmbRecNetwork(nn.Module):
     GRU's layers, then the last item's embedding. The state before any item is learned, so that
     there is an answer for a visitor of whom nothing is known.
 
+    What stands for an item outside is its *vector*: its embedding and, if there are biases, its
+    bias. Predictions end in a 1 then, so that a score is one inner product all the same.
+
     Parameters
     ----------
     size : NetworkSize
@@ -83,9 +108,12 @@ class EmbRecNetwork(nn.Module):
         self.size = size
         self.dropout = dropout
         self.embedding_size = size.embedding_dim * len(size.n_features)
+        self.vector_size = self.embedding_size + size.item_bias
         self.state_size = size.n_layers * size.hidden_size + self.embedding_size
         self.towers = nn.ModuleList(
-            Tower(n_features, size.tower_size, size.embedding_dim, dropout.tower)
+            FixedTower(n_features, size.embedding_dim)
+            if size.fixed_items
+            else Tower(n_features, size.tower_size, size.embedding_dim, dropout.tower)
             for n_features in size.n_features
         )
         self.gru = nn.GRU(
@@ -97,33 +125,81 @@ class EmbRecNetwork(nn.Module):
         )
         self.output = nn.Linear(size.hidden_size, self.embedding_size)
         self.initial = nn.Parameter(torch.zeros(self.state_size))
+        # last, so that the weights above are drawn alike with and without them
+        self.id_vectors = (
+            IdVectors(size.n_ids, self.embedding_size, dropout.id) if size.item_ids else None
+        )
+        self.id_biases = IdVectors(size.n_ids, 1) if size.item_bias else None
 
     def fit_scales(self, mean_square_lengths: Sequence[float]) -> None:
         """Tell each tower how long the rows of its training features are (before training)."""
         for tower, square in zip(self.towers, mean_square_lengths, strict=True):
-            cast(Tower, tower).set_scale(square**-0.5)
+            if isinstance(tower, Tower):
+                tower.set_scale(square**-0.5)
 
-    def embed_items(self, blocks: Sequence[FeatureTensor]) -> Tensor:
-        """Embed items from their features: (n_items, embedding_size)."""
-        parts = [tower(block) for tower, block in zip(self.towers, blocks, strict=True)]
-        return torch.cat(parts, dim=1)
+    def embed_items(self, blocks: Sequence[FeatureTensor], ids: Tensor | None = None) -> Tensor:
+        """Make items' vectors.
+
+        Parameters
+        ----------
+        blocks : list of Tensor, SparseMatrix or StoredMatrix
+            One feature block per tower, of ``n_items`` rows each. Many rows, and rows on disk, go
+            through the towers in chunks, and again in the backward pass.
+        ids : Tensor of shape (n_items,), int64, optional
+            Rows of the items' own vectors and biases, -1 where there are none: without it nowhere.
+
+        Returns
+        -------
+        Tensor of shape (n_items, vector_size)
+        """
+        n_items = len(blocks[0])
+        if n_items <= ROWS_AT_A_TIME and not any(isinstance(b, StoredMatrix) for b in blocks):
+            embedded = self._embed_rows(blocks, 0, n_items)
+        else:
+            embedded = torch.cat([*self._embed_in_chunks(blocks, n_items)])
+        if self.id_vectors is None and self.id_biases is None:
+            return embedded
+        if ids is None:
+            ids = torch.full((n_items,), -1, device=embedded.device)
+        if self.id_vectors is not None:
+            embedded = embedded + self.id_vectors(ids)
+        if self.id_biases is not None:
+            embedded = torch.cat([embedded, self.id_biases(ids)], dim=1)
+        return embedded
+
+    def _embed_in_chunks(self, blocks: Sequence[FeatureTensor], n_items: int) -> Iterator[Tensor]:
+        for start in range(0, n_items, ROWS_AT_A_TIME):
+            chunk = (blocks, start, min(start + ROWS_AT_A_TIME, n_items))
+            if torch.is_grad_enabled():
+                yield checkpoint(self._embed_rows, *chunk, use_reentrant=False)
+            else:
+                yield self._embed_rows(*chunk)
+
+    def _embed_rows(self, blocks: Sequence[FeatureTensor], start: int, stop: int) -> Tensor:
+        parts = [
+            tower(feature_rows(block, start, stop))
+            for tower, block in zip(self.towers, blocks, strict=True)
+        ]
+        embedded = torch.cat(parts, dim=1)
+        return F.normalize(embedded, dim=1) if self.size.fixed_items else embedded
 
     def predict_steps(self, inputs: Tensor, batch_sizes: Tensor) -> Tensor:
         """Predict the next item's embedding after every step of packed sequences.
 
         Parameters
         ----------
-        inputs : Tensor of shape (n_steps, embedding_size)
-            Item embeddings, time by time: first the first items of all sequences, longest sequence
+        inputs : Tensor of shape (n_steps, vector_size)
+            Item vectors, time by time: first the first items of all sequences, longest sequence
             first, then the second items, and so on.
         batch_sizes : Tensor of shape (max_length,), int64, on the CPU
             How many sequences reach each time.
 
         Returns
         -------
-        Tensor of shape (n_steps, embedding_size)
+        Tensor of shape (n_steps, vector_size)
             ê after each step.
         """
+        inputs = inputs[:, : self.embedding_size]
         read = self._drop(inputs, self.dropout.input)
         outputs = self.gru(PackedSequence(read, batch_sizes), self._initial_hidden(batch_sizes))[0]
         return self._predict(outputs.data, inputs)
@@ -144,6 +220,7 @@ class EmbRecNetwork(nn.Module):
         -------
         Tensor of shape (n_sequences, state_size)
         """
+        inputs = inputs[:, : self.embedding_size]
         hidden = self.gru(PackedSequence(inputs, batch_sizes), self._initial_hidden(batch_sizes))[1]
         # sequence j is at place j of every time it reaches; the last of these holds its last item
         n_times = (batch_sizes[None, :] > torch.arange(int(batch_sizes[0]))[:, None]).sum(dim=1)
@@ -157,17 +234,18 @@ class EmbRecNetwork(nn.Module):
         Parameters
         ----------
         states : Tensor of shape (n, state_size)
-        inputs : Tensor of shape (n, embedding_size)
-            Embeddings of the items just touched.
+        inputs : Tensor of shape (n, vector_size)
+            Vectors of the items just touched.
 
         Returns
         -------
         Tensor of shape (n, state_size)
         """
+        inputs = inputs[:, : self.embedding_size]
         return self._join(self.gru(inputs[:, None], self._gru_layers(states))[1], inputs)
 
     def predict(self, states: Tensor) -> Tensor:
-        """Predict the next item's embedding from states: (n, embedding_size)."""
+        """Predict the next item's embedding from states: (n, vector_size)."""
         return self._predict(self._hidden(states)[:, -1], states[:, -self.embedding_size :])
 
     def predict_first(self) -> Tensor:
@@ -175,7 +253,7 @@ class EmbRecNetwork(nn.Module):
 
         Returns
         -------
-        Tensor of shape (1, embedding_size)
+        Tensor of shape (1, vector_size)
             Equal to ``predict(initial_states(1))`` in evaluation mode; no gradient reaches the
             output layer, which is there to tell what follows items.
         """
@@ -183,11 +261,17 @@ class EmbRecNetwork(nn.Module):
         output = F.linear(
             self._hidden(state)[:, -1], self.output.weight.detach(), self.output.bias.detach()
         )
-        return output + state[:, -self.embedding_size :] if self.size.residual else output
+        return self._finish(output, state[:, -self.embedding_size :])
 
     def _predict(self, outputs: Tensor, last_items: Tensor) -> Tensor:
-        predicted: Tensor = self.output(self._drop(outputs, self.dropout.output))
-        return predicted + last_items if self.size.residual else predicted
+        return self._finish(self.output(self._drop(outputs, self.dropout.output)), last_items)
+
+    def _finish(self, predicted: Tensor, last_items: Tensor) -> Tensor:
+        if self.size.residual:
+            predicted = predicted + last_items
+        if self.size.fixed_items:
+            predicted = F.normalize(predicted, dim=1)
+        return F.pad(predicted, (0, 1), value=1.0) if self.size.item_bias else predicted
 
     def _hidden(self, states: Tensor) -> Tensor:
         hidden = states[:, : -self.embedding_size]

@@ -4,7 +4,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from embrec.network.features import FeatureTensor
+from embrec.network.features import SparseMatrix
+
+#: Bound of the first layer's initial weights, for rows of length 1. Their inputs are few and small:
+#: the usual bound, one over the root of the number of columns, would start almost at zero.
+WEIGHT_BOUND = 0.2
 
 
 class Tower(nn.Module):
@@ -43,13 +47,33 @@ class Tower(nn.Module):
         """Set what features are multiplied with."""
         self.scale.fill_(scale)
 
-    def forward(self, features: FeatureTensor) -> Tensor:
+    def forward(self, features: Tensor | SparseMatrix) -> Tensor:
         """Embed items: (n_items, n_features) to (n_items, embedding_dim)."""
         hidden = torch.relu(features @ (self.weight * self.scale) + self.bias)
         embedded: Tensor = self.output(F.dropout(hidden, self.dropout, self.training))
         return embedded
 
 
-#: Bound of the first layer's initial weights, for rows of length 1. Their inputs are few and small:
-#: the usual bound, one over the root of the number of columns, would start almost at zero.
-WEIGHT_BOUND = 0.2
+class FixedTower(nn.Module):
+    """Features as they are, in fewer dimensions; nothing is learned.
+
+    For the cosine loss, which a learned tower would satisfy by embedding all items alike (thesis
+    section 3.2).
+
+    Parameters
+    ----------
+    n_features : int
+        Columns of the feature block.
+    embedding_dim : int
+        Width of the output.
+    """
+
+    projection: Tensor
+
+    def __init__(self, n_features: int, embedding_dim: int) -> None:
+        super().__init__()
+        self.register_buffer("projection", torch.eye(n_features, embedding_dim))
+
+    def forward(self, features: Tensor | SparseMatrix) -> Tensor:
+        """Project features: (n_items, n_features) to (n_items, embedding_dim)."""
+        return features @ self.projection

@@ -1,16 +1,23 @@
-"""Training: batches, the loop, early stopping. Item rows and tensors; no ids, no scikit-learn."""
+"""Training: sequences, batches, losses, the loop, early stopping. Item rows and tensors only."""
 
-from embrec.training.data import hold_out_last_events, trainable
-from embrec.training.loop import DivergedError, EpochRecord, TrainingRun, TrainingSettings, train
+from embrec.training.callbacks import Callback, EpochRecord, TrainingProgress
+from embrec.training.loop import DivergedError, TrainingRun, TrainingSettings, train
+from embrec.training.objective import LossSettings
+from embrec.training.optimization import OptimizerSettings
+from embrec.training.sequences import TrainingSequences, choose_held_out
 from embrec.training.validation import NextItemValidation
 
 __all__ = [
+    "Callback",
     "DivergedError",
     "EpochRecord",
+    "LossSettings",
     "NextItemValidation",
+    "OptimizerSettings",
+    "TrainingProgress",
     "TrainingRun",
+    "TrainingSequences",
     "TrainingSettings",
-    "hold_out_last_events",
+    "choose_held_out",
     "train",
-    "trainable",
 ]

@@ -32,4 +32,19 @@ class EarlyStopping:
 
     def restore(self, network: nn.Module) -> None:
         """Give the network the weights of the best epoch."""
-        network.load_state_dict(self._weights)
+        if self._weights:
+            network.load_state_dict(self._weights)
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that later updates depend on."""
+        return {
+            "best": self.best,
+            "best_epoch": self.best_epoch,
+            "weights": self._weights,
+            "epochs_since": self._epochs_since,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a `state_dict`."""
+        self.best, self.best_epoch = state["best"], state["best_epoch"]
+        self._weights, self._epochs_since = state["weights"], state["epochs_since"]

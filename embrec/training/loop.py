@@ -2,27 +2,31 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from tqdm.auto import tqdm
+from torch import Tensor
 
 from embrec.network.features import FeatureTensor
-from embrec.network.losses import full_cross_entropy, shared_cross_entropy
 from embrec.network.model import EmbRecNetwork
-from embrec.network.packing import PackedBatch, pack
-from embrec.ragged import Ragged
-from embrec.training.batches import length_buckets
+from embrec.network.packing import pack
+from embrec.training.batches import epoch_batches
+from embrec.training.callbacks import Callback, EpochRecord, TrainingProgress
+from embrec.training.display import Display
 from embrec.training.early_stopping import EarlyStopping
+from embrec.training.objective import LossSettings, Objective
+from embrec.training.optimization import Optimization, OptimizerSettings
+from embrec.training.sequences import TrainingSequences
 
-#: Figures of one epoch, by name.
-EpochRecord: TypeAlias = dict[str, float]
 Validate: TypeAlias = Callable[[EmbRecNetwork], tuple[float, float]]
+
+#: Seconds between checkpoints within an epoch; the end of an epoch always has one.
+CHECKPOINT_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -31,8 +35,7 @@ class TrainingSettings:
 
     Parameters
     ----------
-    learning_rate : float
-        Of Adam.
+    optimizer : OptimizerSettings
     batch_size : int
         Sequences per step.
     max_epochs : int
@@ -40,15 +43,17 @@ class TrainingSettings:
     patience : int or None
         Epochs without a better validation figure after which to stop; None runs all epochs and
         keeps the last weights.
-    verbose : bool
-        Whether to show a progress bar.
+    loss : LossSettings
+    verbose : int
+        0 shows nothing, 1 a progress bar, 2 a line per epoch as well.
     """
 
-    learning_rate: float
+    optimizer: OptimizerSettings
     batch_size: int
     max_epochs: int
     patience: int | None
-    verbose: bool = False
+    loss: LossSettings = field(default_factory=LossSettings)
+    verbose: int = 0
 
 
 @dataclass(frozen=True)
@@ -77,31 +82,50 @@ class DivergedError(FloatingPointError):
     """The loss, or a weight, is no longer a finite number."""
 
 
+class Checkpoints(Protocol):
+    """Where the state of training is kept; see `embrec.training.checkpoint.CheckpointFolder`."""
+
+    def write(self, step: int, state: Mapping[str, Any], *, is_best: bool = False) -> Any:
+        """Keep a state."""
+
+    def newest(self) -> Mapping[str, Any] | None:
+        """Return the last state that was kept."""
+
+
 def train(
     network: EmbRecNetwork,
     features: Sequence[FeatureTensor],
-    sequences: Ragged,
+    sequences: TrainingSequences,
     settings: TrainingSettings,
     *,
     rng: np.random.RandomState,
+    ids: Tensor | None = None,
     validate: Validate | None = None,
+    callbacks: Sequence[Callback] = (),
+    checkpoints: Checkpoints | None = None,
 ) -> TrainingRun:
     """Train a network in place, and leave it with the weights of its best epoch.
 
     Parameters
     ----------
     network : EmbRecNetwork
-    features : list of Tensor or SparseMatrix
+    features : list of Tensor, SparseMatrix or StoredMatrix
         One feature block per tower, on the network's device. All items in them are negatives: leave
         out those that nobody has touched.
-    sequences : Ragged of item rows
-        Each of at least two items.
+    sequences : TrainingSequences
+        Of rows of these features.
     settings : TrainingSettings
     rng : RandomState
-        Decides the order of batches and the seed of dropout.
+        Decides the order of batches, the negatives and the seed of dropout.
+    ids : Tensor of shape (n_items,), int64, optional
+        Rows of the items' own vectors and biases, if the network has such.
     validate : callable, optional
         Figures of a network, more being better; early stopping watches them. Without it all epochs
         run and the last weights stay.
+    callbacks : sequence of Callback
+    checkpoints : Checkpoints, optional
+        Where the state is kept as training goes on. If there is one of this run already, training
+        goes on from it and ends as if it had never been interrupted.
 
     Returns
     -------
@@ -114,70 +138,182 @@ def train(
     DivergedError
         If the loss or a weight becomes infinite or NaN.
     """
-    device = next(network.parameters()).device
-    optimizer = torch.optim.Adam(network.parameters(), lr=settings.learning_rate)
-    stopping = None if settings.patience is None else EarlyStopping(settings.patience)
-    stop = False
-    records: list[EpochRecord] = []
-    n_batches = math.ceil(len(sequences) / settings.batch_size)
-    with (
-        _seeded(int(rng.randint(2**31)), device),
-        tqdm(
-            total=settings.max_epochs * n_batches,
-            disable=not settings.verbose,
-            unit="step",
-            dynamic_ncols=True,
-        ) as progress,
-    ):
-        for epoch in range(1, settings.max_epochs + 1):
-            progress.set_description(f"epoch {epoch}/{settings.max_epochs}", refresh=False)
-            record = _run_epoch(network, features, sequences, settings, optimizer, rng, progress)
-            record = {"epoch": epoch, **record}
-            records.append(record)
-            if validate is not None:
-                figures = validate(network)
-                record.update(valid_hit_rate=figures[0], valid_mrr=figures[1])
-                stop = stopping is not None and stopping.update(figures, network, epoch)
-            progress.set_postfix(_shown(record), refresh=False)
-            if stop:
+    counts = sequences.count_items(len(features[0]))
+    objective = Objective(settings.loss, features, ids, counts)
+    with _seeded(int(rng.randint(2**31)), next(network.parameters()).device):
+        trainer = _Trainer(network, objective, sequences, settings, rng, checkpoints)
+        return trainer.run(validate, callbacks)
+
+
+class _Trainer:
+    """A run of training: everything that changes while it goes on."""
+
+    def __init__(
+        self,
+        network: EmbRecNetwork,
+        objective: Objective,
+        sequences: TrainingSequences,
+        settings: TrainingSettings,
+        rng: np.random.RandomState,
+        checkpoints: Checkpoints | None,
+    ) -> None:
+        self.network = network
+        self.objective = objective
+        self.sequences = sequences
+        self.settings = settings
+        self.rng = rng
+        self.checkpoints = checkpoints
+        self.device = next(network.parameters()).device
+        self.n_steps = math.ceil(len(sequences) / settings.batch_size)
+        self.optimization = Optimization(
+            network,
+            settings.optimizer,
+            settings.max_epochs * self.n_steps,
+            sparse_ids=settings.loss.n_negatives is not None,
+        )
+        self.stopping = None if settings.patience is None else EarlyStopping(settings.patience)
+        self.records: list[EpochRecord] = []
+        self.negatives_rng = np.random.RandomState(rng.randint(2**31))
+        self.epoch_seed: int | None = None  # none between epochs
+        self.step = 0
+        self.n_events = 0
+        self.seconds = 0.0
+        self.loss_sum = torch.zeros((), device=self.device)
+        self.stopped = False
+        self._last_checkpoint = time.monotonic()
+
+    # ---- the run
+
+    def run(self, validate: Validate | None, callbacks: Sequence[Callback]) -> TrainingRun:
+        self._restore()
+        settings = self.settings
+        display = Display(settings.verbose, settings.max_epochs, self.n_steps)
+        progress = TrainingProgress(self.network, self.n_steps, settings.max_epochs)
+        try:
+            while not self.stopped and len(self.records) < settings.max_epochs:
+                progress.epoch = len(self.records) + 1
+                display.start_epoch(progress.epoch, self.step)
+                self._run_epoch(progress, callbacks, display)
+                record = self._end_epoch(validate)
+                progress.record = record
+                self.stopped |= _any_stops(
+                    callback.on_epoch_end(progress) for callback in callbacks
+                )
+                display.end_epoch(record)
+                self._keep_state()
+        finally:
+            display.close()
+        best_epoch = len(self.records)
+        if self.stopping is not None and self.stopping.best is not None:
+            self.stopping.restore(self.network)
+            best_epoch = self.stopping.best_epoch
+        self.network.eval()
+        _check_weights(self.network, settings)
+        return TrainingRun(self.records, best_epoch)
+
+    def _run_epoch(
+        self, progress: TrainingProgress, callbacks: Sequence[Callback], display: Display
+    ) -> None:
+        if self.epoch_seed is None:
+            self.epoch_seed = int(self.rng.randint(2**31))
+        batches = epoch_batches(self.sequences, self.settings.batch_size, self.epoch_seed)
+        self.network.train()
+        started = time.perf_counter() - self.seconds
+        for sequences in islice(batches, self.step, None):
+            batch = pack(sequences, with_targets=True, device=self.device)
+            loss = self.objective(self.network, batch, self.negatives_rng)
+            self.optimization.step(loss)
+            self.loss_sum = self.loss_sum + loss.detach() * len(batch.rows)
+            self.n_events += len(batch.rows)
+            self.step += 1
+            self.seconds = time.perf_counter() - started
+            display.step()
+            if callbacks:
+                progress.step, progress.loss = self.step, float(loss.detach())
+                self.stopped |= _any_stops(callback.on_step_end(progress) for callback in callbacks)
+            if self.stopped:
                 break
-    best_epoch = len(records)
-    if validate is not None and stopping is not None:
-        stopping.restore(network)
-        best_epoch = stopping.best_epoch
-    network.eval()
-    _check_weights(network, settings)
-    return TrainingRun(records, best_epoch)
+            self._keep_state_now_and_then()
+
+    def _end_epoch(self, validate: Validate | None) -> EpochRecord:
+        mean_loss = float(self.loss_sum) / self.n_events
+        if not math.isfinite(mean_loss):
+            raise _diverged(f"The training loss became {mean_loss}.", self.settings)
+        record: EpochRecord = {
+            "epoch": len(self.records) + 1,
+            "loss": mean_loss,
+            "seconds": self.seconds,
+            "events_per_second": self.n_events / self.seconds,
+        }
+        if validate is not None:
+            figures = validate(self.network)
+            record.update(valid_hit_rate=figures[0], valid_mrr=figures[1])
+            if self.stopping is not None:
+                epoch = len(self.records) + 1
+                self.stopped |= self.stopping.update(figures, self.network, epoch)
+        self.records.append(record)
+        self.epoch_seed, self.step, self.n_events, self.seconds = None, 0, 0, 0.0
+        self.loss_sum = torch.zeros_like(self.loss_sum)
+        return record
+
+    # ---- its state
+
+    def _keep_state_now_and_then(self) -> None:
+        if time.monotonic() - self._last_checkpoint >= CHECKPOINT_SECONDS:
+            self._keep_state()
+
+    def _keep_state(self) -> None:
+        if self.checkpoints is None:
+            return
+        n_done = len(self.records) * self.n_steps + self.step
+        is_best = self.stopping is not None and self.stopping.best_epoch == len(self.records)
+        is_best &= self.epoch_seed is None
+        self.checkpoints.write(n_done, self._state_dict(), is_best=is_best)
+        self._last_checkpoint = time.monotonic()
+
+    def _restore(self) -> None:
+        state = None if self.checkpoints is None else self.checkpoints.newest()
+        if state is not None:
+            self._load_state_dict(state)
+
+    def _state_dict(self) -> dict[str, Any]:
+        on_gpu = self.device.type == "cuda"
+        return {
+            "network": self.network.state_dict(),
+            "optimization": self.optimization.state_dict(),
+            "stopping": None if self.stopping is None else self.stopping.state_dict(),
+            "rng": self.rng.get_state(),
+            "negatives_rng": self.negatives_rng.get_state(),
+            "torch_rng": torch.get_rng_state(),
+            "cuda_rng": torch.cuda.get_rng_state(self.device) if on_gpu else None,
+            "records": self.records,
+            "stopped": self.stopped,
+            "epoch_seed": self.epoch_seed,
+            "step": self.step,
+            "n_events": self.n_events,
+            "seconds": self.seconds,
+            "loss_sum": self.loss_sum,
+        }
+
+    def _load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.network.load_state_dict(state["network"])
+        self.optimization.load_state_dict(state["optimization"])
+        if self.stopping is not None:
+            self.stopping.load_state_dict(state["stopping"])
+        self.rng.set_state(state["rng"])
+        self.negatives_rng.set_state(state["negatives_rng"])
+        torch.set_rng_state(state["torch_rng"])
+        if state["cuda_rng"] is not None and self.device.type == "cuda":
+            torch.cuda.set_rng_state(state["cuda_rng"], self.device)
+        self.records, self.stopped = list(state["records"]), state["stopped"]
+        self.epoch_seed, self.step = state["epoch_seed"], state["step"]
+        self.n_events, self.seconds = state["n_events"], state["seconds"]
+        self.loss_sum = state["loss_sum"].to(self.loss_sum.device)
 
 
-def _run_epoch(
-    network: EmbRecNetwork,
-    features: Sequence[FeatureTensor],
-    sequences: Ragged,
-    settings: TrainingSettings,
-    optimizer: torch.optim.Optimizer,
-    rng: np.random.RandomState,
-    progress: Any,
-) -> EpochRecord:
-    device = next(network.parameters()).device
-    network.train()
-    started = time.perf_counter()
-    loss_sum = torch.zeros((), device=device)
-    n_events = 0
-    for members in length_buckets(sequences.lengths, settings.batch_size, rng):
-        batch = pack(sequences.take(members), with_targets=True, device=device)
-        optimizer.zero_grad(set_to_none=True)
-        loss = training_loss(network, features, batch)
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        loss_sum += loss.detach() * len(batch.rows)
-        n_events += len(batch.rows)
-        progress.update()
-    mean_loss = float(loss_sum) / n_events
-    if not math.isfinite(mean_loss):
-        raise _diverged(f"The training loss became {mean_loss}.", settings)
-    seconds = time.perf_counter() - started
-    return {"loss": mean_loss, "seconds": seconds, "events_per_second": n_events / seconds}
+def _any_stops(answers: Any) -> bool:
+    """Whether any answer is true; all are asked."""
+    return any(list(answers))
 
 
 def _check_weights(network: EmbRecNetwork, settings: TrainingSettings) -> None:
@@ -188,35 +324,9 @@ def _check_weights(network: EmbRecNetwork, settings: TrainingSettings) -> None:
 
 def _diverged(what: str, settings: TrainingSettings) -> DivergedError:
     return DivergedError(
-        f"{what} Lower learning_rate (it is {settings.learning_rate}), or look for extreme values "
-        "in the item features."
+        f"{what} Lower learning_rate (it is {settings.optimizer.learning_rate}), set "
+        "max_grad_norm, or look for extreme values in the item features."
     )
-
-
-def training_loss(
-    network: EmbRecNetwork, features: Sequence[FeatureTensor], batch: PackedBatch
-) -> torch.Tensor:
-    """Cross-entropy of every next item among all items (thesis equation 5), mean over all of them.
-
-    The first items count too; they train the state before any item, and nothing else. The towers
-    run once: their output serves as the GRU's input and as what is scored.
-    """
-    assert batch.targets is not None
-    items = network.embed_items(features)
-    # not items[batch.rows], whose gradient is summed in an order that differs from run to run
-    inputs = F.embedding(batch.rows, items)
-    predicted = network.predict_steps(inputs, batch.batch_sizes)
-    n_steps, n_sequences = len(predicted), int(batch.batch_sizes[0])
-    steps = full_cross_entropy(predicted, items, batch.targets)
-    first = shared_cross_entropy(network.predict_first(), items.detach(), batch.rows[:n_sequences])
-    return (n_steps * steps + n_sequences * first) / (n_steps + n_sequences)
-
-
-def _shown(record: EpochRecord) -> dict[str, str]:
-    shown = {"loss": f"{record['loss']:.3f}", "events/s": f"{record['events_per_second']:,.0f}"}
-    if "valid_hit_rate" in record:
-        shown["valid hit rate@50"] = f"{record['valid_hit_rate']:.3f}"
-    return shown
 
 
 class _seeded(AbstractContextManager[None]):

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from torch import Tensor
 
 from embrec.network.features import FeatureTensor
 from embrec.network.inference import embed_items, encode_queries
@@ -22,10 +23,19 @@ class NextItemValidation:
         Feature blocks of all items, on the network's device.
     k : int, default=50
         Cut-off of the hit rate.
+    ids : Tensor of shape (n_items,), int64, optional
+        Rows of the items' own vectors and biases, -1 where there are none.
     """
 
-    def __init__(self, sequences: Ragged, features: Sequence[FeatureTensor], k: int = 50) -> None:
+    def __init__(
+        self,
+        sequences: Ragged,
+        features: Sequence[FeatureTensor],
+        k: int = 50,
+        ids: Tensor | None = None,
+    ) -> None:
         self.features = features
+        self.ids = ids
         self.histories = sequences.drop_last()
         self.targets = sequences.last()
         self.k = k
@@ -39,7 +49,7 @@ class NextItemValidation:
             The hit rate at ``k``, and the mean reciprocal rank, which tells epochs apart whose hit
             rates are level: on a catalogue of at most ``k`` items they always are.
         """
-        items = embed_items(network, self.features)
+        items = embed_items(network, self.features, self.ids)
         queries = encode_queries(network, items, self.histories)
         ranks, _ = rank_targets(queries, items, self.targets)
         return float(np.mean(ranks < self.k)), float(np.mean(1 / (ranks + 1)))

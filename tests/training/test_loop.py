@@ -10,13 +10,16 @@ from embrec.network.packing import pack
 from embrec.ragged import Ragged
 from embrec.training import (
     DivergedError,
+    LossSettings,
     NextItemValidation,
+    OptimizerSettings,
     TrainingRun,
+    TrainingSequences,
     TrainingSettings,
     train,
 )
 from embrec.training.early_stopping import EarlyStopping
-from embrec.training.loop import training_loss
+from embrec.training.objective import Objective
 
 CPU = torch.device("cpu")
 N_ITEMS = 12
@@ -34,8 +37,19 @@ def make_problem(dropout=None):
 
 
 def settings(**changes):
-    defaults = {"learning_rate": 0.03, "batch_size": 8, "max_epochs": 12, "patience": 3}
-    return TrainingSettings(**{**defaults, **changes})
+    defaults = {"batch_size": 8, "max_epochs": 12, "patience": 3}
+    return TrainingSettings(OptimizerSettings(learning_rate=0.03), **{**defaults, **changes})
+
+
+def run_training(network, features, sequences, how, seed=0, **rest):
+    rng = np.random.RandomState(seed)
+    return train(network, features, TrainingSequences(sequences, 50), how, rng=rng, **rest)
+
+
+def batch_loss(network, features, batch, **loss):
+    counts = np.bincount(batch.targets.numpy(), minlength=N_ITEMS)
+    objective = Objective(LossSettings(**loss), features, None, counts)
+    return objective(network, batch, np.random.RandomState(0))
 
 
 def test_batch_loss_is_the_mean_over_all_next_items():
@@ -50,20 +64,14 @@ def test_batch_loss_is_the_mean_over_all_next_items():
             losses.append(F.cross_entropy(scores, torch.tensor([row])))
             state = network.advance(state, items[[row]])
     assert len(losses) == len(sequences.values)
-    torch.testing.assert_close(training_loss(network, features, batch), torch.stack(losses).mean())
+    torch.testing.assert_close(batch_loss(network, features, batch), torch.stack(losses).mean())
 
 
 def test_learns_a_circle_of_items():
     network, features, sequences = make_problem(Dropout(input=0.1, output=0.1))
     validation = NextItemValidation(sequences, features, k=1)
-    run = train(
-        network,
-        features,
-        sequences,
-        settings(max_epochs=30, patience=30),
-        rng=np.random.RandomState(0),
-        validate=validation,
-    )
+    how = settings(max_epochs=30, patience=30)
+    run = run_training(network, features, sequences, how, validate=validation)
     assert run.log[-1]["loss"] < 0.7 * run.log[0]["loss"]
     assert validation(network)[0] > 0.95
 
@@ -95,9 +103,7 @@ def test_the_best_weights_come_back():
         weights.append(network.output.weight.detach().clone())
         return next(figures), 0.0
 
-    run = train(
-        network, features, sequences, settings(), rng=np.random.RandomState(0), validate=validate
-    )
+    run = run_training(network, features, sequences, settings(), validate=validate)
     # the third epoch is best; three epochs pass without a better one
     assert run.best_epoch == 3
     assert [record["epoch"] for record in run.log] == [1, 2, 3, 4, 5, 6]
@@ -108,7 +114,7 @@ def test_the_best_weights_come_back():
 
 def test_without_validation_all_epochs_run():
     network, features, sequences = make_problem()
-    run = train(network, features, sequences, settings(max_epochs=4), rng=np.random.RandomState(0))
+    run = run_training(network, features, sequences, settings(max_epochs=4))
     assert len(run.log) == run.best_epoch == 4
     assert "valid_hit_rate" not in run.log[0]
 
@@ -118,7 +124,7 @@ def test_seed_decides_and_the_global_state_is_left_alone():
         network, features, sequences = make_problem(Dropout(output=0.5))
         torch.manual_seed(123)
         before = torch.random.get_rng_state()
-        train(network, features, sequences, settings(max_epochs=2), rng=np.random.RandomState(seed))
+        run_training(network, features, sequences, settings(max_epochs=2), seed)
         assert torch.equal(torch.random.get_rng_state(), before)
         return network.output.weight
 
@@ -131,7 +137,7 @@ def test_a_loss_that_is_no_number_is_an_error():
     with torch.no_grad():
         network.output.bias[0] = torch.nan
     with pytest.raises(DivergedError, match="became nan. Lower learning_rate"):
-        train(network, features, sequences, settings(), rng=np.random.RandomState(0))
+        run_training(network, features, sequences, settings())
 
 
 def test_early_stopping_counts_from_the_last_best():
@@ -153,13 +159,13 @@ def test_weights_that_are_no_numbers_are_an_error_too():
 
     once = settings(max_epochs=1)
     with pytest.raises(DivergedError, match=r"Weights .* infinite or NaN. Lower learning_rate"):
-        train(network, features, sequences, once, rng=np.random.RandomState(0), validate=poison)
+        run_training(network, features, sequences, once, validate=poison)
 
 
 def test_first_items_train_the_state_before_any_item_alone():
     network, features, sequences = make_problem()
     batch = pack(sequences, with_targets=True, device=CPU)
-    training_loss(network, features, batch).backward()
+    batch_loss(network, features, batch).backward()
     with_first = {name: p.grad.clone() for name, p in network.named_parameters()}
     network.zero_grad()
     items = network.embed_items(features)

@@ -1,0 +1,318 @@
+"""From an estimator's parameters and data to a trained network.
+
+The middle between the estimator, which knows ids and tables, and `embrec.training`, which knows
+tensors: parameters become settings, feature blocks tensors, catalogue rows training rows.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from sklearn.decomposition import TruncatedSVD
+
+from embrec.catalog import Features
+from embrec.network import (
+    Dropout,
+    EmbRecNetwork,
+    NetworkSize,
+    mean_square_length,
+    to_feature_tensors,
+)
+from embrec.network.device import score_precision
+from embrec.network.tower import FixedTower
+from embrec.network.weights import build_network, fingerprint
+from embrec.ragged import Ragged
+from embrec.training import (
+    LossSettings,
+    NextItemValidation,
+    OptimizerSettings,
+    TrainingRun,
+    TrainingSequences,
+    TrainingSettings,
+    train,
+)
+
+
+@dataclass(frozen=True)
+class KnownItems:
+    """The items that training has seen; an item's place here is its id in the network.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n_known,), int64
+        Their catalogue rows; those known longest come first.
+    counts : ndarray of shape (n_known,), int64
+        Events of each that were trained on.
+    """
+
+    rows: np.ndarray
+    counts: np.ndarray
+
+    @classmethod
+    def none(cls) -> "KnownItems":
+        """Begin: nothing has been seen."""
+        return cls(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64))
+
+    def and_those_of(self, counts: np.ndarray, also: np.ndarray | None = None) -> "KnownItems":
+        """Add what a log has.
+
+        Parameters
+        ----------
+        counts : ndarray of shape (n_rows,)
+            Events of each catalogue row.
+        also : ndarray of int, optional
+            Rows that are known from elsewhere.
+
+        Returns
+        -------
+        KnownItems
+        """
+        seen = np.flatnonzero(counts) if also is None else np.union1d(np.flatnonzero(counts), also)
+        new = np.setdiff1d(seen, self.rows)
+        rows = np.concatenate([self.rows, new])
+        before = np.concatenate([self.counts, np.zeros(len(new), dtype=np.int64)])
+        return KnownItems(rows, before + counts[rows])
+
+    def places(self, rows: np.ndarray) -> np.ndarray:
+        """Find the places of catalogue rows, -1 for those that are not known: (n,) int64."""
+        found = np.full(len(rows), -1, dtype=np.int64)
+        within = (rows >= 0) & (rows < len(self._place_of_row))
+        found[within] = self._place_of_row[rows[within]]
+        return found
+
+    @cached_property
+    def _place_of_row(self) -> np.ndarray:
+        table = np.full(self.rows.max(initial=-1) + 1, -1, dtype=np.int64)
+        table[self.rows] = np.arange(len(self.rows))
+        return table
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What a network is trained on.
+
+    Parameters
+    ----------
+    sequences : TrainingSequences
+        Of catalogue rows.
+    validation : Ragged of catalogue rows, or None
+    blocks : list of ndarray or CSR of shape (n_items, n_features)
+        Features of the whole catalogue.
+    known : KnownItems
+        What is in ``sequences``, and what was in those before.
+    """
+
+    sequences: TrainingSequences
+    validation: Ragged | None
+    blocks: Sequence[Features]
+    known: KnownItems
+
+
+def check_loss(params: Any) -> None:
+    """Raise if parameters that concern the loss contradict each other."""
+    if params.loss != "cosine":
+        return
+    if params.n_negatives != "all":
+        raise ValueError(
+            f"loss='cosine' has no negatives; got n_negatives={params.n_negatives!r}. Leave it at "
+            "'all', or choose another loss."
+        )
+    if params.item_ids != "none" or params.item_bias:
+        raise ValueError(
+            "loss='cosine' learns nothing of the items; got "
+            f"item_ids={params.item_ids!r}, item_bias={params.item_bias!r}. Leave them at 'none' "
+            "and False, or choose another loss."
+        )
+
+
+def network_size(params: Any, blocks: Sequence[Features], known: KnownItems) -> NetworkSize:
+    """Read the size of a network from an estimator's parameters."""
+    # torch and JSON want Python's own numbers; a grid of parameters may hold numpy's
+    item_ids, item_bias = params.item_ids == "delta", bool(params.item_bias)
+    return NetworkSize(
+        n_features=tuple(int(block.shape[1]) for block in blocks),
+        embedding_dim=int(params.embedding_dim),
+        tower_size=int(params.tower_size),
+        hidden_size=int(params.hidden_size),
+        n_layers=int(params.n_layers),
+        residual=bool(params.residual),
+        n_ids=len(known.rows) if item_ids or item_bias else 0,
+        item_ids=item_ids,
+        item_bias=item_bias,
+        fixed_items=params.loss == "cosine",
+    )
+
+
+def new_network(
+    params: Any, data: TrainingData, device: torch.device, rng: np.random.RandomState
+) -> EmbRecNetwork:
+    """Make a network for an estimator's parameters, fitted to the scale of its features."""
+    dropout = Dropout(
+        tower=float(params.tower_dropout),
+        input=float(params.input_dropout),
+        output=float(params.dropout),
+        id=float(params.id_dropout),
+    )
+    size = network_size(params, data.blocks, data.known)
+    network = build_network(size, dropout, int(rng.randint(2**31)))
+    network.fit_scales([mean_square_length(block) for block in data.blocks])
+    if size.fixed_items:
+        seed = int(rng.randint(2**31))
+        for tower, block in zip(network.towers, data.blocks, strict=True):
+            assert isinstance(tower, FixedTower)
+            _fit_projection(tower, block[data.known.rows], seed)
+    set_support(network, data.known, params.id_shrinkage)
+    return network.to(device)
+
+
+def _fit_projection(tower: FixedTower, block: Features, seed: int) -> None:
+    """Project on the directions along which the items differ most, if there are too many."""
+    n_features, dim = tower.projection.shape
+    if n_features <= dim or block.shape[0] <= dim:
+        return
+    svd = TruncatedSVD(dim, random_state=seed).fit(block)
+    tower.projection.copy_(torch.from_numpy(svd.components_.T.astype(np.float32)))
+
+
+def grown_network(
+    network: EmbRecNetwork,
+    known: KnownItems,
+    shrinkage: float,
+    kept: np.ndarray | None = None,
+) -> EmbRecNetwork:
+    """Copy a network, with room for the items that became known since.
+
+    Parameters
+    ----------
+    network : EmbRecNetwork
+    known : KnownItems
+        Those that were known first, as they were, then the new ones: their vectors are zero.
+    shrinkage : float
+    kept : ndarray of int, optional
+        Places of those that were known and still are; all by default.
+
+    Returns
+    -------
+    EmbRecNetwork
+        On the same device.
+    """
+    size = network.size
+    if size.n_ids:
+        size = replace(size, n_ids=len(known.rows))
+    larger = build_network(size, network.dropout, seed=0)
+    weights = larger.state_dict()
+    for name, values in network.state_dict().items():
+        if name.startswith(("id_vectors", "id_biases")):
+            old = values.cpu() if kept is None else values.cpu()[torch.from_numpy(kept)]
+            weights[name][: len(old)] = old
+        else:
+            weights[name] = values
+    larger.load_state_dict(weights)
+    set_support(larger, known, shrinkage)
+    return larger.to(next(network.parameters()).device)
+
+
+def set_support(network: EmbRecNetwork, known: KnownItems, shrinkage: float) -> None:
+    """Tell id vectors and biases how many events each item has."""
+    for module in (network.id_vectors, network.id_biases):
+        if module is not None:
+            counts = torch.from_numpy(known.counts).to(module.trust)
+            module.set_support(counts, float(shrinkage))
+
+
+def training_settings(params: Any, device: torch.device) -> TrainingSettings:
+    """Read how to train from an estimator's parameters."""
+    memory = None if params.score_memory == "auto" else int(params.score_memory * 2**20)
+    return TrainingSettings(
+        optimizer=OptimizerSettings(
+            learning_rate=float(params.learning_rate),
+            lr_schedule=params.lr_schedule,
+            warmup_steps=int(params.warmup_steps),
+            weight_decay=float(params.weight_decay),
+            max_grad_norm=None if params.max_grad_norm is None else float(params.max_grad_norm),
+            id_bound=float(params.id_bound),
+        ),
+        batch_size=int(params.batch_size),
+        max_epochs=int(params.max_epochs),
+        patience=int(params.patience) if params.early_stopping else None,
+        loss=LossSettings(
+            name=params.loss,
+            n_negatives=None if params.n_negatives == "all" else int(params.n_negatives),
+            sample_alpha=float(params.sample_alpha),
+            logq=bool(params.logq_correction),
+            bpr_max_reg=float(params.bpr_max_reg),
+            precision=score_precision(params.precision, device),
+            memory=memory,
+        ),
+        verbose=int(params.verbose),
+    )
+
+
+def train_network(
+    network: EmbRecNetwork,
+    data: TrainingData,
+    settings: TrainingSettings,
+    rng: np.random.RandomState,
+    *,
+    callbacks: Sequence[Any] = (),
+    checkpoint_dir: Any = None,
+) -> TrainingRun:
+    """Train a network in place.
+
+    What nobody has touched yet is no negative: training would teach that nobody ever will.
+    """
+    device = next(network.parameters()).device
+    n_items = data.blocks[0].shape[0]
+    places = data.known.places(np.arange(n_items))
+    sequences = data.sequences.with_rows(places)
+    validate = None
+    if data.validation is not None:
+        all_features = to_feature_tensors(data.blocks, device)
+        validate = NextItemValidation(
+            data.validation, all_features, ids=torch.from_numpy(places).to(device)
+        )
+    checkpoints = None
+    if checkpoint_dir is not None:
+        from embrec.training.checkpoint import CheckpointFolder
+
+        run_id = _run_id(network, data, settings, rng)
+        checkpoints = CheckpointFolder(checkpoint_dir, run_id=run_id)
+    return train(
+        network,
+        to_feature_tensors(data.blocks, device, data.known.rows),
+        sequences,
+        settings,
+        rng=rng,
+        ids=torch.arange(len(data.known.rows), device=device),
+        validate=validate,
+        callbacks=callbacks,
+        checkpoints=checkpoints,
+    )
+
+
+def _run_id(
+    network: EmbRecNetwork,
+    data: TrainingData,
+    settings: TrainingSettings,
+    rng: np.random.RandomState,
+) -> str:
+    """Hash all that a run depends on: 32 hexadecimal digits."""
+    plain = replace(settings, verbose=0)  # changes nothing but what is shown
+    digest = blake2b(digest_size=16)
+    digest.update(f"{plain!r} {network.size!r} {network.dropout!r}".encode())
+    digest.update(fingerprint(network).encode())
+    digest.update(repr(rng.get_state(legacy=False)).encode())
+    data.sequences.update_digest(digest)
+    if data.validation is not None:
+        digest.update(data.validation.values.tobytes())
+        digest.update(data.validation.offsets.tobytes())
+    for block in data.blocks:
+        parts = (block.data, block.indices) if sp.issparse(block) else (block,)
+        for part in parts:
+            digest.update(np.ascontiguousarray(part).data)
+    return digest.hexdigest()

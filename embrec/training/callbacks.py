@@ -1,0 +1,54 @@
+"""What may watch training, and stop it."""
+
+from dataclasses import dataclass, field
+
+from embrec.network.model import EmbRecNetwork
+
+#: Figures of one epoch, by name.
+EpochRecord = dict[str, float]
+
+
+@dataclass
+class TrainingProgress:
+    """Where training is, as callbacks see it.
+
+    Parameters
+    ----------
+    network : EmbRecNetwork
+        The network in training. Look, and leave it as it is.
+    n_steps : int
+        Steps per epoch.
+    max_epochs : int
+    epoch : int
+        From 1 on.
+    step : int
+        Steps taken in this epoch.
+    loss : float
+        Mean loss of the last step.
+    record : dict
+        At the end of an epoch: its figures, as in ``training_log_``.
+    """
+
+    network: EmbRecNetwork
+    n_steps: int
+    max_epochs: int
+    epoch: int = 0
+    step: int = 0
+    loss: float = float("nan")
+    record: EpochRecord = field(default_factory=dict)
+
+
+class Callback:
+    """Base of what watches training: inherit and overwrite what you need.
+
+    A method that returns True stops training: after this step, or this epoch. What was learned is
+    kept as if the last epoch were over: with early stopping, the weights of the best epoch. An
+    exception ends training too, and leaves the estimator as it was: a tuner's way to give a trial
+    up.
+    """
+
+    def on_step_end(self, progress: TrainingProgress) -> bool | None:
+        """Look at a step."""
+
+    def on_epoch_end(self, progress: TrainingProgress) -> bool | None:
+        """Look at an epoch, after validation."""

@@ -1,0 +1,86 @@
+"""Negative items, drawn anew at every step in proportion to a power of their popularity."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+class AliasTable:
+    """Draws from a discrete distribution in constant time (Walker 1977; Vose 1991).
+
+    A draw picks a column uniformly, and then the column's own value or its alias.
+
+    Parameters
+    ----------
+    weights : ndarray of shape (n,)
+        Not negative, some positive; proportional to the probabilities.
+    """
+
+    def __init__(self, weights: np.ndarray) -> None:
+        weights = np.asarray(weights, dtype=np.float64)
+        heights = weights * (len(weights) / weights.sum())
+        low, high = np.flatnonzero(heights < 1), np.flatnonzero(heights >= 1)
+        self._keep = np.ones(len(heights))
+        self._alias = np.arange(len(heights))
+        # Columns that are too low are filled up by the high ones, one after the other. All of it
+        # follows from the running sums: of what is missing, and of what is there to give.
+        missing = np.cumsum(1 - heights[low])
+        given = np.cumsum(heights[high] - 1)
+        self._keep[low] = heights[low]
+        before = np.concatenate([[0.0], missing[:-1]]) if len(low) else missing
+        giver = np.searchsorted(given, before, side="right").clip(max=len(high) - 1)
+        self._alias[low] = high[giver]
+        # a high column that gave more than it had is itself filled up by the next
+        last = np.searchsorted(missing, given[:-1], side="right")
+        owes = last < len(low)
+        self._keep[high[:-1][owes]] = 1 - (missing[last[owes]] - given[:-1][owes])
+        self._alias[high[:-1]] = high[1:]
+
+    def draw(self, n: int, rng: np.random.RandomState) -> np.ndarray:
+        """Draw values, with replacement: (n,) int64."""
+        places = rng.random_sample(n) * len(self._keep)
+        columns = places.astype(np.int64)
+        return np.where(places - columns < self._keep[columns], columns, self._alias[columns])
+
+
+@dataclass(frozen=True)
+class NegativeSample:
+    """Negatives that all steps of a batch share.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n_negatives,), int64
+        Item rows, with repetitions.
+    log_expected : ndarray of shape (n_negatives,), float32
+        Logarithm of how often each is expected among them.
+    """
+
+    rows: np.ndarray
+    log_expected: np.ndarray
+
+
+class NegativeSampler:
+    """Draws negatives with probability proportional to ``counts ** alpha``.
+
+    Parameters
+    ----------
+    counts : ndarray of shape (n_items,)
+        Events of each item in training.
+    n_negatives : int
+        How many to draw.
+    alpha : float
+        1 draws by popularity, as the thesis does; 0 draws all alike.
+    """
+
+    def __init__(self, counts: np.ndarray, n_negatives: int, alpha: float) -> None:
+        weights = np.asarray(counts, dtype=np.float64) ** alpha
+        self._table = AliasTable(weights)
+        self._n = n_negatives
+        with np.errstate(divide="ignore"):  # what is never drawn
+            expected = np.log(n_negatives * weights / weights.sum())
+        self._log_expected = expected.astype(np.float32)
+
+    def draw(self, rng: np.random.RandomState) -> NegativeSample:
+        """Draw a fresh sample."""
+        rows = self._table.draw(self._n, rng)
+        return NegativeSample(rows, self._log_expected[rows])

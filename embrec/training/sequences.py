@@ -1,0 +1,147 @@
+"""The sequences that training reads: views of flat arrays, which may lie on disk."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from embrec.ragged import Ragged
+
+#: Users whose last event validates: a tenth of them, and no more than this.
+MAX_VALIDATION_USERS = 10_000
+#: Sequences that are looked at together when all of them must be.
+_AT_A_TIME = 2**18
+
+
+class TrainingSequences:
+    """Sequences cut to what is trained on; those without a next item are left out.
+
+    Nothing is copied: what a batch needs is read when it is needed, so the arrays may be larger
+    than memory.
+
+    Parameters
+    ----------
+    sequences : Ragged
+        Item rows or, with ``rows``, codes; memory-mapped or not.
+    max_length : int
+        Events that are kept of each, the last ones.
+    held_out : ndarray of int64, optional
+        Sequences whose last event is kept from training; sorted.
+    rows : ndarray of shape (n_codes,), optional
+        Item row of each code.
+
+    Raises
+    ------
+    ValueError
+        If nothing is left to train on.
+    """
+
+    def __init__(
+        self,
+        sequences: Ragged,
+        max_length: int,
+        held_out: np.ndarray | None = None,
+        rows: np.ndarray | None = None,
+    ) -> None:
+        self._sequences = sequences
+        self._max_length = max_length
+        self._held_out = np.empty(0, dtype=np.int64) if held_out is None else held_out
+        self._rows = rows
+        # None if all of them are, as in most logs: one number per user is a lot for some
+        self._members: np.ndarray | None = None
+        members = [part[self._spans(part)[1] >= 2] for part in _parts(len(sequences))]
+        if sum(map(len, members)) < len(sequences):
+            self._members = np.concatenate(members).astype(_smallest_int(len(sequences)))
+            if len(self._members) == 0:
+                raise ValueError(
+                    f"None of the {len(sequences)} sequences in X has two items or more (besides "
+                    "the last one, if it is kept for validation), so there is no next item to "
+                    "learn from."
+                )
+
+    def __len__(self) -> int:
+        return len(self._sequences) if self._members is None else len(self._members)
+
+    def take(self, numbers: np.ndarray) -> Ragged:
+        """Read sequences: item rows, int32."""
+        members = numbers if self._members is None else self._members[numbers]
+        starts, lengths = self._spans(members)
+        found = Ragged.from_spans(_reopened(self._sequences.values), starts, lengths)
+        values = found.values if self._rows is None else self._rows[found.values]
+        return Ragged(values.astype(np.int32, copy=False), found.offsets)
+
+    def count_items(self, n_items: int) -> np.ndarray:
+        """Count the events of each item that are trained on: (n_items,) int64."""
+        counts = np.zeros(n_items, dtype=np.int64)
+        for part in _parts(len(self)):
+            counts += np.bincount(self.take(part).values, minlength=n_items)
+        return counts
+
+    def update_digest(self, digest: Any) -> None:
+        """Feed all that is trained on to a hash."""
+        for part in _parts(len(self)):
+            found = self.take(part)
+            digest.update(found.values.tobytes())
+            digest.update(found.lengths.tobytes())
+
+    def with_rows(self, new_rows: np.ndarray) -> "TrainingSequences":
+        """Call item row ``i`` ``new_rows[i]``."""
+        changed = object.__new__(TrainingSequences)
+        changed.__dict__ = dict(self.__dict__)
+        changed._rows = new_rows if self._rows is None else new_rows[self._rows]
+        return changed
+
+    def _spans(self, members: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        offsets = _reopened(self._sequences.offsets)
+        first, stops = np.asarray(offsets[members]), np.asarray(offsets[members + 1])
+        if len(self._held_out):
+            places = np.searchsorted(self._held_out, members).clip(max=len(self._held_out) - 1)
+            stops = stops - (self._held_out[places] == members)
+        starts = np.maximum(first, stops - self._max_length)
+        return starts, np.maximum(stops - starts, 0)
+
+
+def choose_held_out(sequences: Ragged, rng: np.random.RandomState) -> np.ndarray:
+    """Choose the users whose last event validates.
+
+    Those who leave a next item to train on; if nobody does, those of two events, as long as another
+    one of them is left to train on.
+
+    Parameters
+    ----------
+    sequences : Ragged
+    rng : RandomState
+        Draws the users.
+
+    Returns
+    -------
+    ndarray of int64
+        Numbers of sequences, sorted; none if nobody can be spared.
+    """
+    lengths = sequences.lengths
+    eligible = np.flatnonzero(lengths >= 3)
+    if len(eligible) == 0:
+        pairs = np.flatnonzero(lengths >= 2)
+        eligible = pairs if len(pairs) >= 2 else eligible
+    if len(eligible) == 0:
+        return eligible
+    n = min(MAX_VALIDATION_USERS, max(1, len(eligible) // 10))
+    return np.sort(rng.choice(eligible, size=n, replace=False))
+
+
+def _parts(n: int) -> Iterator[np.ndarray]:
+    for start in range(0, n, _AT_A_TIME):
+        yield np.arange(start, min(start + _AT_A_TIME, n))
+
+
+def _smallest_int(n: int) -> type:
+    return np.int32 if n <= np.iinfo(np.int32).max else np.int64
+
+
+def _reopened(array: np.ndarray) -> np.ndarray:
+    """Map a file anew: pages that were read through the last mapping no longer count as ours."""
+    if not isinstance(array, np.memmap) or array.filename is None:
+        return array
+    return np.memmap(
+        array.filename, dtype=array.dtype, mode="r", offset=array.offset, shape=array.shape
+    )
