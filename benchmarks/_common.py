@@ -43,6 +43,32 @@ def median_seconds(function: Callable[[], Any], repeats: int) -> float:
     return float(np.median(times))
 
 
+def gemm_gflops(dtype: torch.dtype, n: int = 2048) -> float:
+    """Measure what this machine reaches at best: one large product."""
+    a, b = torch.randn(n, n).to(dtype), torch.randn(n, n).to(dtype)
+    return 2 * n**3 / median_seconds(lambda: a @ b, 9) / 1e9
+
+
+def rss_mib() -> float:
+    """Resident memory of this process, MiB (Linux)."""
+    return _status("VmRSS") / 1024
+
+
+def peak_mib() -> float:
+    """Its peak since `reset_peak`, MiB."""
+    return _status("VmHWM") / 1024
+
+
+def reset_peak() -> None:
+    """Forget the peak so far."""
+    Path("/proc/self/clear_refs").write_text("5")
+
+
+def _status(field: str) -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line.split()[1] for line in lines if line.startswith(field)))
+
+
 def machine() -> dict[str, Any]:
     """Tell what the figures were measured with."""
     packages = ("torch", "scikit-learn", "numpy", "pandas")

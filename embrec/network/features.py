@@ -30,7 +30,7 @@ class SparseMatrix:
         self.shape: tuple[int, int] = matrix.shape
         self.device = device
         self._scipy = matrix
-        self._csr = _to_torch(matrix, device)
+        self._csr: Tensor | None = None
         self._transposed: Tensor | None = None
 
         self._slices: dict[tuple[int, int], SparseMatrix] = {}
@@ -54,6 +54,8 @@ class SparseMatrix:
 
     def product(self, weight: Tensor) -> Tensor:
         """Multiply without a gradient."""
+        if self._csr is None:
+            self._csr = _to_torch(self._scipy, self.device)
         return torch.sparse.mm(self._csr, weight)
 
     def transposed_product(self, gradient: Tensor) -> Tensor:
@@ -211,8 +213,8 @@ def _to_torch(matrix: sp.csr_matrix | sp.csr_array, device: torch.device) -> Ten
         # torch calls its CSR support beta
         warnings.filterwarnings("ignore", message=r".*[Ss]parse", category=UserWarning)
         return torch.sparse_csr_tensor(
-            torch.from_numpy(matrix.indptr.astype(index_dtype)),
-            torch.from_numpy(matrix.indices.astype(index_dtype)),
+            torch.from_numpy(matrix.indptr.astype(index_dtype, copy=False)),
+            torch.from_numpy(matrix.indices.astype(index_dtype, copy=False)),
             torch.from_numpy(np.ascontiguousarray(matrix.data)),
             size=matrix.shape,
             check_invariants=False,

@@ -22,18 +22,21 @@ class AliasTable:
         low, high = np.flatnonzero(heights < 1), np.flatnonzero(heights >= 1)
         self._keep = np.ones(len(heights))
         self._alias = np.arange(len(heights))
+        if len(low) == 0 or len(high) == 0:
+            return  # all alike, but for rounding
         # Columns that are too low are filled up by the high ones, one after the other. All of it
         # follows from the running sums: of what is missing, and of what is there to give.
         missing = np.cumsum(1 - heights[low])
         given = np.cumsum(heights[high] - 1)
         self._keep[low] = heights[low]
-        before = np.concatenate([[0.0], missing[:-1]]) if len(low) else missing
+        before = np.concatenate([[0.0], missing[:-1]])
         giver = np.searchsorted(given, before, side="right").clip(max=len(high) - 1)
         self._alias[low] = high[giver]
         # a high column that gave more than it had is itself filled up by the next
-        last = np.searchsorted(missing, given[:-1], side="right")
-        owes = last < len(low)
-        self._keep[high[:-1][owes]] = 1 - (missing[last[owes]] - given[:-1][owes])
+        last = np.searchsorted(missing, given[:-1], side="right").clip(max=len(low) - 1)
+        debt = missing[last] - given[:-1]
+        owes = (debt > 0) & (before[last] < given[:-1])
+        self._keep[high[:-1][owes]] = 1 - debt[owes]
         self._alias[high[:-1]] = high[1:]
 
     def draw(self, n: int, rng: np.random.RandomState) -> np.ndarray:

@@ -1,0 +1,163 @@
+"""One step of training, against the same network written in plain PyTorch.
+
+    python benchmarks/training_step.py [--sizes 2420 22154 170000 1000000]
+
+Plain means: dense features, padded sequences, the whole matrix of scores, items embedded once for
+the input and once more for the scores, Adam as it comes. Both take the same 512 sequences of 3,800
+next items and items of 5,000 tf-idf features, 60 of them not zero. Each measurement has a process
+of its own; seconds are medians, and memory is the growth of its peak since before the features.
+Where plain would need more than three quarters of this machine's memory it is not run.
+"""
+
+import argparse
+import json
+import multiprocessing
+import os
+import time
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+import torch.nn.functional as F
+from _common import gemm_gflops, peak_mib, reset_peak, rss_mib, write_result
+from torch import nn
+
+from embrec.network import Dropout, EmbRecNetwork, NetworkSize, to_feature_tensors
+from embrec.network.device import score_precision
+from embrec.network.packing import pack
+from embrec.ragged import Ragged
+from embrec.training.objective import LossSettings, Objective
+from embrec.training.optimization import Optimization, OptimizerSettings
+
+N_FEATURES, N_FILLED, DIM = 5000, 60, 128
+CPU = torch.device("cpu")
+
+
+def make_features(n_items: int) -> sp.csr_array:
+    """Rows of length 1 with few entries, at places that follow Zipf's law, as words do."""
+    rng = np.random.default_rng(0)
+    places = (N_FEATURES ** rng.random((n_items, N_FILLED)) - 1).astype(np.int32)
+    indptr = np.arange(n_items + 1, dtype=np.int32) * N_FILLED
+    values = np.full(n_items * N_FILLED, N_FILLED**-0.5, dtype=np.float32)
+    matrix = sp.csr_array((values, places.ravel(), indptr), shape=(n_items, N_FEATURES))
+    matrix.sum_duplicates()
+    return matrix
+
+
+def make_sequences(n_items: int) -> Ragged:
+    """512 sequences with 3,800 next items, lengths as in a shop: many short, few long."""
+    rng = np.random.default_rng(0)
+    lengths = 2 + np.minimum(rng.geometric(1 / 7.1, 512), 48)
+    while lengths.sum() - 512 != 3800:
+        i = rng.integers(512)
+        lengths[i] = np.clip(lengths[i] + np.sign(3800 + 512 - lengths.sum()), 2, 50)
+    return Ragged.from_lengths(rng.integers(0, n_items, lengths.sum()).astype(np.int32), lengths)
+
+
+class PlainNetwork(nn.Module):
+    """The same network as a first version would have it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tower = nn.Sequential(nn.Linear(N_FEATURES, DIM), nn.ReLU(), nn.Linear(DIM, DIM))
+        self.gru = nn.GRU(DIM, DIM, batch_first=True)
+        self.output = nn.Linear(DIM, DIM)
+
+    def forward(self, features, rows, targets):
+        inputs = self.tower(features[rows])
+        hidden, _ = self.gru(F.dropout(inputs, 0.5, self.training))
+        predicted = self.output(F.dropout(hidden, 0.3, self.training)) + inputs
+        scores = predicted @ self.tower(features).T
+        return F.cross_entropy(scores.flatten(0, 1), targets.flatten(), ignore_index=-1)
+
+
+def plain_step(n_items: int):
+    features = torch.from_numpy(make_features(n_items).toarray())
+    sequences = make_sequences(n_items)
+    longest = int(sequences.lengths.max()) - 1
+    rows = torch.zeros(len(sequences), longest, dtype=torch.int64)
+    targets = torch.full((len(sequences), longest), -1)
+    for i in range(len(sequences)):
+        values = torch.from_numpy(sequences[i].astype(np.int64))
+        rows[i, : len(values) - 1], targets[i, : len(values) - 1] = values[:-1], values[1:]
+    network = PlainNetwork()
+    optimizer = torch.optim.Adam(network.parameters())
+
+    def step():
+        optimizer.zero_grad()
+        network(features, rows, targets).backward()
+        optimizer.step()
+
+    return step
+
+
+def embrec_step(n_items: int, precision: str, n_negatives: int | None = None):
+    network = EmbRecNetwork(NetworkSize((N_FEATURES,)), Dropout(input=0.5, output=0.3)).train()
+    features = to_feature_tensors([make_features(n_items)], CPU)
+    batch = pack(make_sequences(n_items), with_targets=True, device=CPU)
+    loss = LossSettings(precision=score_precision(precision, CPU), n_negatives=n_negatives)
+    objective = Objective(loss, features, None, np.ones(n_items))
+    optimization = Optimization(network, OptimizerSettings(1e-3), 1000)
+    rng = np.random.RandomState(0)
+    return lambda: optimization.step(objective(network, batch, rng))
+
+
+WAYS = {
+    "plain": plain_step,
+    "float32": lambda n: embrec_step(n, "float32"),
+    "auto": lambda n: embrec_step(n, "auto"),
+    "2048 negatives": lambda n: embrec_step(n, "auto", 2048),
+}
+
+
+def measure(way: str, n_items: int, repeats: int) -> dict[str, float]:
+    """Median seconds of a step, and MiB that features and steps take."""
+    torch.manual_seed(0)
+    before = rss_mib()
+    reset_peak()
+    step = WAYS[way](n_items)
+    step()
+    seconds = []
+    for _ in range(repeats):
+        started = time.perf_counter()
+        step()
+        seconds.append(time.perf_counter() - started)
+    return {"seconds": float(np.median(seconds)), "mib": peak_mib() - before}
+
+
+def plain_gib(n_items: int) -> float:
+    """What plain needs at least: features, and scores, their softmax and their gradient."""
+    return (4 * n_items * N_FEATURES + 3 * 4 * 512 * 49 * n_items) / 2**30
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--sizes", type=int, nargs="+", default=[2420, 22154, 170_000, 1_000_000])
+    parser.add_argument("--repeats", type=int, default=5)
+    options = parser.parse_args()
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    limits = {"float32": gemm_gflops(torch.float32), "bfloat16": gemm_gflops(torch.bfloat16)}
+    print(f"GFLOP/s of one product of 2048 x 2048: {limits}")
+    figures = {}
+    context = multiprocessing.get_context("spawn")
+    for n_items in options.sizes:
+        row = {}
+        for way in WAYS:
+            if way == "plain" and plain_gib(n_items) > 0.75 * memory:
+                row[way] = {"needs_gib": plain_gib(n_items)}
+                print(f"{n_items:9,} {way:16} needs at least {plain_gib(n_items):.0f} GiB", flush=True)
+                continue
+            with context.Pool(1, maxtasksperchild=1) as pool:
+                repeats = 2 if n_items > 200_000 else options.repeats
+                row[way] = pool.apply(measure, (way, n_items, repeats))
+            if "seconds" in row.get("plain", {}):
+                row[way]["plain/this"] = row["plain"]["seconds"] / row[way]["seconds"]
+            shown = "  ".join(f"{k} {v:10.3f}" for k, v in row[way].items())
+            print(f"{n_items:9,} {way:16} {shown}", flush=True)
+        figures[str(n_items)] = row
+    write_result("training_step", {"gemm_gflops": limits, "sizes": figures})
+    print(json.dumps(figures, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,111 @@
+"""What watches training, and what it shows."""
+
+import numpy as np
+import pytest
+import torch
+
+from embrec.network import Dropout, EmbRecNetwork, NetworkSize, to_feature_tensors
+from embrec.ragged import Ragged
+from embrec.training import (
+    Callback,
+    OptimizerSettings,
+    TrainingSequences,
+    TrainingSettings,
+    train,
+)
+
+N_ITEMS = 12
+
+
+def run(callbacks=(), validate=None, **settings):
+    torch.manual_seed(0)
+    network = EmbRecNetwork(NetworkSize((N_ITEMS,), 8, 8, 8), Dropout())
+    features = to_feature_tensors([np.eye(N_ITEMS, dtype=np.float32)], torch.device("cpu"))
+    rows = np.random.default_rng(0).integers(0, N_ITEMS, 100).astype(np.int32)
+    sequences = TrainingSequences(Ragged.from_lengths(rows, np.full(20, 5)), 50)
+    defaults = {"batch_size": 8, "max_epochs": 3, "patience": None}
+    how = TrainingSettings(OptimizerSettings(0.01), **{**defaults, **settings})
+    rng = np.random.RandomState(0)
+    return train(
+        network, features, sequences, how, rng=rng, callbacks=callbacks, validate=validate
+    ), network
+
+
+class Recorder(Callback):
+    """Notes what it is shown, and stops where it is told."""
+
+    def __init__(self, stop_step=None, stop_epoch=None):
+        self.steps, self.epochs = [], []
+        self.stop_step, self.stop_epoch = stop_step, stop_epoch
+
+    def on_step_end(self, progress):
+        self.steps.append((progress.epoch, progress.step, progress.loss))
+        return (progress.epoch, progress.step) == self.stop_step
+
+    def on_epoch_end(self, progress):
+        self.epochs.append(dict(progress.record))
+        return progress.epoch == self.stop_epoch
+
+
+def test_callbacks_see_every_step_and_epoch():
+    recorder = Recorder()
+    found, _ = run([recorder], validate=lambda network: (0.5, 0.1))
+    assert [s[:2] for s in recorder.steps] == [(e, s) for e in (1, 2, 3) for s in (1, 2, 3)]
+    assert recorder.epochs == found.log
+    assert found.log[0]["valid_hit_rate"] == 0.5
+    losses = [s[2] for s in recorder.steps[:3]]
+    assert min(losses) <= found.log[0]["loss"] <= max(losses)
+
+
+def test_a_callback_stops_after_an_epoch():
+    first, second = Recorder(stop_epoch=2), Recorder()
+    found, _ = run([first, second])
+    assert len(found.log) == len(second.epochs) == 2
+
+
+def test_a_callback_stops_within_an_epoch_and_what_was_learned_is_kept():
+    recorder = Recorder(stop_step=(2, 1))
+    found, network = run([recorder], validate=lambda network: (0.5, 0.1))
+    assert len(found.log) == 2
+    assert len(recorder.steps) == 4
+    assert not network.training
+    assert found.log[1]["loss"] == pytest.approx(recorder.steps[-1][2])
+
+
+def test_stopped_by_a_callback_the_best_epoch_still_counts():
+    figures = iter([(0.9, 0.0), (0.5, 0.0), (0.4, 0.0)])
+    found, _ = run([Recorder(stop_epoch=2)], validate=lambda n: next(figures), patience=5)
+    assert len(found.log) == 2
+    assert found.best_epoch == 1
+
+
+def test_an_exception_goes_through():
+    class Pruned(Exception):
+        pass
+
+    class Pruner(Callback):
+        def on_epoch_end(self, progress):
+            raise Pruned
+
+    with pytest.raises(Pruned):
+        run([Pruner()])
+
+
+def test_watching_changes_no_number():
+    _, watched = run([Recorder()])
+    _, alone = run()
+    for ours, theirs in zip(watched.parameters(), alone.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+@pytest.mark.parametrize("verbose", [0, 1, 2])
+def test_what_is_shown(verbose, capsys):
+    run(verbose=verbose, validate=lambda network: (0.5, 0.1))
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert ("epoch 3/3" in err) == (verbose >= 1)
+    assert ("loss=" in err and "events/s=" in err and "valid hit rate@50=0.500" in err) == (
+        verbose >= 1
+    )
+    lines = [line for line in err.splitlines() if line.startswith("epoch 2  loss ")]
+    assert len(lines) == (verbose >= 2)

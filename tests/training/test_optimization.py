@@ -1,0 +1,117 @@
+"""Steps of the optimiser, against torch's own written out."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+
+from embrec.network import Dropout, EmbRecNetwork, NetworkSize
+from embrec.training import OptimizerSettings
+from embrec.training.optimization import Optimization
+
+SIZE = NetworkSize((6,), 4, 5, 7, n_ids=9, item_ids=True)
+
+
+def make_network():
+    torch.manual_seed(0)
+    return EmbRecNetwork(SIZE, Dropout())
+
+
+def loss_of(network, ids=None):
+    """Some function of all weights."""
+    ids = torch.arange(9) if ids is None else ids
+    items = network.embed_items([torch.ones(len(ids), 6)], ids)
+    steps = network.predict_steps(items, torch.tensor([len(ids)]))
+    return (steps**2).sum() + (items + 1).pow(2).sum() + network.predict_first().sum()
+
+
+def rates(settings, n_steps):
+    network = make_network()
+    optimization = Optimization(network, settings, n_steps)
+    found = []
+    for _ in range(n_steps):
+        optimization.step(loss_of(network))
+        found.append(optimization._optimizers[0].param_groups[0]["lr"])
+    return found
+
+
+def test_constant_rate():
+    assert rates(OptimizerSettings(0.1), 4) == [0.1] * 4
+
+
+def test_linear_fall():
+    assert rates(OptimizerSettings(0.1, "linear"), 4) == pytest.approx([0.1, 0.075, 0.05, 0.025])
+
+
+def test_cosine_fall():
+    expected = 0.05 * (1 + np.cos(np.pi * np.arange(4) / 4))
+    assert rates(OptimizerSettings(0.1, "cosine"), 4) == pytest.approx(expected)
+
+
+def test_warmup_comes_first():
+    found = rates(OptimizerSettings(0.1, "linear", warmup_steps=3), 7)
+    assert found == pytest.approx([0.025, 0.05, 0.075, 0.1, 0.075, 0.05, 0.025])
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.1])
+def test_a_step_is_adams(decay):
+    network, reference = make_network(), make_network()
+    optimization = Optimization(network, OptimizerSettings(0.01, weight_decay=decay), 10)
+    matrices = [p for p in reference.parameters() if p.ndim > 1]
+    others = [p for p in reference.parameters() if p.ndim <= 1]
+    groups = [{"params": matrices, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]
+    adam = torch.optim.AdamW(groups, lr=0.01)
+    for _ in range(3):
+        optimization.step(loss_of(network))
+        adam.zero_grad()
+        loss_of(reference).backward()
+        adam.step()
+    for ours, theirs in zip(network.parameters(), reference.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
+
+
+def test_long_gradients_are_cut():
+    network = make_network()
+    optimization = Optimization(network, OptimizerSettings(0.01, max_grad_norm=0.5), 10)
+    optimization.step(loss_of(network))
+    total = torch.stack([p.grad.norm() for p in network.parameters()]).norm()
+    torch.testing.assert_close(total, torch.tensor(0.5), rtol=1e-3, atol=0)
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_id_vectors_keep_within_their_bound(sparse):
+    network = make_network()
+    settings = OptimizerSettings(0.5, id_bound=0.3)
+    optimization = Optimization(network, settings, 10, sparse_ids=sparse)
+    for _ in range(5):
+        optimization.step(loss_of(network))
+    norms = network.id_vectors.weight.norm(dim=1)
+    assert norms.max() <= 0.3 + 1e-6
+    assert norms.min() > 0.1
+
+
+def test_sparse_ids_change_only_where_they_were_used():
+    network = make_network()
+    optimization = Optimization(network, OptimizerSettings(0.5), 10, sparse_ids=True)
+    optimization.step(loss_of(network, torch.tensor([2, 5, 2])))
+    changed = network.id_vectors.weight.abs().sum(dim=1) > 0
+    assert changed.nonzero().flatten().tolist() == [2, 5]
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_goes_on_from_its_state_as_if_never_stopped(sparse):
+    settings = OptimizerSettings(0.05, "cosine", 2, weight_decay=0.1)
+    network = make_network()
+    optimization = Optimization(network, settings, 8, sparse_ids=sparse)
+    for _ in range(4):
+        optimization.step(loss_of(network))
+    resumed = make_network()
+    resumed.load_state_dict(network.state_dict())
+    again = Optimization(resumed, settings, 8, sparse_ids=sparse)
+    again.load_state_dict(copy.deepcopy(optimization.state_dict()))
+    for _ in range(4):
+        optimization.step(loss_of(network))
+        again.step(loss_of(resumed))
+    for ours, theirs in zip(network.parameters(), resumed.parameters(), strict=True):
+        assert torch.equal(ours, theirs)

@@ -1,0 +1,102 @@
+"""What of the sequences is trained on, in memory and on disk."""
+
+import hashlib
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from embrec.ragged import Ragged
+from embrec.training.sequences import TrainingSequences, choose_held_out
+
+logs = st.lists(st.lists(st.integers(0, 9), max_size=8), min_size=1, max_size=12)
+
+
+def ragged(rows):
+    return Ragged.from_lengths(
+        np.array([v for row in rows for v in row], dtype=np.int32),
+        np.array([len(row) for row in rows], dtype=np.int64),
+    )
+
+
+def lists(sequences):
+    found = sequences.take(np.arange(len(sequences)))
+    return [found[i].tolist() for i in range(len(found))]
+
+
+def on_disk(tmp_path, sequences):
+    parts = []
+    for name in ("values", "offsets"):
+        array = getattr(sequences, name)
+        stored = np.memmap(tmp_path / name, dtype=array.dtype, mode="w+", shape=array.shape)
+        stored[:] = array
+        stored.flush()
+        parts.append(np.memmap(tmp_path / name, dtype=array.dtype, mode="r", shape=array.shape))
+    return Ragged(*parts)
+
+
+@given(logs, st.integers(2, 6), st.data())
+def test_cuts_holds_out_and_leaves_out_as_lists_would(rows, max_length, data):
+    held_out = sorted(data.draw(st.sets(st.integers(0, len(rows) - 1))))
+    held_out = [number for number in held_out if rows[number]]
+    cut = [row[:-1] if i in held_out else row for i, row in enumerate(rows)]
+    expected = [row[-max_length:] for row in cut if len(row) >= 2]
+    arguments = ragged(rows), max_length, np.array(held_out, dtype=np.int64)
+    if not expected:
+        with pytest.raises(ValueError, match="no next item to learn from"):
+            TrainingSequences(*arguments)
+        return
+    sequences = TrainingSequences(*arguments)
+    assert lists(sequences) == expected
+    flat = [v for row in expected for v in row]
+    assert sequences.count_items(10).tolist() == np.bincount(flat, minlength=10).tolist()
+    assert lists(sequences.with_rows(np.arange(10) + 5)) == [[v + 5 for v in r] for r in expected]
+
+
+def test_codes_become_rows_before_they_become_others():
+    sequences = TrainingSequences(ragged([[0, 1, 2]]), 50, rows=np.array([5, 3, 4]))
+    assert lists(sequences) == [[5, 3, 4]]
+    assert lists(sequences.with_rows(np.arange(6) * 10)) == [[50, 30, 40]]
+
+
+def test_on_disk_is_as_in_memory(tmp_path):
+    rows = ragged([[1, 2, 3], [4], [5, 6, 7, 8, 9]])
+    stored = TrainingSequences(on_disk(tmp_path, rows), 4, np.array([2]))
+    assert (
+        lists(stored)
+        == lists(TrainingSequences(rows, 4, np.array([2])))
+        == [
+            [1, 2, 3],
+            [5, 6, 7, 8],
+        ]
+    )
+
+
+def test_a_digest_tells_contents_apart_and_not_where_they_lie(tmp_path):
+    def digest(sequences):
+        found = hashlib.blake2b()
+        sequences.update_digest(found)
+        return found.hexdigest()
+
+    rows = ragged([[1, 2, 3], [5, 6, 7]])
+    assert digest(TrainingSequences(rows, 9)) == digest(
+        TrainingSequences(on_disk(tmp_path, rows), 9)
+    )
+    others = (ragged([[1, 2, 4], [5, 6, 7]]), ragged([[1, 2], [3, 5, 6, 7]]))
+    assert len({digest(TrainingSequences(r, 9)) for r in (rows, *others)}) == 3
+
+
+def test_a_tenth_of_those_who_can_spare_an_event_validates():
+    rng = np.random.RandomState(0)
+    lengths = np.array([1, 2, 3] * 100)
+    held_out = choose_held_out(ragged([[0] * n for n in lengths]), rng)
+    assert len(held_out) == 10
+    assert (lengths[held_out] == 3).all()
+    assert (np.diff(held_out) > 0).all()
+
+
+def test_pairs_validate_if_nobody_else_can_and_one_stays():
+    rng = np.random.RandomState(0)
+    assert len(choose_held_out(ragged([[1, 2], [3, 4], [5]]), rng)) == 1
+    assert len(choose_held_out(ragged([[1, 2], [5]]), rng)) == 0
