@@ -173,10 +173,13 @@ def new_network(
 def _fit_projection(tower: FixedTower, block: Features, seed: int) -> None:
     """Project on the directions along which the items differ most, if there are too many."""
     n_features, dim = tower.projection.shape
-    if n_features <= dim or block.shape[0] <= dim:
+    if n_features <= dim:
         return
-    svd = TruncatedSVD(dim, random_state=seed).fit(block)
-    tower.projection.copy_(torch.from_numpy(svd.components_.T.astype(np.float32)))
+    n_directions = min(dim, block.shape[0])
+    svd = TruncatedSVD(n_directions, random_state=seed).fit(block)
+    tower.projection.zero_()
+    components = svd.components_.T.astype(np.float32)
+    tower.projection[:, :n_directions] = torch.from_numpy(components)
 
 
 def grown_network(
