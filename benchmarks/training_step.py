@@ -145,7 +145,9 @@ def main() -> None:
         for way in WAYS:
             if way == "plain" and plain_gib(n_items) > 0.75 * memory:
                 row[way] = {"needs_gib": plain_gib(n_items)}
-                print(f"{n_items:9,} {way:16} needs at least {plain_gib(n_items):.0f} GiB", flush=True)
+                print(
+                    f"{n_items:9,} {way:16} needs at least {plain_gib(n_items):.0f} GiB", flush=True
+                )
                 continue
             with context.Pool(1, maxtasksperchild=1) as pool:
                 repeats = 2 if n_items > 200_000 else options.repeats

@@ -10,14 +10,18 @@ from embrec.catalog import ItemTable, NoContentWarning
 from embrec.estimator import EmbRecEstimator
 from embrec.featurizers import TfidfItemFeaturizer
 from embrec.session import Session
-from embrec.training import DivergedError
+from embrec.store import InteractionStore
+from embrec.training import Callback, DivergedError, TrainingProgress
 
 __all__ = [
+    "Callback",
     "DivergedError",
     "EmbRecEstimator",
+    "InteractionStore",
     "ItemTable",
     "NoContentWarning",
     "Session",
     "TfidfItemFeaturizer",
+    "TrainingProgress",
     "__version__",
 ]

@@ -25,6 +25,7 @@ from embrec.metrics import TargetRanks, hit_rate_at_k
 from embrec.persistence import load_estimator, save_estimator
 from embrec.ragged import Ragged
 from embrec.ranking import Candidates, Ties, check_k
+from embrec.store import InteractionStore
 
 #: Cut-off of ``score``.
 SCORE_K = 50
@@ -53,6 +54,9 @@ class BaseRecommender(LiveCatalogMixin, BaseEstimator):
         return LogColumns(self.user_col, self.item_col, self.timestamp_col)
 
     def _read_sequences(self, X: Any, *, what: str = "X") -> Ragged:
+        if isinstance(X, InteractionStore):
+            stored = X.sequences()
+            return Ragged(X.ids[stored.values], stored.offsets)
         sequences, _ = read_sequences(X, self._columns, what=what)
         return sequences
 

@@ -44,6 +44,7 @@ from embrec.network.weights import build_network, copy_network, fingerprint
 from embrec.persistence import SavedState
 from embrec.ragged import Ragged
 from embrec.session import SessionRecommender
+from embrec.store import InteractionStore
 from embrec.training import TrainingRun, TrainingSequences, choose_held_out
 
 
@@ -345,10 +346,10 @@ class EmbRecEstimator(  # type: ignore[call-arg]
 
         Parameters
         ----------
-        X : log or list of sequences
+        X : log, list of sequences or InteractionStore
             A table with one row per interaction (pandas, polars or pyarrow), sorted in any way; or
-            one sequence of item ids per user, oldest first. Sequences of a single item train
-            nothing.
+            one sequence of item ids per user, oldest first; or a log on disk, of which a batch at a
+            time is read. Sequences of a single item train nothing.
         y : ignored
         items : table or ItemTable
             The catalogue: one row per item, with the id column (or index) and content columns.
@@ -454,6 +455,9 @@ class EmbRecEstimator(  # type: ignore[call-arg]
 
     def _encoded(self, X: Any, ids: IdIndex, what: str = "X") -> tuple[Ragged, np.ndarray | None]:
         """Read sequences: of catalogue rows, or of codes and the row of each code."""
+        if isinstance(X, InteractionStore):
+            each = Ragged(X.ids, np.array([0, len(X.ids)]))
+            return X.sequences(), encode(each, ids, what=what).values
         return encode(self._read_sequences(X, what=what), ids, what=what), None
 
     def _read_training(

@@ -36,6 +36,7 @@ from embrec.training import (
     TrainingSettings,
     train,
 )
+from embrec.training.checkpoint import CheckpointFolder
 
 
 @dataclass(frozen=True)
@@ -281,8 +282,6 @@ def train_network(
         )
     checkpoints = None
     if checkpoint_dir is not None:
-        from embrec.training.checkpoint import CheckpointFolder
-
         run_id = _run_id(network, data, settings, rng)
         checkpoints = CheckpointFolder(checkpoint_dir, run_id=run_id)
     return train(

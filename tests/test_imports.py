@@ -30,6 +30,8 @@ ORDER = [
     "metrics",
     "model_selection",
     "persistence",
+    "_spool",
+    "store",
     "live",
     "base",
     "session",

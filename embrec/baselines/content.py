@@ -15,7 +15,7 @@ from embrec.catalog import Features, ItemCatalog, ItemTable, read_items, warn_of
 from embrec.featurizers._blocks import fit_feature_blocks, transform_feature_blocks
 from embrec.featurizers._default import default_featurizer
 from embrec.index import ExactIndex
-from embrec.interactions import encode, read_sequences
+from embrec.interactions import encode
 from embrec.persistence import SavedState
 from embrec.ragged import Ragged
 
@@ -103,7 +103,7 @@ class ContentNeighborsRecommender(BaseRecommender):
         self
         """
         rows = read_items(items, self.item_col)
-        sequences, _ = read_sequences(X, self._columns)
+        sequences = self._read_sequences(X)
         featurizer = self.featurizer
         if featurizer is None:
             featurizer = default_featurizer(rows.content)
@@ -139,7 +139,7 @@ class ContentNeighborsRecommender(BaseRecommender):
             if items is None:
                 raise ValueError("The first call of partial_fit needs items=, the catalogue.")
             return self.fit(X, items=items)
-        sequences, _ = read_sequences(X, self._columns)
+        sequences = self._read_sequences(X)
         if items is None:
             encode(sequences, self.catalog_.ids)
             return self

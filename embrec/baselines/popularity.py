@@ -9,7 +9,7 @@ from embrec._tables import Table
 from embrec.base import BaseRecommender
 from embrec.catalog import ItemCatalog, ItemRows, ItemTable, read_items
 from embrec.index import ExactIndex
-from embrec.interactions import encode, read_sequences
+from embrec.interactions import encode
 from embrec.persistence import SavedState
 from embrec.ragged import Ragged
 
@@ -82,7 +82,7 @@ class PopularityRecommender(BaseRecommender):
         -------
         self
         """
-        sequences, _ = read_sequences(X, self._columns)
+        sequences = self._read_sequences(X)
         if items is None:
             ids = np.array(list(dict.fromkeys(sequences.values.tolist())), sequences.values.dtype)
             if len(ids) == 0:
@@ -113,7 +113,7 @@ class PopularityRecommender(BaseRecommender):
         """
         if not hasattr(self, "catalog_"):
             return self.fit(X, items=items)
-        sequences, _ = read_sequences(X, self._columns)
+        sequences = self._read_sequences(X)
         catalog = ItemCatalog(self.catalog_.ids.ids, [])
         removed = np.flatnonzero(~self.index_.active)
         if items is not None:

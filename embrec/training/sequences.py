@@ -10,7 +10,7 @@ from embrec.ragged import Ragged
 #: Users whose last event validates: a tenth of them, and no more than this.
 MAX_VALIDATION_USERS = 10_000
 #: Sequences that are looked at together when all of them must be.
-_AT_A_TIME = 2**18
+_AT_A_TIME = 2**14
 
 
 class TrainingSequences:

@@ -94,6 +94,8 @@ def contrast(
     -------
     Tensor of shape ()
     """
+    if negatives is not None and len(negatives) == 0:
+        return 0 * (predicted.sum() + items.sum())  # nothing to be set against
     if memory is None:
         memory = max(CHUNK_MEMORY, items.element_size() * items.numel())
     loss: Tensor = _Contrast.apply(  # type: ignore[no-untyped-call]
@@ -164,6 +166,7 @@ def _own_cells(
     if negatives is None:
         return (targets, steps), list(range(len(targets) + 1))
     ordered, places = torch.sort(negatives, stable=True)
+    targets = targets.contiguous()  # torch warns otherwise
     first = torch.searchsorted(ordered, targets)
     counts = torch.searchsorted(ordered, targets, right=True) - first
     ends = counts.cumsum(0)

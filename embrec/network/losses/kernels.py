@@ -7,7 +7,7 @@ from torch import Tensor
 from embrec.network.losses.chunks import Chunk, Gradient
 
 #: Scores this far below the largest count as this far: below, exp gives slow denormal numbers.
-_LOWEST = -80.0
+_LOWEST = {torch.float64: -700.0, torch.float32: -85.0, torch.bfloat16: -85.0}
 #: Keeps BPR-max's logarithm finite (GRU4Rec's value).
 _EPSILON = 1e-24
 #: A sum in bfloat16 is off by up to 0.4 %; that of so many partial sums by a hundredth of it.
@@ -22,16 +22,17 @@ def cross_entropy(chunk: Chunk, *, log_expected: Tensor | None = None) -> Gradie
     if not chunk.bounded or log_expected is not None:
         # any shift will do as long as it is one: that of the scores' type saves a conversion
         largest = torch.maximum(scores.amax(0), target_scores.to(scores.dtype))
-        scores.sub_(largest).clamp_(min=_LOWEST)
+        scores.sub_(largest).clamp_(min=_lowest(scores))
         target_scores = target_scores - largest
     scores.exp_()
     scores[chunk.own] = 0
-    target_weights = target_scores.exp()
-    totals = _sum_over_items(scores, target_scores.dtype) + target_weights
+    weights, target_weights = _sum_over_items(scores, target_scores.dtype), target_scores.exp()
+    totals = weights + target_weights
+    # what is left of the loss where the target outweighs all others
+    small = torch.log1p(weights / target_weights)
+    loss = torch.where(weights < target_weights, small, totals.log() - target_scores)
     # the scores are the unnormalised softmax now; the division is left to the caller
-    return Gradient(
-        loss=totals.log() - target_scores, targets=target_weights / totals - 1, scale=1 / totals
-    )
+    return Gradient(loss=loss, targets=-weights / totals, scale=1 / totals)
 
 
 def bpr(chunk: Chunk) -> Gradient:
@@ -73,7 +74,8 @@ def _softmax_of_negatives(scores: Tensor, chunk: Chunk) -> Tensor:
     """Softmax over each step's negatives; all 0 for a step that has none."""
     scores[chunk.own] = -torch.inf
     largest = scores.amax(0)
-    weights = (scores - torch.where(largest.isinf(), 0, largest)).clamp_(min=_LOWEST).exp_()
+    weights = scores - torch.where(largest.isinf(), 0, largest)
+    weights.clamp_(min=_lowest(scores)).exp_()
     weights[chunk.own] = 0
     totals = weights.sum(0)
     return weights.div_(torch.where(totals > 0, totals, 1))
@@ -93,3 +95,7 @@ def _sum_over_items(values: Tensor, dtype: torch.dtype) -> Tensor:
     n = len(values) // _N_GROUPS * _N_GROUPS
     groups = values[:n].view(_N_GROUPS, -1, values.shape[1]).sum(1)
     return groups.to(dtype).sum(0) + values[n:].to(dtype).sum(0)
+
+
+def _lowest(scores: Tensor) -> float:
+    return _LOWEST[scores.dtype]
