@@ -11,6 +11,7 @@ import scipy.sparse as sp
 
 from embrec._tables import Table, check_table, column_values, name_columns
 from embrec.ids import IdIndex, check_ids, preview
+from embrec.memmaps import row_blocks
 
 #: One feature matrix of shape (n_items, n_features): CSR or ndarray, float32.
 Features = Any
@@ -111,8 +112,9 @@ def warn_of_no_content(ids: np.ndarray, blocks: Sequence[Features]) -> None:
         return
     filled = np.zeros(len(ids), dtype=bool)
     for block in blocks:
-        present = np.diff(block.indptr) > 0 if sp.issparse(block) else (block != 0).any(axis=1)
-        filled |= present
+        for start, rows in row_blocks(block):
+            present = np.diff(rows.indptr) > 0 if sp.issparse(rows) else (rows != 0).any(axis=1)
+            filled[start : start + len(present)] |= present
     empty = ids[~filled]
     if len(empty):
         warnings.warn(

@@ -1,7 +1,7 @@
 """Interactions on disk, for logs larger than memory: built once, mapped from then on.
 
-A build goes over the events three times, a bounded number of them in memory at a time: tables are
-spooled to disk as codes, the spool is dealt into groups of users, each group is sorted by time.
+A build never has more than a bounded number of events in memory: tables are spooled to disk as
+codes, the spool is dealt into groups of users, each group is sorted by time.
 """
 
 import json

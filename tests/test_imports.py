@@ -17,6 +17,7 @@ ORDER = [
     "_optional",
     "_compat",
     "_tables",
+    "memmaps",
     "ragged",
     "ids",
     "interactions",

@@ -7,6 +7,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from embrec._tables import is_table
+from embrec.memmaps import is_stored, row_blocks
 
 
 def as_block(output: Any, name: str, n_items: int) -> "np.ndarray | sp.csr_array":
@@ -25,7 +26,8 @@ def as_block(output: Any, name: str, n_items: int) -> "np.ndarray | sp.csr_array
     -------
     csr_array or ndarray of shape (n_items, n_features), float32
         CSR, if `output` is sparse: without duplicates, column indices sorted, and int32 where they
-        fit. Otherwise C-contiguous and writeable.
+        fit. Otherwise C-contiguous and writeable, or as it is if it is floats in a memory-mapped
+        file.
 
     Raises
     ------
@@ -55,6 +57,10 @@ def as_block(output: Any, name: str, n_items: int) -> "np.ndarray | sp.csr_array
             block = _to_csr(matrix)
             _check_finite(block.data, block.tocoo().coords[0], name, n_items)
             return block
+        if is_stored(matrix) and matrix.dtype.kind == "f":
+            for start, rows in row_blocks(matrix):
+                _check_finite(rows.astype(np.float32), None, name, n_items, start)
+            return matrix
         dense = np.require(matrix, dtype=np.float32, requirements=["C", "W"])
     _check_finite(dense, None, name, n_items)
     return dense
@@ -107,12 +113,14 @@ def _to_csr(matrix: Any) -> "sp.csr_array":
     )
 
 
-def _check_finite(values: np.ndarray, rows: np.ndarray | None, name: str, n_items: int) -> None:
+def _check_finite(
+    values: np.ndarray, rows: np.ndarray | None, name: str, n_items: int, start: int = 0
+) -> None:
     bad = ~np.isfinite(values)
     if not bad.any():
         return
     # the values of a CSR matrix come with their rows
-    bad_rows = np.unique(np.nonzero(bad)[0] if rows is None else rows[bad])
+    bad_rows = np.unique(np.nonzero(bad)[0] + start if rows is None else rows[bad])
     raise _error(
         name,
         f"holds {int(bad.sum())} values that are NaN or infinite, in {len(bad_rows)} of {n_items} "

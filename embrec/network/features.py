@@ -9,8 +9,7 @@ import scipy.sparse as sp
 import torch
 from torch import Tensor
 
-#: Rows of features that are read, or go through a tower, together.
-ROWS_AT_A_TIME = 2**16
+from embrec.memmaps import is_stored, row_blocks
 
 
 class SparseMatrix:
@@ -151,16 +150,6 @@ def _to_feature_tensor(block: Any, device: torch.device, rows: np.ndarray | None
     return torch.as_tensor(block, device=device)
 
 
-def is_stored(block: Any) -> bool:
-    """Whether a feature block is memory-mapped, or a view of something that is."""
-    array = block.data if sp.issparse(block) else block
-    while array is not None:
-        if isinstance(array, np.memmap):
-            return True
-        array = getattr(array, "base", None)
-    return False
-
-
 def feature_rows(feature: FeatureTensor, start: int, stop: int) -> Tensor | SparseMatrix:
     """Slice rows of features."""
     return feature[start:stop] if isinstance(feature, Tensor) else feature.rows(start, stop)
@@ -198,8 +187,7 @@ def mean_square_length(block: Any) -> float:
     float
     """
     total, n_filled = 0.0, 0
-    for start in range(0, block.shape[0], ROWS_AT_A_TIME):
-        part = block[start : start + ROWS_AT_A_TIME]
+    for _, part in row_blocks(block):
         squares = part.multiply(part) if sp.issparse(part) else np.square(part, dtype=np.float32)
         squares = np.asarray(squares.sum(axis=1), dtype=np.float64).ravel()
         total += float(squares.sum())

@@ -9,12 +9,8 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import PackedSequence
 from torch.utils.checkpoint import checkpoint
 
-from embrec.network.features import (
-    ROWS_AT_A_TIME,
-    FeatureTensor,
-    StoredMatrix,
-    feature_rows,
-)
+from embrec.memmaps import ROWS_AT_A_TIME
+from embrec.network.features import FeatureTensor, StoredMatrix, feature_rows
 from embrec.network.ids import IdVectors
 from embrec.network.tower import FixedTower, Tower
 

@@ -13,14 +13,13 @@ import re
 import struct
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load
 from torch import Tensor
 
 import embrec
@@ -227,20 +226,27 @@ class _Checkpoint:
 
     path: Path
     content: bytes
-    metadata: dict[str, str]
+    header: dict[str, Any]
+    n_header_bytes: int
 
     @classmethod
     def read(cls, path: Path) -> "_Checkpoint":
         content = _read_checked(path)
         (n_bytes,) = struct.unpack("<Q", content[:8])
-        metadata = json.loads(content[8 : 8 + n_bytes])["__metadata__"]
+        checkpoint = cls(path, content, json.loads(content[8 : 8 + n_bytes]), n_bytes)
+        metadata = checkpoint.metadata
         if int(metadata["format"]) > FORMAT:
             raise CheckpointError(
                 f"{path} was written by embrec {metadata['embrec_version']} in format "
                 f"{metadata['format']}; this is embrec {embrec.__version__}, which reads formats "
                 f"up to {FORMAT}. Upgrade it."
             )
-        return cls(path, content, metadata)
+        return checkpoint
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        metadata: dict[str, str] = self.header["__metadata__"]
+        return metadata
 
     @property
     def step(self) -> int:
@@ -251,8 +257,14 @@ class _Checkpoint:
         return self.metadata["is_best"] == "1"
 
     def state(self) -> Mapping[str, Any]:
-        state: Mapping[str, Any] = _decode(json.loads(self.metadata["state"]), load(self.content))
+        state: Mapping[str, Any] = _decode(json.loads(self.metadata["state"]), self._get_bytes)
         return state
+
+    def _get_bytes(self, name: str) -> Tensor:
+        begin, end = (8 + self.n_header_bytes + at for at in self.header[name]["data_offsets"])
+        if begin == end:  # torch finds no buffer in nothing
+            return torch.empty(0, dtype=torch.uint8)
+        return torch.frombuffer(bytearray(memoryview(self.content)[begin:end]), dtype=torch.uint8)
 
 
 def _new_hash() -> Any:
@@ -306,7 +318,6 @@ def _safetensors(metadata: dict[str, str], tensors: list[Tensor]) -> Iterator[by
         begin, end = end, end + tensor.numel() * tensor.element_size()
         entries[str(number)] = {"dtype": "U8", "shape": [end - begin], "data_offsets": [begin, end]}
     text = json.dumps(entries).encode()
-    text += b" " * (-len(text) % 8)
     if len(text) > _MAX_HEADER_BYTES:
         raise ValueError(
             f"A checkpoint holds at most {_MAX_HEADER_BYTES} bytes of plain values, got "
@@ -385,23 +396,23 @@ def _encode_plain(value: Any) -> Any:
     return value
 
 
-def _decode(tree: Any, tensors: dict[str, Tensor]) -> Any:
+def _decode(tree: Any, get_bytes: Callable[[str], Tensor]) -> Any:
     if isinstance(tree, list):
-        return [_decode(v, tensors) for v in tree]
+        return [_decode(v, get_bytes) for v in tree]
     if not isinstance(tree, dict):
         return tree
     ((kind, content),) = tree.items()
     match kind:
         case "dict":
-            return {_decode(k, tensors): _decode(v, tensors) for k, v in content}
+            return {_decode(k, get_bytes): _decode(v, get_bytes) for k, v in content}
         case "tuple":
-            return tuple(_decode(content, tensors))
+            return tuple(_decode(content, get_bytes))
         case "float":
             return struct.unpack(">d", bytes.fromhex(content))[0]
         case "int":
             return int(content, 16)
     name, dtype, shape = content
     if kind == "tensor":
-        return tensors[name].view(getattr(torch, dtype)).reshape(shape)
-    array = tensors[name].numpy().view(dtype).reshape(shape)
+        return get_bytes(name).view(getattr(torch, dtype)).reshape(shape)
+    array = get_bytes(name).numpy().view(dtype).reshape(shape)
     return array if kind == "array" else array[()]

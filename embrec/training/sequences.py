@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from embrec.memmaps import reopened
 from embrec.ragged import Ragged
 
 #: Users whose last event validates: a tenth of them, and no more than this.
@@ -66,7 +67,7 @@ class TrainingSequences:
         """Read sequences: item rows, int32."""
         members = numbers if self._members is None else self._members[numbers]
         starts, lengths = self._spans(members)
-        found = Ragged.from_spans(_reopened(self._sequences.values), starts, lengths)
+        found = Ragged.from_spans(reopened(self._sequences.values), starts, lengths)
         values = found.values if self._rows is None else self._rows[found.values]
         return Ragged(values.astype(np.int32, copy=False), found.offsets)
 
@@ -92,7 +93,7 @@ class TrainingSequences:
         return changed
 
     def _spans(self, members: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        offsets = _reopened(self._sequences.offsets)
+        offsets = reopened(self._sequences.offsets)
         first, stops = np.asarray(offsets[members]), np.asarray(offsets[members + 1])
         if len(self._held_out):
             places = np.searchsorted(self._held_out, members).clip(max=len(self._held_out) - 1)
@@ -136,12 +137,3 @@ def _parts(n: int) -> Iterator[np.ndarray]:
 
 def _smallest_int(n: int) -> type:
     return np.int32 if n <= np.iinfo(np.int32).max else np.int64
-
-
-def _reopened(array: np.ndarray) -> np.ndarray:
-    """Map a file anew: pages that were read through the last mapping no longer count as ours."""
-    if not isinstance(array, np.memmap) or array.filename is None:
-        return array
-    return np.memmap(
-        array.filename, dtype=array.dtype, mode="r", offset=array.offset, shape=array.shape
-    )

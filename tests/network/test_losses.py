@@ -427,8 +427,8 @@ def test_gradients_of_one_input_alone(loss, sampled, memory):
     predicted, items, targets = inputs()
     arguments = targets, draws(sampled)
     expected = value_and_gradients(loss, predicted, items, *arguments, memory=memory)
-    for place, tensors in enumerate([(predicted, items), (predicted, items)]):
-        tensors = [tensor.clone() for tensor in tensors]
+    for place in (0, 1):
+        tensors = [predicted.clone(), items.clone()]
         tensors[place].requires_grad_()
         loss(*tensors, *arguments, memory=memory).backward()
         torch.testing.assert_close(tensors[place].grad, expected[1 + place])
@@ -475,16 +475,17 @@ def test_gradients_flow_on_and_add_up(loss, sampled):
 @each_choice
 @pytest.mark.parametrize("memory", [None, 1])
 def test_inputs_are_left_alone(loss, sampled, memory):
-    given = [*inputs(), draws(sampled)]
-    options = {}
-    if sampled and loss is cross_entropy:
-        options["log_expected"] = corrections(given[3])
-    before = [None if tensor is None else tensor.clone() for tensor in [*given, *options.values()]]
-    loss(
-        given[0].requires_grad_(), given[1].requires_grad_(), *given[2:], memory=memory, **options
-    ).backward()
-    for tensor, copy in zip([*given, *options.values()], before, strict=True):
-        assert tensor is None or torch.equal(tensor, copy)
+    predicted, items, targets = inputs()
+    negatives = draws(sampled)
+    log_expected = corrections(negatives) if sampled and loss is cross_entropy else None
+    options = {} if log_expected is None else {"log_expected": log_expected}
+    tensors = [predicted, items, targets, negatives, log_expected]
+    tensors = [tensor for tensor in tensors if tensor is not None]
+    before = [tensor.clone() for tensor in tensors]
+    predicted.requires_grad_()
+    items.requires_grad_()
+    loss(predicted, items, targets, negatives, memory=memory, **options).backward()
+    assert all(torch.equal(one, other) for one, other in zip(tensors, before, strict=True))
 
 
 @each_loss
@@ -691,6 +692,7 @@ def test_shared_prediction_equals_repeating_it():
 @each_loss
 @each_choice
 def test_packed_steps_are_the_steps_of_all_sequences(loss, sampled):
+    torch.manual_seed(0)
     network = EmbRecNetwork(NetworkSize((5, 4), 3, 6, 7, 1, True), Dropout()).double().eval()
     items = torch.randn(20, 6, generator=torch.Generator().manual_seed(1)).double()
     rows = torch.randint(0, 20, (17,), generator=torch.Generator().manual_seed(2)).numpy()

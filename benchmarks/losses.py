@@ -1,0 +1,70 @@
+"""The four losses on Amazon 2014 Office 5-core (the thesis' Figure 12), and two precisions.
+
+    python benchmarks/losses.py [--seeds 3]
+
+Split of the thesis, all items ranked. What differs from the defaults was chosen on the validation
+part, for each loss: learning rates .001 and .003, BPR-max's regularisation 1 and .1. The figures are
+of the validation part, as the thesis' are, and of the test part.
+"""
+
+import argparse
+import time
+
+import numpy as np
+from _common import load_office, write_result
+
+from embrec import EmbRecEstimator, TfidfItemFeaturizer
+from embrec.metrics import hit_rate_at_k, ranking_scorer
+from embrec.model_selection import leave_last_out_split
+
+COLUMNS = ["title", "description", "brand", "categories"]
+METRICS = ("auc", "hit_rate@50", "hit_rate@10", "ndcg@10")
+SCORER = ranking_scorer(METRICS)
+WAYS = {
+    "cross-entropy": {},
+    "cross-entropy, float32": {"precision": "float32"},
+    "BPR-max": {"loss": "bpr_max", "bpr_max_reg": 1.0},
+    "BPR": {"loss": "bpr", "learning_rate": 3e-3},
+    "cosine": {"loss": "cosine", "embedding_dim": 250},
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--seeds", type=int, default=3)
+    seeds = parser.parse_args().seeds
+    data = load_office()
+    train, valid, test = leave_last_out_split(data.interactions)
+    table = {}
+    for name, changes in WAYS.items():
+        runs = []
+        for seed in range(seeds):
+            started = time.perf_counter()
+            model = EmbRecEstimator(
+                TfidfItemFeaturizer(columns=COLUMNS), random_state=seed, **changes
+            ).fit(train, items=data.items, X_val=valid)
+            runs.append(
+                {
+                    "valid": SCORER(model, valid),
+                    "test": SCORER(model, test),
+                    "best_epoch": model.best_epoch_,
+                    "seconds": time.perf_counter() - started,
+                }
+            )
+            print(name, seed, runs[-1], flush=True)
+        table[name] = {
+            part: {m: float(np.mean([run[part][m] for run in runs])) for m in METRICS}
+            for part in ("valid", "test")
+        }
+        table[name]["hit_rate@50_by_seed"] = [run["test"]["hit_rate@50"] for run in runs]
+        table[name]["settings"] = changes
+        table[name]["runs"] = runs
+    hits = hit_rate_at_k(model.rank_targets(test).ranks, 50, average=False)
+    write_result(
+        "losses",
+        {"table": table, "seeds": seeds, "n_test": len(hits)},
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,155 @@
+"""Feature blocks on disk: the same numbers as in memory, read some rows at a time."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse as sp
+import torch
+from sklearn.base import BaseEstimator, TransformerMixin
+
+from embrec import EmbRecEstimator
+from embrec.datasets import make_shop
+from embrec.memmaps import is_stored, reopened
+from embrec.network import Dropout, EmbRecNetwork, NetworkSize, to_feature_tensors
+from embrec.network.features import StoredMatrix, mean_square_length, select_features
+
+CPU = torch.device("cpu")
+
+
+def stored(path, array):
+    found = np.memmap(path, dtype=array.dtype, mode="w+", shape=array.shape)
+    found[:] = array
+    found.flush()
+    return np.memmap(path, dtype=array.dtype, mode="r", shape=array.shape)
+
+
+def test_what_is_stored(tmp_path):
+    array = stored(tmp_path / "a", np.ones((4, 3), np.float32))
+    assert is_stored(array)
+    assert is_stored(np.asarray(array)[1:])
+    assert is_stored(sp.csr_array((array.ravel(), np.zeros(12, int), np.arange(13)), shape=(12, 1)))
+    assert not is_stored(np.array(array))
+    assert not is_stored(sp.eye_array(3, format="csr"))
+    assert reopened(array) is not array
+    np.testing.assert_array_equal(reopened(array), array)
+    plain = np.ones(3)
+    assert reopened(plain) is plain
+
+
+def make_blocks(tmp_path, n=50):
+    rng = np.random.default_rng(0)
+    dense = rng.normal(size=(n, 6)).astype(np.float16)
+    sparse = sp.random(n, 9, 0.3, format="csr", dtype=np.float32, rng=rng)
+    on_disk = sp.csr_array(sparse)
+    on_disk.data = stored(tmp_path / "data", sparse.data)
+    in_memory = [dense.astype(np.float32), sparse]
+    return in_memory, [stored(tmp_path / "dense", dense), on_disk]
+
+
+@pytest.mark.parametrize("rows_at_a_time", [7, 100])
+def test_towers_read_from_disk_as_from_memory(rows_at_a_time, tmp_path, monkeypatch):
+    monkeypatch.setattr("embrec.network.model.ROWS_AT_A_TIME", rows_at_a_time)
+    in_memory, on_disk = make_blocks(tmp_path)
+    torch.manual_seed(0)
+    network = EmbRecNetwork(NetworkSize((6, 9), 4, 5, 3), Dropout())
+    rows = np.array([3, 4, 7, 8, 11, 30, 49, 0])
+    for chosen in (None, rows):
+        gradients, embedded = [], []
+        for blocks in (in_memory, on_disk):
+            features = to_feature_tensors(blocks, CPU, chosen)
+            network.zero_grad()
+            items = network.embed_items(features)
+            (items**2).sum().backward()
+            gradients.append([p.grad for p in network.towers.parameters()])
+            embedded.append(items.detach())
+            with torch.no_grad():
+                torch.testing.assert_close(network.embed_items(features), embedded[-1])
+        assert all(isinstance(feature, StoredMatrix) for feature in features)
+        torch.testing.assert_close(embedded[0], embedded[1])
+        torch.testing.assert_close(gradients[0], gradients[1], rtol=1e-4, atol=1e-5)
+
+
+def test_chunks_drop_the_same_units_forward_and_backward(tmp_path, monkeypatch):
+    """Towers run again in the backward pass; with other units dropped gradients would be wrong."""
+    monkeypatch.setattr("embrec.network.model.ROWS_AT_A_TIME", 7)
+    torch.manual_seed(0)
+    network = EmbRecNetwork(NetworkSize((6,), 4, 5, 3), Dropout(tower=0.5)).train()
+    features = to_feature_tensors([np.random.default_rng(0).normal(size=(50, 6))], CPU)
+    features = [features[0].float()]
+    torch.manual_seed(1)
+    items = network.embed_items(features)
+    items.sum().backward()
+    # the sum is linear in the output layer: its gradient is the sum of what went into it
+    weight, bias = network.towers[0].output.weight, network.towers[0].output.bias
+    hidden_sum = weight.grad[0]
+    torch.testing.assert_close(items.sum(0), weight @ hidden_sum + 50 * bias, rtol=1e-4, atol=1e-4)
+
+
+def test_rows_are_gathered_from_disk_as_from_memory(tmp_path):
+    in_memory, on_disk = make_blocks(tmp_path)
+    chosen, wanted = np.array([5, 2, 40, 41]), np.array([3, 0, 0])
+    weights = [torch.randn(6, 2), torch.randn(9, 2)]
+    for rows in (None, chosen):
+        ours = select_features(to_feature_tensors(on_disk, CPU, rows), wanted)
+        theirs = select_features(to_feature_tensors(in_memory, CPU, rows), wanted)
+        for one, two, weight in zip(ours, theirs, weights, strict=True):
+            torch.testing.assert_close(one @ weight, two @ weight)
+
+
+def test_mean_square_length_in_blocks(tmp_path, monkeypatch):
+    in_memory, on_disk = make_blocks(tmp_path)
+    squares = (in_memory[0] ** 2).sum(axis=1)
+    assert mean_square_length(on_disk[0]) == pytest.approx(squares.mean(), rel=1e-3)
+    assert mean_square_length(on_disk[1]) == pytest.approx(mean_square_length(in_memory[1]))
+
+
+class FromDisk(TransformerMixin, BaseEstimator):
+    """Hands out precomputed features as they lie on disk, or as they are in memory."""
+
+    def __init__(self, path, dtype, in_memory=False):
+        self.path = path
+        self.dtype = dtype
+        self.in_memory = in_memory
+
+    def fit(self, X, y=None):
+        self.fitted_ = True
+        return self
+
+    def transform(self, X):
+        rows = X["row"].to_numpy()
+        table = np.memmap(self.path, dtype=self.dtype, mode="r").reshape(-1, 8)
+        if self.in_memory:
+            return np.array(table[rows], dtype=np.float32)
+        return table if len(rows) == len(table) else np.array(table[rows])
+
+
+@pytest.mark.parametrize("n_negatives", ["all", 30])
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+def test_a_fit_from_disk_is_a_fit_from_memory(n_negatives, dtype, tmp_path):
+    shop = make_shop(n_users=80, n_items=200, random_state=0)
+    items = pd.DataFrame({"item": shop.items["item"], "row": np.arange(200)})
+    stored(tmp_path / "f", np.random.default_rng(0).normal(size=(200, 8)).astype(dtype))
+    models = []
+    for in_memory in (False, True):
+        featurizer = FromDisk(tmp_path / "f", dtype, in_memory)
+        model = EmbRecEstimator(
+            featurizer, n_negatives=n_negatives, max_epochs=2, batch_size=16, random_state=0
+        )
+        models.append(model.fit(shop.interactions, items=items))
+    assert is_stored(models[0].catalog_.blocks[0])
+    np.testing.assert_allclose(
+        models[0].index_.vectors, models[1].index_.vectors, rtol=1e-3, atol=1e-4
+    )
+    new = pd.DataFrame({"item": ["new"], "row": [3]})
+    models[0].add_items(new).partial_fit(shop.interactions.tail(50))
+    assert len(models[0].catalog_) == 201
+
+
+def test_features_on_disk_that_are_no_numbers_are_an_error(tmp_path):
+    values = np.ones((200, 8), np.float32)
+    values[17, 3] = np.nan
+    stored(tmp_path / "f", values)
+    shop = make_shop(n_users=20, n_items=200, random_state=0)
+    items = pd.DataFrame({"item": shop.items["item"], "row": np.arange(200)})
+    with pytest.raises(ValueError, match=r"1 values that are NaN or infinite.*first is row 17"):
+        EmbRecEstimator(FromDisk(tmp_path / "f", np.float32)).fit(shop.interactions, items=items)
