@@ -14,7 +14,7 @@ import pandas as pd
 from embrec._optional import import_optional
 from embrec._tables import Table, check_table, column_values, get_column, is_table, sort_keys
 from embrec.ids import check_ids, preview, short_repr
-from embrec.interactions import DEFAULT_TIMESTAMP_COL, LogColumns, _warn_of_unused_times
+from embrec.interactions import DEFAULT_TIMESTAMP_COL, LogColumns, warn_of_unused_times
 
 EVENT = np.dtype([("user", "<i4"), ("item", "<i4"), ("time", "<i8")])
 
@@ -62,7 +62,7 @@ def read_parquet(
             header = nw.from_native(file.schema_arrow.empty_table(), eager_only=True)
             names = name_columns(header, columns, str(path))
             if len(names) == 2 and columns.timestamp is not None and path == files[0]:
-                _warn_of_unused_times(header, columns.timestamp)
+                warn_of_unused_times(header, columns.timestamp)
             row = 0
             for batch in file.iter_batches(batch_rows, columns=names):
                 yield f"{path}[{row}:{row + len(batch)}]", pa.Table.from_batches([batch])
@@ -146,7 +146,7 @@ class Spool:
         frame = check_table(table, what=what)
         names = name_columns(frame, self._columns, what)
         if not self.parts and len(names) == 2 and self._columns.timestamp is not None:
-            _warn_of_unused_times(frame, self._columns.timestamp)
+            warn_of_unused_times(frame, self._columns.timestamp)
         user_ids, item_ids = (
             check_ids(column_values(frame[name]), what=f"{what}[{name!r}]") for name in names[:2]
         )

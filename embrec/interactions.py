@@ -80,13 +80,13 @@ def sort_log(
     else:
         order = np.argsort(codes, kind="stable")
         if columns.timestamp is not None:
-            _warn_of_unused_times(frame, columns.timestamp)
+            warn_of_unused_times(frame, columns.timestamp)
     offsets = np.zeros(len(users) + 1, dtype=np.int64)
     np.cumsum(np.bincount(codes, minlength=len(users)), out=offsets[1:])
     return order, offsets, np.asarray(users), item_ids
 
 
-def _warn_of_unused_times(frame: Any, name: str) -> None:
+def warn_of_unused_times(frame: Any, name: str) -> None:
     """Warn if there is no column of the default name, but another one of times."""
     unused = [c for c, dtype in frame.schema.items() if dtype in (nw.Datetime, nw.Date)]
     if unused:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 
 import embrec
 from embrec import featurizers
@@ -61,7 +61,7 @@ class SavedState:
 
 def save_estimator(estimator: Any, path: Path) -> None:
     """Write a fitted recommender to a folder, whole or not at all."""
-    if path.exists() and not (path / META).is_file() and not _is_empty_folder(path):
+    if path.exists() and not (path / META).is_file() and not is_empty_folder(path):
         raise FileExistsError(
             f"{path} is there and holds no saved recommender; choose another path or remove it."
         )
@@ -71,16 +71,18 @@ def save_estimator(estimator: Any, path: Path) -> None:
         folder = staging / "new"
         folder.mkdir()  # with the usual permissions, unlike what mkdtemp makes
         _write(estimator, folder)
-        _replace(folder, path, aside=staging / "old")
+        replace_folder(folder, path, aside=staging / "old")
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def _is_empty_folder(path: Path) -> bool:
+def is_empty_folder(path: Path) -> bool:
+    """Whether there is a folder with nothing in it."""
     return path.is_dir() and not any(path.iterdir())
 
 
-def _replace(folder: Path, path: Path, *, aside: Path) -> None:
+def replace_folder(folder: Path, path: Path, *, aside: Path) -> None:
+    """Give a folder the place of another, which is first moved aside, or back if that fails."""
     if not path.exists():
         os.rename(folder, path)
         return
@@ -111,7 +113,8 @@ def _write(estimator: Any, folder: Path) -> None:
         "objects": bool(objects),
     }
     (folder / META).write_text(json.dumps(meta, indent=2) + "\n", encoding="utf-8")
-    save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, folder / ARRAYS)
+    # not save_file, which makes a file that nobody else may read
+    (folder / ARRAYS).write_bytes(save({k: np.ascontiguousarray(v) for k, v in arrays.items()}))
     if objects:
         skops_io = import_optional("skops.io", extra="skops", purpose="save with a featurizer")
         skops_io.dump(objects, folder / OBJECTS)
@@ -189,7 +192,7 @@ def _own_types() -> set[str]:
 
 
 def _catalog_arrays(catalog: ItemCatalog, index: ExactIndex) -> dict[str, np.ndarray]:
-    arrays = {"active": index.active, **_pack_ids(catalog.ids.ids)}
+    arrays = {"active": index.active, **pack_ids(catalog.ids.ids)}
     for i, block in enumerate(catalog.blocks):
         arrays |= _pack_matrix(block, f"block:{i}")
     return arrays | _pack_matrix(index.vectors, "vectors")
@@ -204,10 +207,10 @@ def _read_catalog(
     ]
     index = ExactIndex().fit(_unpack_matrix(arrays, "vectors", meta["vectors"]))
     index.remove(np.flatnonzero(~arrays["active"]))
-    return ItemCatalog(_unpack_ids(arrays), blocks), index
+    return ItemCatalog(unpack_ids(arrays), blocks), index
 
 
-def _pack_ids(ids: np.ndarray) -> dict[str, np.ndarray]:
+def pack_ids(ids: np.ndarray) -> dict[str, np.ndarray]:
     """Integers as they are; strings as UTF-8 bytes and where each one ends."""
     if ids.dtype != object:
         return {"ids": ids}
@@ -216,7 +219,8 @@ def _pack_ids(ids: np.ndarray) -> dict[str, np.ndarray]:
     return {"ids:utf8": np.frombuffer(b"".join(encoded), dtype=np.uint8), "ids:ends": ends}
 
 
-def _unpack_ids(arrays: dict[str, np.ndarray]) -> np.ndarray:
+def unpack_ids(arrays: dict[str, np.ndarray]) -> np.ndarray:
+    """Take back what `pack_ids` made: int64 or object (str)."""
     if "ids" in arrays:
         return arrays["ids"]
     text, ends = arrays["ids:utf8"].tobytes(), arrays["ids:ends"].tolist()

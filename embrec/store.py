@@ -20,7 +20,7 @@ import embrec
 from embrec._spool import EVENT, Spool, StrPath, group_users, list_files, read_parquet
 from embrec._tables import Table, is_table
 from embrec.interactions import DEFAULT_TIMESTAMP_COL, LogColumns
-from embrec.persistence import _is_empty_folder, _pack_ids, _replace, _unpack_ids
+from embrec.persistence import is_empty_folder, pack_ids, replace_folder, unpack_ids
 from embrec.ragged import Ragged
 
 #: Raised when what is written changes so that older code cannot read it.
@@ -164,12 +164,12 @@ class InteractionStore:
     @cached_property
     def ids(self) -> np.ndarray:
         """Item id of each code, in order of first appearance: (n_items,), int64 or object (str)."""
-        return _unpack_ids(load_file(self.folder / ITEMS))
+        return unpack_ids(load_file(self.folder / ITEMS))
 
     @cached_property
     def users(self) -> np.ndarray:
         """User id of each sequence, (n_users,), int64 or object (str)."""
-        return _unpack_ids(load_file(self.folder / USERS))
+        return unpack_ids(load_file(self.folder / USERS))
 
     def sequences(self) -> Ragged:
         """Item codes as one row per user, still on disk: nothing is copied."""
@@ -240,7 +240,7 @@ def _build(
         new.mkdir()  # with the usual permissions, unlike what mkdtemp makes
         _write(spool, new, staging / "dealt", batch_rows)
         _check_target(folder, overwrite)  # the build may have taken hours
-        _replace(new, folder, aside=staging / "old")
+        replace_folder(new, folder, aside=staging / "old")
         _sync(folder.parent)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
@@ -248,7 +248,7 @@ def _build(
 
 
 def _check_target(folder: Path, overwrite: bool) -> None:
-    if not folder.exists() or _is_empty_folder(folder):
+    if not folder.exists() or is_empty_folder(folder):
         return
     if not (folder / META).is_file():
         raise FileExistsError(f"{folder} is there and holds no store; choose another path.")
@@ -285,7 +285,7 @@ def _write(spool: Spool, folder: Path, dealt: Path, batch_rows: int) -> None:
             # stable, and a group holds its events in the order of the rows
             events["item"][np.lexsort((times, events["user"]))].tofile(target)
     for ids, name in ((spool.users, USERS), (spool.items, ITEMS)):
-        (folder / name).write_bytes(save(_pack_ids(ids.in_order())))
+        (folder / name).write_bytes(save(pack_ids(ids.in_order())))
     meta = {
         "format": FORMAT,
         "embrec_version": embrec.__version__,

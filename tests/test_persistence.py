@@ -322,6 +322,9 @@ def test_parents_are_made_and_nothing_else_is_left(fitted, tmp_path):
     # a service of another user may read it, as far as the umask allows
     (tmp_path / "folder").mkdir()
     modes = [(tmp_path / name).stat().st_mode for name in ("folder", "a/b")]
+    (tmp_path / "usual").touch()
+    usual = (tmp_path / "usual").stat().st_mode
+    assert {file.stat().st_mode for file in (tmp_path / "a/b").iterdir()} == {usual}
     assert modes[0] == modes[1]
 
 

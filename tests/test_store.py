@@ -551,7 +551,7 @@ KILLED = """if True:
             die()
 
     if sys.argv[2] == "renaming":
-        embrec.store._replace = die
+        embrec.store.replace_folder = die
     InteractionStore.from_tables(tables(), sys.argv[1])
 """
 

@@ -309,8 +309,8 @@ def _write(path: Path, metadata: dict[str, str], state: Mapping[str, Any]) -> No
 def _safetensors(metadata: dict[str, str], tensors: list[Tensor]) -> Iterator[bytes | memoryview]:
     """Make the parts of a safetensors file, one array in memory at a time.
 
-    Not by safetensors' own writer: its temporary file would outlive a killed run under a name of
-    its choice, and writing by mmap, it would be killed by a full disk.
+    Not by safetensors' own writer: its temporary file would outlive a killed run, under a name of
+    its choice that nobody could know for ours.
     """
     entries: dict[str, Any] = {"__metadata__": metadata}
     end = 0
