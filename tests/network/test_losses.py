@@ -720,3 +720,31 @@ def test_packed_steps_are_the_steps_of_all_sequences(loss, sampled):
         torch.autograd.functional.jacobian(packed, items),
         torch.autograd.functional.jacobian(one_by_one, items),
     )
+
+
+def test_corrections_of_the_own_draw_do_not_matter():
+    predicted, items, targets = torch.zeros(1, 1), torch.zeros(3, 1), torch.tensor([0])
+    draws, corrections = torch.tensor([0, 1]), torch.tensor([-100.0, 0.0])
+    loss = cross_entropy(predicted, items, targets, draws, log_expected=corrections)
+    torch.testing.assert_close(loss, torch.tensor(2.0).log())
+
+
+@each_loss
+@each_choice
+def test_absurd_scores_in_bfloat16_stay_finite(loss, sampled):
+    predicted, items, targets = inputs(dtype=torch.float32, scale=1e5)
+    found = value_and_gradients(
+        loss, predicted, items, targets, draws(sampled), precision=torch.bfloat16
+    )
+    assert all(tensor.isfinite().all() for tensor in found)
+
+
+@each_loss
+def test_second_derivatives_are_refused(loss):
+    predicted, items, targets = inputs()
+    predicted.requires_grad_()
+    (gradient,) = torch.autograd.grad(
+        loss(predicted, items, targets) ** 2, predicted, create_graph=True
+    )
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        gradient.pow(2).sum().backward()

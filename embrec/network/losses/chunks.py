@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 #: Bytes of scores held at a time, unless the embeddings are larger: about what caches hold.
 CHUNK_MEMORY = 16 * 2**20
@@ -152,6 +153,7 @@ class _Contrast(torch.autograd.Function):
         return loss / len(predicted)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         predicted_grad, items_grad = ctx.saved_tensors
         scale = gradients[0] / ctx.n_steps

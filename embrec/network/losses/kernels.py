@@ -8,6 +8,7 @@ from embrec.network.losses.chunks import Chunk, Gradient
 
 #: Scores this far below the largest count as this far: below, exp gives slow denormal numbers.
 _LOWEST = {torch.float64: -700.0, torch.float32: -85.0, torch.bfloat16: -85.0}
+_HIGHEST = 60.0
 #: Keeps BPR-max's logarithm finite (GRU4Rec's value).
 _EPSILON = 1e-24
 #: A sum in bfloat16 is off by up to 0.4 %; that of so many partial sums by a hundredth of it.
@@ -20,10 +21,7 @@ def cross_entropy(chunk: Chunk, *, log_expected: Tensor | None = None) -> Gradie
     if log_expected is not None:
         scores -= log_expected[:, None]
     if not chunk.bounded or log_expected is not None:
-        # any shift will do as long as it is one: that of the scores' type saves a conversion
-        largest = torch.maximum(scores.amax(0), target_scores.to(scores.dtype))
-        scores.sub_(largest).clamp_(min=_lowest(scores))
-        target_scores = target_scores - largest
+        target_scores = _shift(scores, target_scores, chunk.own)
     scores.exp_()
     scores[chunk.own] = 0
     weights, target_weights = _sum_over_items(scores, target_scores.dtype), target_scores.exp()
@@ -33,6 +31,18 @@ def cross_entropy(chunk: Chunk, *, log_expected: Tensor | None = None) -> Gradie
     loss = torch.where(weights < target_weights, small, totals.log() - target_scores)
     # the scores are the unnormalised softmax now; the division is left to the caller
     return Gradient(loss=loss, targets=-weights / totals, scale=1 / totals)
+
+
+def _shift(scores: Tensor, target_scores: Tensor, own: tuple[Tensor, Tensor]) -> Tensor:
+    """Subtract each step's largest score in place; return what is left of the target's."""
+    scores[own] = -torch.inf
+    highest = scores.amax(0)
+    # any shift will do as long as it is one: that of the scores' type saves a conversion
+    shift = torch.maximum(highest, target_scores.to(scores.dtype))
+    scores.sub_(shift).clamp_(min=_LOWEST[scores.dtype])
+    left = (target_scores - shift).clamp(max=_HIGHEST)
+    # one of the weights must be about 1, however much rounding moved the target's score
+    return torch.where(shift > highest, left.clamp(min=-1.0), left)
 
 
 def bpr(chunk: Chunk) -> Gradient:
@@ -75,7 +85,7 @@ def _softmax_of_negatives(scores: Tensor, chunk: Chunk) -> Tensor:
     scores[chunk.own] = -torch.inf
     largest = scores.amax(0)
     weights = scores - torch.where(largest.isinf(), 0, largest)
-    weights.clamp_(min=_lowest(scores)).exp_()
+    weights.clamp_(min=_LOWEST[scores.dtype]).exp_()
     weights[chunk.own] = 0
     totals = weights.sum(0)
     return weights.div_(torch.where(totals > 0, totals, 1))
@@ -95,7 +105,3 @@ def _sum_over_items(values: Tensor, dtype: torch.dtype) -> Tensor:
     n = len(values) // _N_GROUPS * _N_GROUPS
     groups = values[:n].view(_N_GROUPS, -1, values.shape[1]).sum(1)
     return groups.to(dtype).sum(0) + values[n:].to(dtype).sum(0)
-
-
-def _lowest(scores: Tensor) -> float:
-    return _LOWEST[scores.dtype]
