@@ -11,10 +11,11 @@ from embrec.estimator import EmbRecEstimator
 from embrec.featurizers import TfidfItemFeaturizer
 from embrec.session import Session
 from embrec.store import InteractionStore
-from embrec.training import Callback, DivergedError, TrainingProgress
+from embrec.training import Callback, CheckpointError, DivergedError, TrainingProgress
 
 __all__ = [
     "Callback",
+    "CheckpointError",
     "DivergedError",
     "EmbRecEstimator",
     "InteractionStore",

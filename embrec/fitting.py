@@ -28,6 +28,7 @@ from embrec.network.tower import FixedTower
 from embrec.network.weights import build_network, fingerprint
 from embrec.ragged import Ragged
 from embrec.training import (
+    CheckpointFolder,
     LossSettings,
     NextItemValidation,
     OptimizerSettings,
@@ -36,7 +37,6 @@ from embrec.training import (
     TrainingSettings,
     train,
 )
-from embrec.training.checkpoint import CheckpointFolder
 
 
 @dataclass(frozen=True)

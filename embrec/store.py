@@ -70,7 +70,16 @@ class InteractionStore:
 
     @classmethod
     def open(cls, folder: StrPath) -> "InteractionStore":
-        """Open the store in a folder: ``InteractionStore(folder)`` under a clearer name."""
+        """Open the store in a folder: ``InteractionStore(folder)`` under a clearer name.
+
+        Parameters
+        ----------
+        folder : path
+
+        Returns
+        -------
+        InteractionStore
+        """
         return cls(folder)
 
     @classmethod

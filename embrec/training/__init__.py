@@ -1,6 +1,7 @@
 """Training: sequences, batches, losses, the loop, early stopping. Item rows and tensors only."""
 
 from embrec.training.callbacks import Callback, EpochRecord, TrainingProgress
+from embrec.training.checkpoint import CheckpointError, CheckpointFolder
 from embrec.training.loop import DivergedError, TrainingRun, TrainingSettings, train
 from embrec.training.objective import LossSettings
 from embrec.training.optimization import OptimizerSettings
@@ -9,6 +10,8 @@ from embrec.training.validation import NextItemValidation
 
 __all__ = [
     "Callback",
+    "CheckpointError",
+    "CheckpointFolder",
     "DivergedError",
     "EpochRecord",
     "LossSettings",

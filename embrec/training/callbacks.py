@@ -48,7 +48,28 @@ class Callback:
     """
 
     def on_step_end(self, progress: TrainingProgress) -> bool | None:
-        """Look at a step."""
+        """Look at a step.
+
+        Parameters
+        ----------
+        progress : TrainingProgress
+
+        Returns
+        -------
+        bool or None
+            True stops training.
+        """
 
     def on_epoch_end(self, progress: TrainingProgress) -> bool | None:
-        """Look at an epoch, after validation."""
+        """Look at an epoch, after validation.
+
+        Parameters
+        ----------
+        progress : TrainingProgress
+            Its record holds the epoch's figures.
+
+        Returns
+        -------
+        bool or None
+            True stops training.
+        """

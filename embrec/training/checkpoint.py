@@ -1,45 +1,24 @@
-"""A folder of training checkpoints, whole whenever the run that writes them is killed.
+"""A folder of training checkpoints, whole whenever the run that writes them is killed."""
 
-A file is safetensors, with everything that is no array as JSON in its metadata, and after it a
-checksum of it all. It has its name only once it is complete and on disk.
-"""
-
-import hashlib
-import json
-import math
 import operator
-import os
 import re
-import struct
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-from torch import Tensor
+from embrec.training.checkpoint_file import (
+    CheckpointError,
+    CheckpointFile,
+    DamagedError,
+    write_checkpoint,
+)
 
-import embrec
-
-#: Raised when what is written changes so that older code cannot read it.
-FORMAT = 1
+__all__ = ["CheckpointError", "CheckpointFolder"]
 
 _NAME = re.compile(r"step-(\d{10,})\.ckpt")
 _UNFINISHED = re.compile(_NAME.pattern + r"\.tmp")
-_CHECKSUM_BYTES = 32
-_MAX_HEADER_BYTES = 100_000_000  # safetensors reads no longer ones
-_LARGEST_PLAIN_INT = 2**63
-
-
-class CheckpointError(ValueError):
-    """A folder of checkpoints cannot be used as it is."""
-
-
-class _Damaged(Exception):
-    """A file is not what was written."""
 
 
 class CheckpointFolder:
@@ -106,7 +85,7 @@ class CheckpointFolder:
             raise ValueError(f"step must be 0 or more, got {step}.")
         known = self._look()
         path = self._path(step)
-        _write(path, self._metadata(step, is_best), state)
+        write_checkpoint(path, self._about(step, is_best), state)
         known[step] = is_best
         self._remove_older(step, known)
         return path
@@ -144,16 +123,16 @@ class CheckpointFolder:
             self._is_best = {checkpoint.step: checkpoint.is_best for checkpoint in self._good()}
         return self._is_best
 
-    def _good(self) -> Iterator["_Checkpoint"]:
+    def _good(self) -> Iterator["CheckpointFile"]:
         """Read good checkpoints, the newest first; warn of others on the way."""
         damaged = []
         steps = self._steps()
         for step in steps:
             path = self._path(step)
             try:
-                checkpoint = _Checkpoint.read(path)
+                checkpoint = CheckpointFile.read(path)
                 self._check(checkpoint)
-            except (_Damaged, OSError) as error:
+            except (DamagedError, OSError) as error:
                 self._warn(path, error)
                 damaged.append(f"{path.name} ({error})")
             else:
@@ -170,9 +149,9 @@ class CheckpointFolder:
             message = f"Skipped the checkpoint {path}: {error}. Remove it if it stays so."
             warnings.warn(message, UserWarning, stacklevel=4)
 
-    def _check(self, checkpoint: "_Checkpoint") -> None:
+    def _check(self, checkpoint: "CheckpointFile") -> None:
         if checkpoint.path != self._path(checkpoint.step):
-            raise _Damaged(f"it holds step {checkpoint.step}, not what its name says")
+            raise DamagedError(f"it holds step {checkpoint.step}, not what its name says")
         if checkpoint.metadata["run_id"] != self.run_id:
             raise CheckpointError(
                 f"{self.folder} holds checkpoints of another run, of other settings or data: "
@@ -181,10 +160,8 @@ class CheckpointFolder:
                 "parameters, and pass the data, that it was written with."
             )
 
-    def _metadata(self, step: int, is_best: bool) -> dict[str, str]:
-        values = {"format": FORMAT, "embrec_version": embrec.__version__, "run_id": self.run_id}
-        values |= {"step": step, "is_best": int(is_best)}
-        return {k: str(v) for k, v in values.items()}
+    def _about(self, step: int, is_best: bool) -> dict[str, str]:
+        return {"run_id": self.run_id, "step": str(step), "is_best": str(int(is_best))}
 
     # ---- what goes
 
@@ -215,204 +192,3 @@ def _make_writable_folder(folder: Path) -> None:
     except OSError as error:
         reason = f"{error.strerror}: no checkpoints can be written there; choose another folder"
         raise OSError(error.errno, reason, str(folder)) from error
-
-
-# ---- files
-
-
-@dataclass(frozen=True)
-class _Checkpoint:
-    """A file that holds what was written to it."""
-
-    path: Path
-    content: bytes
-    header: dict[str, Any]
-    n_header_bytes: int
-
-    @classmethod
-    def read(cls, path: Path) -> "_Checkpoint":
-        content = _read_checked(path)
-        (n_bytes,) = struct.unpack("<Q", content[:8])
-        checkpoint = cls(path, content, json.loads(content[8 : 8 + n_bytes]), n_bytes)
-        metadata = checkpoint.metadata
-        if int(metadata["format"]) > FORMAT:
-            raise CheckpointError(
-                f"{path} was written by embrec {metadata['embrec_version']} in format "
-                f"{metadata['format']}; this is embrec {embrec.__version__}, which reads formats "
-                f"up to {FORMAT}. Upgrade it."
-            )
-        return checkpoint
-
-    @property
-    def metadata(self) -> dict[str, str]:
-        metadata: dict[str, str] = self.header["__metadata__"]
-        return metadata
-
-    @property
-    def step(self) -> int:
-        return int(self.metadata["step"])
-
-    @property
-    def is_best(self) -> bool:
-        return self.metadata["is_best"] == "1"
-
-    def state(self) -> Mapping[str, Any]:
-        state: Mapping[str, Any] = _decode(json.loads(self.metadata["state"]), self._get_bytes)
-        return state
-
-    def _get_bytes(self, name: str) -> Tensor:
-        begin, end = (8 + self.n_header_bytes + at for at in self.header[name]["data_offsets"])
-        if begin == end:  # torch finds no buffer in nothing
-            return torch.empty(0, dtype=torch.uint8)
-        return torch.frombuffer(bytearray(memoryview(self.content)[begin:end]), dtype=torch.uint8)
-
-
-def _new_hash() -> Any:
-    return hashlib.blake2b(digest_size=_CHECKSUM_BYTES)
-
-
-def _read_checked(path: Path) -> bytes:
-    n_bytes = path.stat().st_size
-    if n_bytes <= 8 + _CHECKSUM_BYTES:
-        raise _Damaged(f"it is cut short, to {n_bytes} bytes")
-    with path.open("rb") as file:
-        content, checksum = file.read(n_bytes - _CHECKSUM_BYTES), file.read()
-    found = _new_hash()
-    found.update(content)
-    if found.digest() != checksum:
-        raise _Damaged("its checksum is wrong: it is cut short, or was changed since")
-    return content
-
-
-def _write(path: Path, metadata: dict[str, str], state: Mapping[str, Any]) -> None:
-    encoder = _Encoder()
-    metadata = {**metadata, "state": json.dumps(encoder(state), allow_nan=False)}
-    unfinished = path.with_name(path.name + ".tmp")
-    try:
-        with unfinished.open("wb") as file:
-            checksum = _new_hash()
-            for part in _safetensors(metadata, encoder.tensors):
-                file.write(part)
-                checksum.update(part)
-            file.write(checksum.digest())
-            file.flush()
-            os.fsync(file.fileno())  # else the name could reach the disk before the content
-        os.replace(unfinished, path)
-    except OSError as error:
-        reason = f"{error.strerror}: the checkpoint was not written, earlier ones are untouched"
-        raise OSError(error.errno, reason, str(path)) from error
-    finally:
-        unfinished.unlink(missing_ok=True)
-    _sync_folder(path.parent)
-
-
-def _safetensors(metadata: dict[str, str], tensors: list[Tensor]) -> Iterator[bytes | memoryview]:
-    """Make the parts of a safetensors file, one array in memory at a time.
-
-    Not by safetensors' own writer: its temporary file would outlive a killed run, under a name of
-    its choice that nobody could know for ours.
-    """
-    entries: dict[str, Any] = {"__metadata__": metadata}
-    end = 0
-    for number, tensor in enumerate(tensors):
-        begin, end = end, end + tensor.numel() * tensor.element_size()
-        entries[str(number)] = {"dtype": "U8", "shape": [end - begin], "data_offsets": [begin, end]}
-    text = json.dumps(entries).encode()
-    if len(text) > _MAX_HEADER_BYTES:
-        raise ValueError(
-            f"A checkpoint holds at most {_MAX_HEADER_BYTES} bytes of plain values, got "
-            f"{len(text)}. Put long lists into arrays."
-        )
-    yield struct.pack("<Q", len(text)) + text
-    for tensor in tensors:
-        flat = tensor.detach().cpu().resolve_conj().resolve_neg().reshape(-1).contiguous()
-        yield flat.view(torch.uint8).numpy().data
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "nt":  # has no way to
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-# ---- values as JSON and arrays
-
-
-class _Encoder:
-    """Makes JSON of a value, and collects the arrays in it.
-
-    Arrays are kept as their bytes: which types safetensors knows depends on its version.
-    """
-
-    def __init__(self) -> None:
-        self.tensors: list[Tensor] = []
-
-    def __call__(self, value: Any) -> Any:
-        if value is None or type(value) in (bool, int, float, str):
-            return _encode_plain(value)
-        if isinstance(value, Mapping):
-            return {"dict": [[self(k), self(v)] for k, v in value.items()]}
-        if isinstance(value, tuple):
-            return {"tuple": [self(v) for v in value]}
-        if isinstance(value, list):
-            return [self(v) for v in value]
-        if isinstance(value, Tensor) and value.layout == torch.strided:
-            return {"tensor": self._encode_tensor(value)}
-        if type(value) is np.ndarray or isinstance(value, np.generic):
-            kind = "array" if type(value) is np.ndarray else "scalar"
-            return {kind: self._encode_array(np.asarray(value))}
-        raise _unsupported(type(value).__name__)
-
-    def _encode_tensor(self, tensor: Tensor) -> list[Any]:
-        self.tensors.append(tensor)
-        dtype = str(tensor.dtype).removeprefix("torch.")
-        return [str(len(self.tensors) - 1), dtype, list(tensor.shape)]
-
-    def _encode_array(self, array: np.ndarray) -> list[Any]:
-        if array.dtype.kind not in "biufcmMSU":
-            raise _unsupported(f"numpy array of {array.dtype}")
-        flat = np.require(array, requirements=["C", "W"]).reshape(-1).view(np.uint8)
-        self.tensors.append(torch.from_numpy(flat))
-        return [str(len(self.tensors) - 1), array.dtype.str, list(array.shape)]
-
-
-def _unsupported(what: str) -> TypeError:
-    return TypeError(
-        f"A checkpoint cannot hold a {what}: only dicts, lists and tuples of dense tensors, numpy "
-        "arrays and scalars, int, float, str, bool and None."
-    )
-
-
-def _encode_plain(value: Any) -> Any:
-    """Spell out what JSON or its reader would refuse: NaN, infinity, very long integers."""
-    if type(value) is float and not math.isfinite(value):
-        return {"float": struct.pack(">d", value).hex()}
-    if type(value) is int and abs(value) >= _LARGEST_PLAIN_INT:
-        return {"int": hex(value)}
-    return value
-
-
-def _decode(tree: Any, get_bytes: Callable[[str], Tensor]) -> Any:
-    if isinstance(tree, list):
-        return [_decode(v, get_bytes) for v in tree]
-    if not isinstance(tree, dict):
-        return tree
-    ((kind, content),) = tree.items()
-    match kind:
-        case "dict":
-            return {_decode(k, get_bytes): _decode(v, get_bytes) for k, v in content}
-        case "tuple":
-            return tuple(_decode(content, get_bytes))
-        case "float":
-            return struct.unpack(">d", bytes.fromhex(content))[0]
-        case "int":
-            return int(content, 16)
-    name, dtype, shape = content
-    if kind == "tensor":
-        return get_bytes(name).view(getattr(torch, dtype)).reshape(shape)
-    array = get_bytes(name).numpy().view(dtype).reshape(shape)
-    return array if kind == "array" else array[()]

@@ -25,7 +25,7 @@ from safetensors import safe_open
 from torch import nn
 
 import embrec
-from embrec.training import checkpoint
+from embrec.training import checkpoint, checkpoint_file
 from embrec.training.checkpoint import CheckpointError, CheckpointFolder
 
 RUN = "c0ffee"
@@ -298,7 +298,7 @@ def test_other_values_are_refused_and_nothing_is_written(value, tmp_path):
 
 
 def test_more_plain_values_than_safetensors_reads(tmp_path, monkeypatch):
-    monkeypatch.setattr(checkpoint, "_MAX_HEADER_BYTES", 5000)
+    monkeypatch.setattr(checkpoint_file, "_MAX_HEADER_BYTES", 5000)
     folder = open_folder(tmp_path)
     folder.write(1, {"text": "x" * 4000})
     with pytest.raises(ValueError, match="at most 5000 bytes of plain values, got 5"):
@@ -486,14 +486,14 @@ def test_a_file_under_another_name(three):
 
 def test_a_file_that_cannot_be_read(three, monkeypatch):
     path, _ = three
-    read = checkpoint._read_checked
+    read = checkpoint_file._read_checked
 
     def fail(file):
         if file.name == name(3):
             raise OSError(errno.EIO, "Input/output error")
         return read(file)
 
-    monkeypatch.setattr(checkpoint, "_read_checked", fail)
+    monkeypatch.setattr(checkpoint_file, "_read_checked", fail)
     folder = open_folder(path, keep_last=1)
     with pytest.warns(UserWarning, match="Input/output error"):
         folder.write(4, make_state(4))
@@ -555,7 +555,7 @@ def test_another_run(ask, three):
 
 
 def test_a_newer_format(tmp_path, monkeypatch):
-    monkeypatch.setattr(checkpoint, "FORMAT", 2)
+    monkeypatch.setattr(checkpoint_file, "FORMAT", 2)
     monkeypatch.setattr(embrec, "__version__", "9.9")
     open_folder(tmp_path).write(1, make_state(1))
     monkeypatch.undo()
@@ -613,8 +613,8 @@ def test_on_disk_before_it_has_its_name(tmp_path, monkeypatch):
 
     folder = open_folder(tmp_path)
     folder.write(1, make_state(1))
-    monkeypatch.setattr(checkpoint.os, "fsync", record_sync)
-    monkeypatch.setattr(checkpoint.os, "replace", record_replace)
+    monkeypatch.setattr(checkpoint_file.os, "fsync", record_sync)
+    monkeypatch.setattr(checkpoint_file.os, "replace", record_replace)
     path = folder.write(2, make_state(2))
     file, directory = path.stat(), tmp_path.stat()
     assert calls == [
@@ -633,7 +633,7 @@ def test_a_failed_write_leaves_the_earlier_ones(call, tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoint.os, call, fail)
+        patch.setattr(checkpoint_file.os, call, fail)
         with pytest.raises(OSError, match=rf"was not written, earlier .*{name(2)}") as error:
             folder.write(2, make_state(2), is_best=True)
     assert error.value.errno == errno.ENOSPC
@@ -659,8 +659,8 @@ def test_older_ones_go_only_after_the_new_one_is_there(tmp_path, monkeypatch):
             return run
 
         with monkeypatch.context() as patch:
-            patch.setattr(checkpoint.os, "fsync", stop(os.fsync))
-            patch.setattr(checkpoint.os, "replace", stop(os.replace))
+            patch.setattr(checkpoint_file.os, "fsync", stop(os.fsync))
+            patch.setattr(checkpoint_file.os, "replace", stop(os.replace))
             patch.setattr(Path, "unlink", stop(Path.unlink))
             with pytest.raises(KeyboardInterrupt):
                 folder.write(step, make_state(step), is_best=True)

@@ -103,10 +103,12 @@ def bpr_max(
 
     Parameters
     ----------
-    predicted, items, targets, negatives, memory, precision
+    predicted, items, targets, negatives
         As for `cross_entropy`.
     regularization : float, default=1.0
         Weight λ of the negatives' squared scores.
+    memory, precision
+        As for `cross_entropy`.
 
     Returns
     -------
