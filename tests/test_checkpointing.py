@@ -156,10 +156,10 @@ SCRIPT = textwrap.dedent(
 
     torch.set_num_threads(1)
     loop.CHECKPOINT_SECONDS = 0.02
-    shop = make_shop(n_users=300, n_items=200, random_state=0)
+    shop = make_shop(n_users=200, n_items=200, random_state=0)
     parameters = json.loads(sys.argv[2])
     model = EmbRecEstimator(
-        TfidfItemFeaturizer(columns=["title"]), random_state=0, max_epochs=8, patience=2,
+        TfidfItemFeaturizer(columns=["title"]), random_state=0, max_epochs=6, patience=2,
         checkpoint_dir=sys.argv[1] or None, **parameters,
     ).fit(shop.interactions, items=shop.items)
     print(json.dumps([model.fingerprint_, model.best_epoch_, len(model.training_log_)]))
