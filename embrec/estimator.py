@@ -27,7 +27,7 @@ from embrec.featurizers._default import default_featurizer
 from embrec.fitting import (
     KnownItems,
     TrainingData,
-    check_loss,
+    check_parameters,
     grown_network,
     network_size,
     new_network,
@@ -101,7 +101,7 @@ class EmbRecEstimator(  # type: ignore[call-arg]
         their content says. It is zero at the start, so new items are known by content alone.
     id_dropout : float, default=0.5
         Probability to leave an item's own vector out at a step of training.
-    id_bound : float, default=1.0
+    id_bound : float, default=3.0
         Greatest length of an item's own vector.
     id_shrinkage : float, default=10.0
         An item of ``n`` events gets ``n / (n + id_shrinkage)`` of its own vector and bias.
@@ -270,7 +270,7 @@ class EmbRecEstimator(  # type: ignore[call-arg]
         bpr_max_reg: float = 1.0,
         item_ids: str = "none",
         id_dropout: float = 0.5,
-        id_bound: float = 1.0,
+        id_bound: float = 3.0,
         id_shrinkage: float = 10.0,
         item_bias: bool = False,
         learning_rate: float = 0.001,
@@ -368,8 +368,7 @@ class EmbRecEstimator(  # type: ignore[call-arg]
         ValueError, TypeError
             If the log or the catalogue cannot be used as it is; nothing changes then.
         """
-        check_loss(self)
-        self._check_checkpointing()
+        check_parameters(self)
         catalog_rows = read_items(items, self.item_col)
         ids = IdIndex(catalog_rows.ids)
         rng = check_random_state(self.random_state)
@@ -423,7 +422,7 @@ class EmbRecEstimator(  # type: ignore[call-arg]
         ValueError, TypeError
             If the log or the items cannot be used as they are; nothing changes then.
         """
-        check_loss(self)
+        check_parameters(self)
         if not hasattr(self, "network_"):
             if items is None:
                 raise ValueError("The first call of partial_fit needs items=, the catalogue.")
@@ -445,13 +444,6 @@ class EmbRecEstimator(  # type: ignore[call-arg]
         network = grown_network(self.network_, known, self.id_shrinkage)
         run = self._train(network, data, rng, max_epochs=1).after(self.training_log_)
         return self._commit(network, catalog, run, known, rng, self.featurizer_, removed)
-
-    def _check_checkpointing(self) -> None:
-        if self.checkpoint_dir is not None and not isinstance(self.random_state, Integral):
-            raise ValueError(
-                "checkpoint_dir needs random_state to be an int, so that a run that goes on makes "
-                f"the same draws; got random_state={self.random_state!r}."
-            )
 
     def _encoded(self, X: Any, ids: IdIndex, what: str = "X") -> tuple[Ragged, np.ndarray | None]:
         """Read sequences: of catalogue rows, or of codes and the row of each code."""

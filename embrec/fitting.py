@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import blake2b
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ from embrec.network.tower import FixedTower
 from embrec.network.weights import build_network, fingerprint
 from embrec.ragged import Ragged
 from embrec.training import (
+    Callback,
     CheckpointFolder,
     LossSettings,
     NextItemValidation,
@@ -114,10 +116,24 @@ class TrainingData:
     known: KnownItems
 
 
-def check_loss(params: Any) -> None:
-    """Raise if parameters that concern the loss contradict each other."""
-    if params.loss != "cosine":
-        return
+def check_parameters(params: Any) -> None:
+    """Raise if parameters contradict each other, or hold what cannot be used."""
+    for callback in params.callbacks or ():
+        if not isinstance(callback, Callback):
+            raise TypeError(
+                f"callbacks must hold instances of embrec.Callback; got {callback!r}. Inherit from "
+                "it, and pass an instance rather than the class."
+            )
+    if params.checkpoint_dir is not None and not isinstance(params.random_state, Integral):
+        raise ValueError(
+            "checkpoint_dir needs random_state to be an int, so that a run that goes on makes the "
+            f"same draws; got random_state={params.random_state!r}."
+        )
+    if params.loss == "cosine":
+        _check_cosine(params)
+
+
+def _check_cosine(params: Any) -> None:
     if params.n_negatives != "all":
         raise ValueError(
             f"loss='cosine' has no negatives; got n_negatives={params.n_negatives!r}. Leave it at "

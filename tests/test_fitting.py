@@ -56,7 +56,7 @@ def test_every_loss_learns_what_follows_what(loss, rate, reg, n_negatives, shop_
         learning_rate=rate,
         max_epochs=40,
         early_stopping=False,
-        random_state=2,
+        tower_size=48,
     ).fit(shop_log, items=shop_items)
     ranks = model.rank_targets(HISTORIES, FOLLOWING).ranks
     assert np.mean(ranks < 3) > 0.8  # by chance 0.2
@@ -107,7 +107,7 @@ def test_cosine_keeps_the_directions_in_which_items_differ_most(n_items):
 
 def test_precisions_agree_about_what_is_learned(shop_log, shop_items):
     models = [
-        make(precision=p, max_epochs=40, learning_rate=0.01, random_state=2, early_stopping=False)
+        make(precision=p, max_epochs=40, learning_rate=0.01, tower_size=48, early_stopping=False)
         for p in ("float32", "bfloat16")
     ]
     exact, rounded = (model.fit(shop_log, items=shop_items) for model in models)
@@ -227,7 +227,7 @@ def test_known_items_keep_their_places():
 
 def test_partial_fit_forgets_less_of_what_is_replayed(shop_log, shop_items):
     """Learn one way round, go on with the other way round, and ask for the first."""
-    model = make(max_epochs=40, learning_rate=0.01, random_state=2, early_stopping=False).fit(
+    model = make(max_epochs=40, learning_rate=0.01, tower_size=48, early_stopping=False).fit(
         shop_log, items=shop_items
     )
     desk = [[f"desk-{(i + n) % 5}" for n in (3, 2, 1, 0)] for i in range(5)] * 4
@@ -352,3 +352,9 @@ def test_a_trial_that_is_given_up_leaves_the_estimator_as_it_was(shop_log, shop_
     with pytest.raises(RuntimeError, match="pruned"):
         model.partial_fit(shop_log)
     assert model.fingerprint_ == before
+
+
+@pytest.mark.parametrize("wrong", [StopAfter, print, "tqdm"], ids=["class", "function", "str"])
+def test_callbacks_that_are_none(wrong, shop_log, shop_items):
+    with pytest.raises(TypeError, match=r"must hold instances of embrec.Callback; got"):
+        make(callbacks=[wrong]).fit(shop_log, items=shop_items)
