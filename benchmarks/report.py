@@ -137,7 +137,6 @@ def games() -> str:
             f"{way['test']['ndcg@10']:.4f}",
             f"{way['valid']['hit_rate@50']:.2%}",
             f"{way['best_epoch']} of {way['n_epochs']}",
-            f"{way['seconds_per_epoch']:.0f}",
         ]
         for name, way in figures["ways"].items()
     ]
@@ -155,7 +154,7 @@ The thesis saw hit rates collapse as soon as negatives were sampled. Its samples
 Drawn anew at every step, with the same settings for all (chosen with all negatives), by popularity unless
 said otherwise:
 
-{table([*header, "best epoch", "s/epoch"], rows)}
+{table([*header, "best epoch"], rows)}
 
 {source(figures)}
 """

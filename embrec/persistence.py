@@ -97,7 +97,10 @@ def replace_folder(folder: Path, path: Path, *, aside: Path) -> None:
 
 def _write(estimator: Any, folder: Path) -> None:
     state: SavedState = estimator._get_state()
-    params = estimator.get_params(deep=False)
+    params = {
+        name: os.fspath(value) if isinstance(value, os.PathLike) else value
+        for name, value in estimator.get_params(deep=False).items()
+    }
     objects = {f"param:{k}": v for k, v in params.items() if not _is_plain(v)}
     objects |= {f"state:{k}": v for k, v in state.objects.items()}
     arrays = {f"state:{k}": v for k, v in state.arrays.items()}

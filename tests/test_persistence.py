@@ -423,3 +423,14 @@ def test_arrays_are_what_safetensors_reads(fitted, tmp_path):
     text = arrays["ids:utf8"].tobytes()
     ids = [text[a:b].decode() for a, b in zip([0, *ends], ends, strict=False)]
     assert ids == fitted.catalog_.ids.ids.tolist()
+
+
+def test_a_path_among_the_parameters_comes_back_as_text(shop_log, shop_items, tmp_path):
+    model = EmbRecEstimator(
+        TfidfItemFeaturizer(columns=["title"]),
+        max_epochs=1,
+        random_state=0,
+        checkpoint_dir=tmp_path / "run",
+    ).fit(shop_log, items=shop_items)
+    model.save(tmp_path / "model")
+    assert EmbRecEstimator.load(tmp_path / "model").checkpoint_dir == str(tmp_path / "run")

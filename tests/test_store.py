@@ -22,7 +22,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from embrec import EmbRecEstimator, TfidfItemFeaturizer
 from embrec._spool import group_users
+from embrec.baselines import PopularityRecommender
 from embrec.interactions import LogColumns, read_sequences
 from embrec.store import CODES, META, OFFSETS, USERS, InteractionStore
 
@@ -620,3 +622,53 @@ def test_memory_does_not_grow_with_the_log(tmp_path):
     assert n_events == 3_000_000
     # in memory the events would take 72 MB
     assert growth < 20_000
+
+
+# ---- recommenders on stores
+
+
+def small_model(**changes):
+    parameters = {"embedding_dim": 8, "tower_size": 8, "hidden_size": 8, "batch_size": 8}
+    return EmbRecEstimator(
+        TfidfItemFeaturizer(columns=["title"]), **{**parameters, "max_epochs": 2, **changes}
+    )
+
+
+@pytest.fixture
+def shop_store(shop_log, tmp_path):
+    return InteractionStore.from_tables(shop_log.sample(frac=1, random_state=0), tmp_path / "shop")
+
+
+@pytest.mark.parametrize("changes", [{}, {"n_negatives": 4, "item_ids": "delta"}], ids=str)
+def test_a_fit_on_a_store_is_one_on_its_log(changes, shop_store, shop_log, shop_items):
+    shuffled = shop_log.sample(frac=1, random_state=0)
+    on_disk = small_model(random_state=0, **changes).fit(shop_store, items=shop_items)
+    in_memory = small_model(random_state=0, **changes).fit(shuffled, items=shop_items)
+    assert on_disk.fingerprint_ == in_memory.fingerprint_
+    on_disk.partial_fit(shop_store, replay=shop_store)
+    in_memory.partial_fit(shuffled, replay=shuffled)
+    assert on_disk.fingerprint_ == in_memory.fingerprint_
+
+
+def test_a_store_is_asked_about_like_a_log(shop_store, shop_log, shop_items):
+    shuffled = shop_log.sample(frac=1, random_state=0)
+    for model in (
+        small_model(random_state=0, early_stopping=False),
+        PopularityRecommender(),
+    ):
+        model.fit(shop_store, items=shop_items)
+        assert model.score(shop_store) == model.score(shuffled)
+        np.testing.assert_array_equal(model.predict(shop_store), model.predict(shuffled))
+
+
+def test_a_store_may_validate(shop_store, shop_log, shop_items):
+    one, other = (
+        small_model(random_state=0).fit(shop_log, items=shop_items, X_val=validation)
+        for validation in (shop_store, shop_log.sample(frac=1, random_state=0))
+    )
+    assert one.training_log_[0]["valid_mrr"] == other.training_log_[0]["valid_mrr"]
+
+
+def test_items_of_a_store_that_the_catalogue_lacks(shop_store, shop_items):
+    with pytest.raises(ValueError, match="2 item ids in X are not in the catalogue.*'desk-"):
+        small_model().fit(shop_store, items=shop_items.query("~item.isin(['desk-1', 'desk-3'])"))
