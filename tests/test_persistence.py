@@ -337,7 +337,7 @@ def test_a_model_of_another_kind_replaces_the_folder_whole(fitted, shop_log, sho
     assert_same_answers(popular, PopularityRecommender.load(tmp_path / "model"))
 
 
-@pytest.mark.parametrize("step", ["save_file", "arrays", "first rename", "second rename"])
+@pytest.mark.parametrize("step", ["write", "arrays", "first rename", "second rename"])
 def test_a_failure_leaves_the_old_folder(step, fitted, shop_log, shop_items, tmp_path):
     path = tmp_path / "model"
     fitted.save(path)
@@ -355,8 +355,8 @@ def test_a_failure_leaves_the_old_folder(step, fitted, shop_log, shop_items, tmp
         return renaming
 
     with pytest.MonkeyPatch.context() as patched:
-        if step == "save_file":
-            patched.setattr(persistence, "save_file", fail)
+        if step == "write":
+            patched.setattr(persistence, "save", fail)
         elif step == "arrays":
             patched.setattr(persistence, "_catalog_arrays", fail)
         else:

@@ -11,7 +11,7 @@ from torch.utils.checkpoint import checkpoint
 
 from embrec.memmaps import ROWS_AT_A_TIME
 from embrec.network.features import FeatureTensor, StoredMatrix, feature_rows
-from embrec.network.ids import IdVectors
+from embrec.network.id_vectors import IdVectors
 from embrec.network.tower import FixedTower, Tower
 
 

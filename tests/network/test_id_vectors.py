@@ -3,7 +3,7 @@
 import torch
 
 from embrec.network import Dropout, EmbRecNetwork, NetworkSize
-from embrec.network.ids import IdVectors
+from embrec.network.id_vectors import IdVectors
 
 
 def make_vectors(dropout=0.0):
