@@ -107,7 +107,7 @@ class EmbRecEstimator(  # type: ignore[call-arg]
         An item of ``n`` events gets ``n / (n + id_shrinkage)`` of its own vector and bias.
     item_bias : bool, default=False
         Whether items that training has seen get a learned bias, added to their score. Other items
-        get the mean of all biases, which is 0.
+        get the mean of all biases.
     learning_rate : float, default=0.001
         Of Adam, at its highest.
     lr_schedule : {"constant", "linear", "cosine"}, default="constant"

@@ -44,6 +44,11 @@ class IdVectors(nn.Module):
         return F.embedding(rows, self.weight, sparse=self.sparse) * weight[:, None]
 
     @torch.no_grad()
+    def mean(self) -> Tensor:
+        """Mean of what known items get, dropout off: (dim,)."""
+        return self.trust @ self.weight / max(1, len(self.trust))
+
+    @torch.no_grad()
     def limit_norms(self, bound: float, ids: Tensor | None = None) -> None:
         """Shorten vectors that are longer than ``bound``; ``ids`` says which may have grown."""
         rows = self.weight if ids is None else self.weight[ids]

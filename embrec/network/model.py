@@ -143,6 +143,7 @@ class EmbRecNetwork(nn.Module):
             through the towers in chunks, and again in the backward pass.
         ids : Tensor of shape (n_items,), int64, optional
             Rows of the items' own vectors and biases, -1 where there are none: without it nowhere.
+            Such an item has a vector of 0, and the mean of all biases.
 
         Returns
         -------
@@ -160,7 +161,9 @@ class EmbRecNetwork(nn.Module):
         if self.id_vectors is not None:
             embedded = embedded + self.id_vectors(ids)
         if self.id_biases is not None:
-            embedded = torch.cat([embedded, self.id_biases(ids)], dim=1)
+            # an item without a bias is one like all others
+            biases = torch.where(ids[:, None] < 0, self.id_biases.mean(), self.id_biases(ids))
+            embedded = torch.cat([embedded, biases], dim=1)
         return embedded
 
     def _embed_in_chunks(self, blocks: Sequence[FeatureTensor], n_items: int) -> Iterator[Tensor]:

@@ -65,7 +65,7 @@ def test_a_bias_adds_to_the_score_and_to_nothing_else():
     items = network.embed_items(features, ids)
     steps = network.predict_steps(items[[0, 4]], torch.tensor([1, 1]))
     torch.testing.assert_close(steps, network.predict_steps(plain[[0, 4]], torch.tensor([1, 1])))
-    bias = torch.tensor([4.0, 0, 1, 2, 3, 6, 7])
+    bias = torch.tensor([4.0, 4.0, 1, 2, 3, 6, 7])  # that of the second is the mean of 1 to 7
     torch.testing.assert_close(steps @ items.T, steps @ plain.T + bias)
     state = network.advance(network.initial_states(1), items[[0]])
     torch.testing.assert_close(network.predict(state)[0], steps[0])
