@@ -441,7 +441,7 @@ class EmbRecEstimator(  # type: ignore[call-arg]
         data = TrainingData(
             TrainingSequences(new[0], self.max_length, rows=new[1]), None, catalog.blocks, known
         )
-        network = grown_network(self.network_, known, self.id_shrinkage)
+        network = grown_network(self, self.network_, known)
         run = self._train(network, data, rng, max_epochs=1).after(self.training_log_)
         return self._commit(network, catalog, run, known, rng, self.featurizer_, removed)
 
@@ -487,7 +487,7 @@ class EmbRecEstimator(  # type: ignore[call-arg]
                 f"{self.network_.size}, and the parameters now ask for {expected}. Set them as "
                 "they were, or warm_start=False."
             )
-        return grown_network(self.network_, data.known, self.id_shrinkage, kept)
+        return grown_network(self, self.network_, data.known, kept)
 
     def _known_among(self, ids: IdIndex) -> tuple[KnownItems, np.ndarray]:
         """Find the items that were trained on in another catalogue, and which of them are there."""

@@ -165,18 +165,21 @@ def network_size(params: Any, blocks: Sequence[Features], known: KnownItems) -> 
     )
 
 
-def new_network(
-    params: Any, data: TrainingData, device: torch.device, rng: np.random.RandomState
-) -> EmbRecNetwork:
-    """Make a network for an estimator's parameters, fitted to the scale of its features."""
-    dropout = Dropout(
+def _dropout(params: Any) -> Dropout:
+    return Dropout(
         tower=float(params.tower_dropout),
         input=float(params.input_dropout),
         output=float(params.dropout),
         id=float(params.id_dropout),
     )
+
+
+def new_network(
+    params: Any, data: TrainingData, device: torch.device, rng: np.random.RandomState
+) -> EmbRecNetwork:
+    """Make a network for an estimator's parameters, fitted to the scale of its features."""
     size = network_size(params, data.blocks, data.known)
-    network = build_network(size, dropout, int(rng.randint(2**31)))
+    network = build_network(size, _dropout(params), int(rng.randint(2**31)))
     network.fit_scales([mean_square_length(block) for block in data.blocks])
     if size.fixed_items:
         seed = int(rng.randint(2**31))
@@ -200,19 +203,17 @@ def _fit_projection(tower: FixedTower, block: Features, seed: int) -> None:
 
 
 def grown_network(
-    network: EmbRecNetwork,
-    known: KnownItems,
-    shrinkage: float,
-    kept: np.ndarray | None = None,
+    params: Any, network: EmbRecNetwork, known: KnownItems, kept: np.ndarray | None = None
 ) -> EmbRecNetwork:
     """Copy a network, with room for the items that became known since.
 
     Parameters
     ----------
+    params : EmbRecEstimator
+        Its dropout and shrinkage apply from now on.
     network : EmbRecNetwork
     known : KnownItems
         Those that were known first, as they were, then the new ones: their vectors are zero.
-    shrinkage : float
     kept : ndarray of int, optional
         Places of those that were known and still are; all by default.
 
@@ -224,7 +225,7 @@ def grown_network(
     size = network.size
     if size.n_ids:
         size = replace(size, n_ids=len(known.rows))
-    larger = build_network(size, network.dropout, seed=0)
+    larger = build_network(size, _dropout(params), seed=0)
     weights = larger.state_dict()
     for name, values in network.state_dict().items():
         if name.startswith(("id_vectors", "id_biases")):
@@ -233,7 +234,7 @@ def grown_network(
         else:
             weights[name] = values
     larger.load_state_dict(weights)
-    set_support(larger, known, shrinkage)
+    set_support(larger, known, params.id_shrinkage)
     return larger.to(next(network.parameters()).device)
 
 
@@ -290,9 +291,11 @@ def train_network(
     n_items = data.blocks[0].shape[0]
     places = data.known.places(np.arange(n_items))
     sequences = data.sequences.with_rows(places)
+    features = to_feature_tensors(data.blocks, device, data.known.rows)
     validate = None
     if data.validation is not None:
-        all_features = to_feature_tensors(data.blocks, device)
+        all_known = np.array_equal(data.known.rows, np.arange(n_items))
+        all_features = features if all_known else to_feature_tensors(data.blocks, device)
         validate = NextItemValidation(
             data.validation, all_features, ids=torch.from_numpy(places).to(device)
         )
@@ -302,7 +305,7 @@ def train_network(
         checkpoints = CheckpointFolder(checkpoint_dir, run_id=run_id)
     return train(
         network,
-        to_feature_tensors(data.blocks, device, data.known.rows),
+        features,
         sequences,
         settings,
         rng=rng,

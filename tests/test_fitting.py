@@ -12,6 +12,7 @@ from sklearn.model_selection import GridSearchCV
 from embrec import EmbRecEstimator, TfidfItemFeaturizer
 from embrec.fitting import KnownItems, _fit_projection
 from embrec.model_selection import LeaveLastOut
+from embrec.network import Dropout
 from embrec.network.tower import FixedTower
 from embrec.training import Callback
 
@@ -301,6 +302,19 @@ def test_a_warm_start_with_another_size_is_an_error(shop_log, shop_items):
     with pytest.raises(ValueError, match="has another size.*hidden_size=16.*hidden_size=8"):
         model.set_params(hidden_size=8).fit(shop_log, items=shop_items)
     assert model.fingerprint_ == before
+
+
+@pytest.mark.parametrize("way", ["warm start", "partial_fit"])
+def test_going_on_takes_the_parameters_as_they_are_now(way, shop_log, shop_items):
+    model = make(max_epochs=1, warm_start=True, n_layers=2).fit(shop_log, items=shop_items)
+    model.set_params(dropout=0.7, id_dropout=0.1, tower_dropout=0.2, input_dropout=0.0)
+    if way == "partial_fit":
+        model.partial_fit(shop_log)
+    else:
+        model.fit(shop_log, items=shop_items)
+    assert model.network_.dropout == Dropout(tower=0.2, input=0.0, output=0.7, id=0.1)
+    assert model.network_.gru.dropout == 0.7
+    assert model.network_.towers[0].dropout == 0.2
 
 
 # ---- schedules, callbacks
