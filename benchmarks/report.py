@@ -188,7 +188,7 @@ def hybrid() -> str:
 
 Content alone, and content with `item_ids="delta"`, on the test part of each split (mean and standard deviation
 over seeds: {figures["seeds"]}). Cold items are drawn, held out and added as above. On Games 48 % of the items have a
-title, and nothing else is known of any.
+title, and nothing else is known of any; of its cold items those with a title are tested.
 
 {table(["", "items", "HitRate@50", "NDCG@10", "AUC"], rows)}
 
