@@ -18,6 +18,7 @@ from _common import gemm_gflops, median_seconds, peak_mib, reset_peak, rss_mib, 
 
 import embrec.network.losses as losses
 from embrec.network import SparseMatrix
+from embrec.network.losses.chunks import Chunk, Gradient, contrast
 
 
 def sparse_layer(n_items: int = 2420, n_features: int = 5000, nnz: int = 150) -> dict[str, float]:
@@ -68,6 +69,16 @@ def _plain_bpr_max(predicted, items, targets):
     return (squares - torch.log((weights * ahead).sum(1) + 1e-24)).mean()
 
 
+def _products_alone(predicted, items, targets, precision=None):
+    """What a loss in chunks cannot do without: scores, and their products on either side."""
+    return contrast(predicted, items, targets, None, _nothing, 1, None, precision)
+
+
+def _nothing(chunk: Chunk) -> Gradient:
+    zeros = torch.zeros_like(chunk.target_scores)
+    return Gradient(loss=zeros, targets=zeros)
+
+
 BF16 = {"precision": torch.bfloat16}
 WAYS = {
     "cross_entropy": {
@@ -75,6 +86,8 @@ WAYS = {
         "ours, bfloat16": partial(losses.cross_entropy, **BF16),
         "plain": _plain,
         "torch chunked": _torch_chunked,
+        "products alone": _products_alone,
+        "products alone, bfloat16": partial(_products_alone, **BF16),
     },
     "bpr": {
         "ours": losses.bpr,

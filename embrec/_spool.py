@@ -60,16 +60,27 @@ def read_parquet(
             raise ValueError(f"{path} could not be read as Parquet: {error}") from error
         with file:
             header = nw.from_native(file.schema_arrow.empty_table(), eager_only=True)
-            names = name_columns(header, columns, str(path))
+            names = log_column_names(header, columns, str(path))
             if len(names) == 2 and columns.timestamp is not None and path == files[0]:
                 warn_of_unused_times(header, columns.timestamp)
             row = 0
-            for batch in file.iter_batches(batch_rows, columns=names):
+            batches = file.iter_batches(batch_rows, columns=names)
+            while (batch := _next_batch(batches, path, row)) is not None:
                 yield f"{path}[{row}:{row + len(batch)}]", pa.Table.from_batches([batch])
                 row += len(batch)
 
 
-def name_columns(frame: "nw.DataFrame[Any]", columns: LogColumns, what: str) -> list[str]:
+def _next_batch(batches: Iterator[Any], path: Path, row: int) -> Any:
+    try:
+        return next(batches, None)
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"{path} is damaged: its rows from {row} on could not be read as Parquet: {error}. "
+            "Write it again."
+        ) from error
+
+
+def log_column_names(frame: "nw.DataFrame[Any]", columns: LogColumns, what: str) -> list[str]:
     """Check that the columns are there and name them, user, item and perhaps time."""
     names = [columns.user, columns.item]
     # the default name may be absent, a name of the user's own may not
@@ -144,7 +155,7 @@ class Spool:
         if is_table(table) and getattr(table, "shape", (1,))[0] == 0:
             return
         frame = check_table(table, what=what)
-        names = name_columns(frame, self._columns, what)
+        names = log_column_names(frame, self._columns, what)
         if not self.parts and len(names) == 2 and self._columns.timestamp is not None:
             warn_of_unused_times(frame, self._columns.timestamp)
         user_ids, item_ids = (

@@ -8,7 +8,7 @@ ranks, ids in and out - is here, once.
 from abc import abstractmethod
 from collections.abc import Collection, Mapping, Sequence, Set
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -38,6 +38,9 @@ class BaseRecommender(LiveCatalogMixin, BaseEstimator):
     constructor, sets ``catalog_`` and ``index_`` in ``fit``, and writes three small methods:
     `_featurize`, `_item_vectors` and `_query_vectors`.
     """
+
+    #: Parameters of a run rather than of what it made: they are not saved.
+    _unsaved_parameters: ClassVar[tuple[str, ...]] = ()
 
     # scikit-learn routes these to fit unasked
     __metadata_request__fit = {"items": True, "X_val": True}

@@ -200,4 +200,4 @@ class ItemCatalog:
 def _stack(chunks: Sequence[Features]) -> Features:
     if sp.issparse(chunks[0]):
         return sp.vstack(chunks, format="csr", dtype=np.float32)
-    return np.concatenate(chunks)
+    return np.concatenate(chunks, dtype=np.float32)  # what lay on disk may be of other floats

@@ -116,7 +116,7 @@ class EmbRecEstimator(  # type: ignore[call-arg]
     warmup_steps : int, default=0
         Steps over which the learning rate first rises.
     weight_decay : float, default=0.0
-        Decoupled, as in AdamW; of weight matrices.
+        Decoupled, as in AdamW; of weight matrices, but not of items' own vectors.
     max_grad_norm : float or None, default=None
         Longer gradients are scaled down to this.
     batch_size : int, default=64
@@ -138,13 +138,16 @@ class EmbRecEstimator(  # type: ignore[call-arg]
         Column of the log with the times. None takes the order of the rows; so does a log without
         the default column.
     warm_start : bool, default=False
-        Whether `fit` goes on from the weights and the featurizer of the last fit.
+        Whether `fit` goes on from the weights and the featurizer of the last fit. Popularity is
+        then the larger count of the two logs, which may overlap.
     callbacks : list of Callback, default=None
-        Objects that watch training and may stop it; see `embrec.training.Callback`.
+        Objects that watch training and may stop it; see `embrec.training.Callback`. `save` leaves
+        them out.
     checkpoint_dir : str, Path or None, default=None
         Folder in which `fit` keeps its state as it goes. If it was killed, the same call with the
-        same data goes on from there and ends as if nothing had happened. Needs an int
-        ``random_state``.
+        same data goes on from there and ends as if nothing had happened. A folder is for one run:
+        one with other parameters or data is an error. Needs an int ``random_state``. `save` leaves
+        it out.
     score_memory : "auto" or int, default="auto"
         MiB of scores held at a time in training. "auto" is 16, or as much as the item embeddings
         take if that is more.
@@ -380,7 +383,7 @@ class EmbRecEstimator(  # type: ignore[call-arg]
         else:
             featurizer, blocks = self._fit_featurizer(catalog_rows)
         known, kept = self._known_among(ids) if goes_on else (KnownItems.none(), None)
-        known = known.and_those_of(sequences.count_items(len(ids)))
+        known = known.and_those_of(sequences.count_items(len(ids)), is_new=not goes_on)
         data = TrainingData(sequences, validation, blocks, known)
         network = self._warm_network(data, kept) if goes_on else self._cold_network(data, rng)
         run = self._train(network, data, rng, checkpoint_dir=self.checkpoint_dir)
@@ -399,8 +402,9 @@ class EmbRecEstimator(  # type: ignore[call-arg]
         """Go on training from the current weights: one pass over a new log.
 
         The first call behaves as `fit`. Later ones keep the weights, the featurizer as it was
-        fitted, the items' own vectors and how often each item was trained on; the optimiser starts
-        anew. What only earlier logs held is forgotten bit by bit, unless some of it is replayed.
+        fitted, the items' own vectors and how often each item was trained on, which is how popular
+        it is when negatives are drawn; the optimiser starts anew. What only earlier logs held is
+        forgotten bit by bit, unless some of it is replayed.
 
         Parameters
         ----------
@@ -420,7 +424,8 @@ class EmbRecEstimator(  # type: ignore[call-arg]
         Raises
         ------
         ValueError, TypeError
-            If the log or the items cannot be used as they are; nothing changes then.
+            If the log or the items cannot be used as they are, or parameters were set since that
+            ask for another network; nothing changes then.
         """
         check_parameters(self)
         if not hasattr(self, "network_"):
@@ -438,18 +443,19 @@ class EmbRecEstimator(  # type: ignore[call-arg]
             past = _with_rows(*self._encoded(replay, catalog.ids, what="replay"))
             new = _with_rows(*new).and_then(past), None
             known = known.and_those_of(np.zeros(len(catalog), dtype=np.int64), also=past.values)
-        data = TrainingData(
-            TrainingSequences(new[0], self.max_length, rows=new[1]), None, catalog.blocks, known
-        )
-        network = grown_network(self, self.network_, known)
+        sequences = TrainingSequences(new[0], self.max_length, rows=new[1])
+        data = TrainingData(sequences, None, catalog.blocks, known)
+        network = self._warm_network(data)
         run = self._train(network, data, rng, max_epochs=1).after(self.training_log_)
         return self._commit(network, catalog, run, known, rng, self.featurizer_, removed)
 
     def _encoded(self, X: Any, ids: IdIndex, what: str = "X") -> tuple[Ragged, np.ndarray | None]:
         """Read sequences: of catalogue rows, or of codes and the row of each code."""
         if isinstance(X, InteractionStore):
-            each = Ragged(X.ids, np.array([0, len(X.ids)]))
-            return X.sequences(), encode(each, ids, what=what).values
+            rows = ids.rows(X.ids).astype(np.int32)
+            if (rows < 0).any():
+                encode(_with_rows(X.sequences(), X.ids), ids, what=what)  # says which are unknown
+            return X.sequences(), rows
         return encode(self._read_sequences(X, what=what), ids, what=what), None
 
     def _read_training(
@@ -479,13 +485,13 @@ class EmbRecEstimator(  # type: ignore[call-arg]
     def _cold_network(self, data: TrainingData, rng: np.random.RandomState) -> EmbRecNetwork:
         return new_network(self, data, resolve_device(self.device), rng)
 
-    def _warm_network(self, data: TrainingData, kept: np.ndarray | None) -> EmbRecNetwork:
+    def _warm_network(self, data: TrainingData, kept: np.ndarray | None = None) -> EmbRecNetwork:
         expected = network_size(self, data.blocks, data.known)
         if expected != replace(self.network_.size, n_ids=expected.n_ids):
             raise ValueError(
-                "warm_start goes on with the network of the last fit, which has another size: "
+                "Training would go on with the network of the last fit, which is "
                 f"{self.network_.size}, and the parameters now ask for {expected}. Set them as "
-                "they were, or warm_start=False."
+                "they were, or fit anew with warm_start=False."
             )
         return grown_network(self, self.network_, data.known, kept)
 
@@ -560,6 +566,7 @@ class EmbRecEstimator(  # type: ignore[call-arg]
     # ---- what BaseRecommender asks for
 
     _keeps_features = True
+    _unsaved_parameters = ("callbacks", "checkpoint_dir")
 
     def _featurize(self, content: Table) -> list[Features]:
         blocks: list[Features] = transform_feature_blocks(
@@ -642,7 +649,10 @@ class EmbRecEstimator(  # type: ignore[call-arg]
         self.best_epoch_ = state.values["best_epoch"]
         self.device_ = next(network.parameters()).device
         self.fingerprint_ = fingerprint(network)
-        self._known = KnownItems(state.arrays["known_rows"], state.arrays["known_counts"])
+        arrays = state.arrays
+        if "touched" in arrays:  # as version 0.1 wrote them: without counts
+            arrays |= {"known_rows": arrays["touched"], "known_counts": arrays["touched"] * 0 + 1}
+        self._known = KnownItems(arrays["known_rows"], arrays["known_counts"])
         self._next_seed = state.values["next_seed"]
 
     # ---- scikit-learn

@@ -17,6 +17,7 @@ import torch
 from sklearn.decomposition import TruncatedSVD
 
 from embrec.catalog import Features
+from embrec.memmaps import row_blocks
 from embrec.network import (
     Dropout,
     EmbRecNetwork,
@@ -50,7 +51,7 @@ class KnownItems:
     rows : ndarray of shape (n_known,), int64
         Their catalogue rows; those known longest come first.
     counts : ndarray of shape (n_known,), int64
-        Events of each that were trained on.
+        Events of each that were trained on, replayed ones not counted.
     """
 
     rows: np.ndarray
@@ -61,7 +62,9 @@ class KnownItems:
         """Begin: nothing has been seen."""
         return cls(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64))
 
-    def and_those_of(self, counts: np.ndarray, also: np.ndarray | None = None) -> "KnownItems":
+    def and_those_of(
+        self, counts: np.ndarray, also: np.ndarray | None = None, *, is_new: bool = True
+    ) -> "KnownItems":
         """Add what a log has.
 
         Parameters
@@ -70,6 +73,9 @@ class KnownItems:
             Events of each catalogue row.
         also : ndarray of int, optional
             Rows that are known from elsewhere.
+        is_new : bool, default=True
+            Whether no event of it was counted before. Otherwise all of them may have been, and the
+            larger count holds.
 
         Returns
         -------
@@ -79,7 +85,8 @@ class KnownItems:
         new = np.setdiff1d(seen, self.rows)
         rows = np.concatenate([self.rows, new])
         before = np.concatenate([self.counts, np.zeros(len(new), dtype=np.int64)])
-        return KnownItems(rows, before + counts[rows])
+        join = np.add if is_new else np.maximum
+        return KnownItems(rows, join(before, counts[rows]))
 
     def places(self, rows: np.ndarray) -> np.ndarray:
         """Find the places of catalogue rows, -1 for those that are not known: (n,) int64."""
@@ -310,6 +317,7 @@ def train_network(
         settings,
         rng=rng,
         ids=torch.arange(len(data.known.rows), device=device),
+        counts=data.known.counts,
         validate=validate,
         callbacks=callbacks,
         checkpoints=checkpoints,
@@ -327,13 +335,23 @@ def _run_id(
     digest = blake2b(digest_size=16)
     digest.update(f"{plain!r} {network.size!r} {network.dropout!r}".encode())
     digest.update(fingerprint(network).encode())
-    digest.update(repr(rng.get_state(legacy=False)).encode())
+    _, key, *others = rng.get_state()
+    digest.update(np.asarray(key).tobytes())  # whose repr depends on numpy's print options
+    digest.update(repr(others).encode())
     data.sequences.update_digest(digest)
     if data.validation is not None:
         digest.update(data.validation.values.tobytes())
         digest.update(data.validation.offsets.tobytes())
     for block in data.blocks:
-        parts = (block.data, block.indices) if sp.issparse(block) else (block,)
-        for part in parts:
-            digest.update(np.ascontiguousarray(part).data)
+        _update_digest(digest, block)
     return digest.hexdigest()
+
+
+def _update_digest(digest: Any, block: Features) -> None:
+    """Feed a matrix of features to a hash, some rows at a time."""
+    digest.update(f"{block.shape} {block.dtype}".encode())
+    for _, rows in row_blocks(block):
+        for part in (rows.indptr, rows.indices, rows.data) if sp.issparse(rows) else (rows,):
+            # 8 bytes for indices: their width is no part of what they say
+            wide = part.astype(np.int64) if part.dtype.kind == "i" else np.ascontiguousarray(part)
+            digest.update(wide.tobytes())

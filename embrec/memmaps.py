@@ -1,5 +1,6 @@
 """Arrays that lie on disk, and are read when they are needed."""
 
+import mmap
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,13 +21,19 @@ def is_stored(matrix: Any) -> bool:
     return False
 
 
-def reopened(array: np.ndarray) -> np.ndarray:
-    """Map a file anew: pages that were read through the last mapping no longer count as ours."""
-    if not isinstance(array, np.memmap) or array.filename is None or array.mode != "r":
-        return array
-    return np.memmap(
-        array.filename, dtype=array.dtype, mode="r", offset=array.offset, shape=array.shape
-    )
+def release(array: np.ndarray) -> None:
+    """Let go of the pages of a file that were read through a map; they count as ours until then.
+
+    What is read later comes from the file again. Arrays in memory, and maps that can be written
+    to, stay as they are.
+    """
+    if not isinstance(array, np.memmap) or array.mode != "r":
+        return
+    base: Any = array
+    while isinstance(base, np.ndarray):
+        base = base.base
+    if isinstance(base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):  # not on Windows
+        base.madvise(mmap.MADV_DONTNEED)
 
 
 def row_blocks(matrix: Any, n_rows: int = ROWS_AT_A_TIME) -> Iterator[tuple[int, Any]]:

@@ -1,7 +1,6 @@
 """A folder for a fitted recommender, and back: JSON, safetensors and skops, never pickle."""
 
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -11,16 +10,17 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from safetensors.numpy import load_file, save
+from safetensors.numpy import load_file, save_file
 
 import embrec
 from embrec import featurizers
+from embrec._files import is_empty_folder, replace_folder
 from embrec._optional import import_optional
 from embrec.catalog import ItemCatalog
 from embrec.index import ExactIndex
 
 #: Raised when what is written changes so that older code cannot read it.
-FORMAT = 1
+FORMAT = 2
 
 #: What scikit-learn's featurizers are made of, beside what skops trusts of itself. Never functions:
 #: numpy has some that read files.
@@ -76,31 +76,11 @@ def save_estimator(estimator: Any, path: Path) -> None:
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def is_empty_folder(path: Path) -> bool:
-    """Whether there is a folder with nothing in it."""
-    return path.is_dir() and not any(path.iterdir())
-
-
-def replace_folder(folder: Path, path: Path, *, aside: Path) -> None:
-    """Give a folder the place of another, which is first moved aside, or back if that fails."""
-    if not path.exists():
-        os.rename(folder, path)
-        return
-    # a folder cannot be renamed onto a full one: move the old one aside first
-    os.rename(path, aside)
-    try:
-        os.rename(folder, path)
-    except OSError:
-        os.rename(aside, path)
-        raise
-
-
 def _write(estimator: Any, folder: Path) -> None:
     state: SavedState = estimator._get_state()
-    params = {
-        name: os.fspath(value) if isinstance(value, os.PathLike) else value
-        for name, value in estimator.get_params(deep=False).items()
-    }
+    params = estimator.get_params(deep=False)
+    for name in estimator._unsaved_parameters:
+        del params[name]
     objects = {f"param:{k}": v for k, v in params.items() if not _is_plain(v)}
     objects |= {f"state:{k}": v for k, v in state.objects.items()}
     arrays = {f"state:{k}": v for k, v in state.arrays.items()}
@@ -116,8 +96,8 @@ def _write(estimator: Any, folder: Path) -> None:
         "objects": bool(objects),
     }
     (folder / META).write_text(json.dumps(meta, indent=2) + "\n", encoding="utf-8")
-    # not save_file, which makes a file that nobody else may read
-    (folder / ARRAYS).write_bytes(save({k: np.ascontiguousarray(v) for k, v in arrays.items()}))
+    save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, folder / ARRAYS)
+    shutil.copymode(folder / META, folder / ARRAYS)  # save_file lets nobody else read it
     if objects:
         skops_io = import_optional("skops.io", extra="skops", purpose="save with a featurizer")
         skops_io.dump(objects, folder / OBJECTS)
@@ -244,6 +224,6 @@ def _pack_matrix(matrix: Any, name: str) -> dict[str, np.ndarray]:
 
 def _unpack_matrix(arrays: dict[str, np.ndarray], name: str, description: dict[str, Any]) -> Any:
     if description["format"] == "dense":
-        return arrays[name]
+        return np.asarray(arrays[name], dtype=np.float32)  # what lay on disk may be of other floats
     parts = tuple(arrays[f"{name}:{part}"] for part in ("data", "indices", "indptr"))
     return sp.csr_array(parts, shape=tuple(description["shape"]))

@@ -5,7 +5,7 @@ codes, the spool is dealt into groups of users, each group is sorted by time.
 """
 
 import json
-import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterable, Sequence
@@ -17,10 +17,11 @@ import numpy as np
 from safetensors.numpy import load_file, save
 
 import embrec
+from embrec._files import is_empty_folder, replace_folder, sync
 from embrec._spool import EVENT, Spool, StrPath, group_users, list_files, read_parquet
 from embrec._tables import Table, is_table
 from embrec.interactions import DEFAULT_TIMESTAMP_COL, LogColumns
-from embrec.persistence import is_empty_folder, pack_ids, replace_folder, unpack_ids
+from embrec.persistence import pack_ids, unpack_ids
 from embrec.ragged import Ragged
 
 #: Raised when what is written changes so that older code cannot read it.
@@ -57,7 +58,8 @@ class InteractionStore:
     FileNotFoundError
         If there is no such folder.
     ValueError
-        If it holds no store, a damaged one, or one of a newer format.
+        If it holds no store, a damaged one, or one of a newer format. When ids are first read
+        also if the folder was replaced since.
     """
 
     def __init__(self, folder: StrPath) -> None:
@@ -65,8 +67,11 @@ class InteractionStore:
         meta = _read_meta(self.folder)
         self.n_events: int = meta["n_events"]
         self.n_items: int = meta["n_items"]
+        self._build: str = meta["build"]
+        # a map keeps its file, whatever takes the file's name later
         self.codes = np.memmap(self.folder / CODES, dtype="<i4", mode="r")
         self.offsets = np.memmap(self.folder / OFFSETS, dtype="<i8", mode="r")
+        self._check_build()
 
     @classmethod
     def open(cls, folder: StrPath) -> "InteractionStore":
@@ -173,12 +178,24 @@ class InteractionStore:
     @cached_property
     def ids(self) -> np.ndarray:
         """Item id of each code, in order of first appearance: (n_items,), int64 or object (str)."""
-        return unpack_ids(load_file(self.folder / ITEMS))
+        return self._read_ids(ITEMS)
 
     @cached_property
     def users(self) -> np.ndarray:
         """User id of each sequence, (n_users,), int64 or object (str)."""
-        return unpack_ids(load_file(self.folder / USERS))
+        return self._read_ids(USERS)
+
+    def _read_ids(self, name: str) -> np.ndarray:
+        ids = unpack_ids(load_file(self.folder / name))
+        self._check_build()
+        return ids
+
+    def _check_build(self) -> None:
+        if _read_meta(self.folder)["build"] != self._build:
+            raise ValueError(
+                f"{self.folder} was replaced by another store while this one was open. Open it "
+                "again, and go on with that."
+            )
 
     def sequences(self) -> Ragged:
         """Item codes as one row per user, still on disk: nothing is copied."""
@@ -250,7 +267,7 @@ def _build(
         _write(spool, new, staging / "dealt", batch_rows)
         _check_target(folder, overwrite)  # the build may have taken hours
         replace_folder(new, folder, aside=staging / "old")
-        _sync(folder.parent)
+        sync(folder.parent)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     return folder
@@ -265,17 +282,6 @@ def _check_target(folder: Path, overwrite: bool) -> None:
         raise FileExistsError(
             f"{folder} holds a store already; open it, or pass overwrite=True to replace it."
         )
-
-
-def _sync(path: Path) -> None:
-    """Have a file or folder survive a power failure."""
-    if path.is_dir() and os.name == "nt":
-        return  # Windows has no such call for folders
-    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _write(spool: Spool, folder: Path, dealt: Path, batch_rows: int) -> None:
@@ -299,10 +305,11 @@ def _write(spool: Spool, folder: Path, dealt: Path, batch_rows: int) -> None:
         "format": FORMAT,
         "embrec_version": embrec.__version__,
         "class": InteractionStore.__name__,
+        "build": secrets.token_hex(8),
         "n_events": int(offsets[-1]),
         "n_items": len(spool.items),
         "bytes": {file.name: file.stat().st_size for file in folder.iterdir()},
     }
     (folder / META).write_text(json.dumps(meta, indent=2) + "\n", encoding="utf-8")
     for path in (*folder.iterdir(), folder):
-        _sync(path)
+        sync(path)

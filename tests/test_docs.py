@@ -8,7 +8,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PAGES = ["README.md", "docs/getting_started.md", "docs/user_guide.md", "docs/datasets.md"]
+PAGES = [
+    "README.md",
+    "docs/getting_started.md",
+    "docs/user_guide.md",
+    "docs/datasets.md",
+    "docs/training.md",
+]
 
 
 def python_blocks(page):

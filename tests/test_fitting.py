@@ -4,6 +4,7 @@ import copy
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from sklearn.base import clone
@@ -15,6 +16,7 @@ from embrec.model_selection import LeaveLastOut
 from embrec.network import Dropout
 from embrec.network.tower import FixedTower
 from embrec.training import Callback
+from embrec.training.negatives import NegativeSampler
 
 TITLES = TfidfItemFeaturizer(columns=["title"], ngram_range=(1, 1))
 SMALL = {"embedding_dim": 16, "tower_size": 16, "hidden_size": 16, "batch_size": 8}
@@ -270,11 +272,14 @@ def test_replay_is_checked_before_anything_changes(shop_log, shop_items):
 
 
 def test_a_warm_start_goes_on(shop_log, shop_items):
-    cold = make(max_epochs=5, early_stopping=False).fit(shop_log, items=shop_items)
+    cold = make(max_epochs=5, early_stopping=False, learning_rate=0.03)
+    cold.fit(shop_log, items=shop_items)
     warm = clone(cold).set_params(warm_start=True).fit(shop_log, items=shop_items)
     assert_same_weights(cold, warm)
+    first, last = (cold.training_log_[i]["loss"] for i in (0, -1))
+    assert last < first - 0.1
     warm.fit(shop_log, items=shop_items)
-    assert warm.training_log_[0]["loss"] < cold.training_log_[-1]["loss"] + 0.1
+    assert warm.training_log_[0]["loss"] < (first + last) / 2
     assert len(warm.training_log_) == 5
     fresh = clone(warm).set_params(warm_start=False)
     fresh.fit(shop_log, items=shop_items).fit(shop_log, items=shop_items)
@@ -299,9 +304,53 @@ def test_a_warm_start_finds_its_items_in_another_catalogue(shop_log, shop_items)
 def test_a_warm_start_with_another_size_is_an_error(shop_log, shop_items):
     model = make(max_epochs=1, warm_start=True).fit(shop_log, items=shop_items)
     before = model.fingerprint_
-    with pytest.raises(ValueError, match="has another size.*hidden_size=16.*hidden_size=8"):
+    with pytest.raises(ValueError, match="network of the last fit.*hidden_size=16.*hidden_size=8"):
         model.set_params(hidden_size=8).fit(shop_log, items=shop_items)
     assert model.fingerprint_ == before
+
+
+@pytest.mark.parametrize(
+    "changes", [{"loss": "cosine"}, {"item_ids": "delta"}, {"item_bias": True}, {"n_layers": 2}]
+)
+def test_partial_fit_does_not_overlook_that_another_network_is_asked_for(
+    changes, shop_log, shop_items
+):
+    model = make(max_epochs=1).fit(shop_log, items=shop_items)
+    before = model.fingerprint_
+    with pytest.raises(ValueError, match="the parameters now ask for.*Set them as they were"):
+        model.set_params(**changes).partial_fit(shop_log)
+    assert model.fingerprint_ == before
+
+
+def test_a_log_that_is_fitted_again_counts_once(shop_log, shop_items):
+    model = make(max_epochs=1, item_ids="delta", warm_start=True)
+    model.fit(shop_log, items=shop_items)
+    counts = model._known.counts.copy()
+    model.fit(shop_log, items=shop_items)
+    # which events validate is drawn anew, so counts differ by a few
+    assert abs(model._known.counts - counts).max() <= 3
+    more = pd.concat([shop_log, shop_log.assign(user=shop_log["user"] + "x")])
+    model.fit(more, items=shop_items)
+    assert (model._known.counts > 1.5 * counts).all()
+
+
+def test_negatives_are_drawn_by_all_that_was_trained_on(shop_log, shop_items, monkeypatch):
+    seen = []
+
+    class Spy(NegativeSampler):
+        def __init__(self, counts, *args):
+            seen.append(np.asarray(counts))
+            super().__init__(counts, *args)
+
+    monkeypatch.setattr("embrec.training.objective.NegativeSampler", Spy)
+    model = make(max_epochs=1, n_negatives=4, early_stopping=False)
+    model.fit(shop_log, items=shop_items)
+    known = shop_items["item"].to_numpy()[model._known.rows]
+    expected = shop_log["item"].value_counts()[known].to_numpy(copy=True)
+    np.testing.assert_array_equal(seen[0], expected)
+    model.partial_fit([["desk-0", "desk-1"]] * 4, replay=shop_log)
+    expected[np.isin(known, ["desk-0", "desk-1"])] += 4
+    np.testing.assert_array_equal(seen[1], expected)
 
 
 @pytest.mark.parametrize("way", ["warm start", "partial_fit"])

@@ -1,5 +1,7 @@
 """Feature blocks on disk: the same numbers as in memory, read some rows at a time."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,7 +11,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 
 from embrec import EmbRecEstimator
 from embrec.datasets import make_shop
-from embrec.memmaps import is_stored, reopened
+from embrec.memmaps import is_stored, release
 from embrec.network import Dropout, EmbRecNetwork, NetworkSize, to_feature_tensors
 from embrec.network.features import StoredMatrix, mean_square_length, select_features
 
@@ -30,10 +32,34 @@ def test_what_is_stored(tmp_path):
     assert is_stored(sp.csr_array((array.ravel(), np.zeros(12, int), np.arange(13)), shape=(12, 1)))
     assert not is_stored(np.array(array))
     assert not is_stored(sp.eye_array(3, format="csr"))
-    assert reopened(array) is not array
-    np.testing.assert_array_equal(reopened(array), array)
-    plain = np.ones(3)
-    assert reopened(plain) is plain
+
+
+def resident_kib(path):
+    """Pages of a mapped file that are resident in this process."""
+    lines = Path("/proc/self/smaps").read_text().splitlines()
+    at = next(i for i, line in enumerate(lines) if line.endswith(str(path)))
+    return next(int(line.split()[1]) for line in lines[at:] if line.startswith("Rss:"))
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="needs Linux to count pages")
+def test_pages_are_let_go(tmp_path):
+    array = stored(tmp_path / "a", np.arange(2**20))
+    assert int(array.sum()) == 2**19 * (2**20 - 1)
+    assert resident_kib(tmp_path / "a") == 8 * 2**10
+    part = array[5:8]
+    release(part)
+    assert resident_kib(tmp_path / "a") == 0
+    assert part.tolist() == [5, 6, 7]
+
+
+def test_what_was_written_is_not_let_go(tmp_path):
+    np.zeros(4).tofile(tmp_path / "a")
+    for mode in ("c", "r+"):
+        array = np.memmap(tmp_path / "a", dtype=np.float64, mode=mode)
+        array[:] = 7
+        release(array)
+        assert array.tolist() == [7] * 4
+    release(np.ones(3))
 
 
 def make_blocks(tmp_path, n=50):
@@ -140,9 +166,32 @@ def test_a_fit_from_disk_is_a_fit_from_memory(n_negatives, dtype, tmp_path):
     np.testing.assert_allclose(
         models[0].index_.vectors, models[1].index_.vectors, rtol=1e-3, atol=1e-4
     )
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float16])
+@pytest.mark.parametrize("loss", ["cross_entropy", "cosine"])
+def test_models_of_features_on_disk_go_on(loss, dtype, tmp_path):
+    shop = make_shop(n_users=80, n_items=200, random_state=0)
+    items = pd.DataFrame({"item": shop.items["item"], "row": np.arange(200)})
+    features = np.random.default_rng(0).normal(size=(200, 8)).astype(dtype)
+    stored(tmp_path / "f", features)
+    model = EmbRecEstimator(
+        FromDisk(str(tmp_path / "f"), np.dtype(dtype).name),
+        loss=loss,
+        embedding_dim=5,
+        max_epochs=1,
+        random_state=0,
+    ).fit(shop.interactions, items=items)
+    model.save(tmp_path / "model")
     new = pd.DataFrame({"item": ["new"], "row": [3]})
-    models[0].add_items(new).partial_fit(shop.interactions.tail(50))
-    assert len(models[0].catalog_) == 201
+    recent = shop.interactions.tail(50)
+    trusted = [f"{__name__}.FromDisk"]
+    models = [model, EmbRecEstimator.load(tmp_path / "model", trusted=trusted)]
+    for each in models:
+        each.add_items(new).partial_fit(recent)
+        assert len(each.catalog_) == 201
+        np.testing.assert_array_equal(each.catalog_.blocks[0][:200], features.astype(np.float32))
+    np.testing.assert_allclose(models[0].index_.vectors, models[1].index_.vectors, rtol=1e-5)
 
 
 def test_features_on_disk_that_are_no_numbers_are_an_error(tmp_path):

@@ -12,13 +12,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
 from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.decomposition import TruncatedSVD
 from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
-from embrec import EmbRecEstimator, TfidfItemFeaturizer, persistence
+from embrec import Callback, EmbRecEstimator, TfidfItemFeaturizer, persistence
 from embrec.baselines import ContentNeighborsRecommender, PopularityRecommender
 
 SMALL = {"embedding_dim": 4, "tower_size": 5, "hidden_size": 6, "max_epochs": 2, "random_state": 0}
@@ -356,7 +356,7 @@ def test_a_failure_leaves_the_old_folder(step, fitted, shop_log, shop_items, tmp
 
     with pytest.MonkeyPatch.context() as patched:
         if step == "write":
-            patched.setattr(persistence, "save", fail)
+            patched.setattr(persistence, "save_file", fail)
         elif step == "arrays":
             patched.setattr(persistence, "_catalog_arrays", fail)
         else:
@@ -378,7 +378,7 @@ def edit_meta(folder, **changes):
 def test_a_newer_format_is_refused(fitted, tmp_path):
     fitted.save(tmp_path / "model")
     edit_meta(tmp_path / "model", format=persistence.FORMAT + 1, embrec_version="9.9")
-    with pytest.raises(ValueError, match=r"embrec 9\.9 in format 2.*Upgrade"):
+    with pytest.raises(ValueError, match=r"embrec 9\.9 in format 3.*Upgrade"):
         EmbRecEstimator.load(tmp_path / "model")
 
 
@@ -425,12 +425,44 @@ def test_arrays_are_what_safetensors_reads(fitted, tmp_path):
     assert ids == fitted.catalog_.ids.ids.tolist()
 
 
-def test_a_path_among_the_parameters_comes_back_as_text(shop_log, shop_items, tmp_path):
-    model = EmbRecEstimator(
-        TfidfItemFeaturizer(columns=["title"]),
-        max_epochs=1,
-        random_state=0,
-        checkpoint_dir=tmp_path / "run",
-    ).fit(shop_log, items=shop_items)
+class HoldsAFile(Callback):
+    def __init__(self, path):
+        self.file = open(path, "w")  # noqa: SIM115
+
+
+def test_what_belongs_to_a_run_is_not_saved(shop_log, shop_items, tmp_path):
+    callback = HoldsAFile(tmp_path / "log")
+    model = small(callbacks=[callback], checkpoint_dir=tmp_path / "run", random_state=0)
+    model.fit(shop_log, items=shop_items)
     model.save(tmp_path / "model")
-    assert EmbRecEstimator.load(tmp_path / "model").checkpoint_dir == str(tmp_path / "run")
+    callback.file.close()
+    loaded = EmbRecEstimator.load(tmp_path / "model")
+    assert loaded.callbacks is None
+    assert loaded.checkpoint_dir is None
+    assert model.callbacks == [callback]
+    assert_same_answers(model, loaded)
+
+
+def test_a_model_of_version_0_1_is_read(fitted, shop_log, tmp_path):
+    """Its rows were called touched, nothing was counted, and parameters of today are missing."""
+    path = tmp_path / "model"
+    fitted.save(path)
+    arrays = load_file(path / "arrays.safetensors")
+    arrays["state:touched"] = arrays.pop("state:known_rows")
+    del arrays["state:known_counts"]
+    save_file(arrays, path / "arrays.safetensors")
+    meta = json.loads((path / "embrec.json").read_text())
+    for name in ("loss", "n_negatives", "item_ids", "warm_start", "precision"):
+        del meta["params"][name]
+    for name in ("n_ids", "item_ids", "item_bias", "fixed_items"):
+        del meta["values"]["size"][name]
+    del meta["values"]["dropout"]["id"]
+    (path / "embrec.json").write_text(json.dumps(meta | {"format": 1}))
+    loaded = EmbRecEstimator.load(path)
+    assert_same_answers(fitted, loaded)
+    loaded.partial_fit(shop_log)
+
+
+def test_a_new_model_says_so_to_old_versions(fitted, tmp_path):
+    fitted.save(tmp_path / "model")
+    assert json.loads((tmp_path / "model" / "embrec.json").read_text())["format"] > 1

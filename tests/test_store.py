@@ -22,7 +22,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from embrec import EmbRecEstimator, TfidfItemFeaturizer
+from embrec import Callback, EmbRecEstimator, TfidfItemFeaturizer
 from embrec._spool import group_users
 from embrec.baselines import PopularityRecommender
 from embrec.interactions import LogColumns, read_sequences
@@ -393,6 +393,20 @@ def test_sources_that_are_not_there_or_not_parquet(tmp_path):
         InteractionStore.from_tables([LOG], tmp_path / "s", batch_rows=0)
 
 
+def test_a_damaged_page_is_found_by_its_file_and_row(tmp_path):
+    path = tmp_path / "log.parquet"
+    rng = np.random.default_rng(0)
+    log = pd.DataFrame({"user": rng.integers(0, 10**9, 50_000), "item": 1, "timestamp": 0})
+    log.to_parquet(path, row_group_size=10_000)
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 2000] = bytes(2000)
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"log\.parquet is damaged: its rows from [1-4]0000 on"):
+        InteractionStore.from_parquet(path, tmp_path / "store", batch_rows=10_000)
+    assert os.listdir(tmp_path) == ["log.parquet"]
+
+
 def test_parquet_needs_pyarrow(monkeypatch, tmp_path):
     LOG.to_parquet(tmp_path / "log.parquet")
     monkeypatch.setitem(sys.modules, "pyarrow", None)
@@ -669,6 +683,52 @@ def test_a_store_may_validate(shop_store, shop_log, shop_items):
     assert one.training_log_[0]["valid_mrr"] == other.training_log_[0]["valid_mrr"]
 
 
-def test_items_of_a_store_that_the_catalogue_lacks(shop_store, shop_items):
-    with pytest.raises(ValueError, match="2 item ids in X are not in the catalogue.*'desk-"):
-        small_model().fit(shop_store, items=shop_items.query("~item.isin(['desk-1', 'desk-3'])"))
+def test_items_of_a_store_that_the_catalogue_lacks(shop_store, shop_log, shop_items):
+    known = shop_items.query("~item.isin(['desk-1', 'desk-3'])")
+    n_events = shop_log["item"].isin(["desk-1", "desk-3"]).sum()
+    message = rf"2 item ids in X are not in the catalogue.*\({n_events} interactions\): 'desk-"
+    with pytest.raises(ValueError, match=message):
+        small_model().fit(shop_store, items=known)
+
+
+def test_a_store_of_ids_of_another_kind(tmp_path, shop_items):
+    store = InteractionStore.from_tables([LOG.assign(item=[1, 2, 3, 4, 1])], tmp_path / "s")
+    with pytest.raises(TypeError, match="integers"):
+        small_model().fit(store, items=shop_items)
+
+
+class Replace(Callback):
+    """Replaces the store that is trained on."""
+
+    def __init__(self, folder, log):
+        self.folder = folder
+        self.log = log
+
+    def on_epoch_end(self, progress):
+        InteractionStore.from_tables([self.log], self.folder, overwrite=True)
+
+
+@pytest.mark.parametrize("n_users", [4, 60])
+def test_a_store_that_is_replaced_during_a_fit_is_read_to_the_end(
+    n_users, shop_store, shop_log, shop_items
+):
+    expected = small_model(random_state=0).fit(shop_store, items=shop_items)
+    other = shop_log.assign(item=shop_log["item"].to_numpy()[::-1]).head(4 * n_users)
+    replace = Replace(shop_store.folder, other)
+    found = small_model(random_state=0, callbacks=[replace]).fit(shop_store, items=shop_items)
+    assert found.fingerprint_ == expected.fingerprint_
+    again = small_model(random_state=0).fit(
+        InteractionStore.open(shop_store.folder), items=shop_items
+    )
+    assert again.fingerprint_ != expected.fingerprint_
+
+
+def test_ids_are_never_those_of_another_build(store):
+    opened, read = InteractionStore.open(store.folder), InteractionStore.open(store.folder)
+    assert read.ids.tolist() == store.ids.tolist()
+    InteractionStore.from_tables([LOG.iloc[::-1]], store.folder, overwrite=True)
+    for attribute in ("ids", "users"):
+        with pytest.raises(ValueError, match="was replaced by another store.*Open it again"):
+            getattr(opened, attribute)
+    assert read.ids.tolist() == store.ids.tolist()
+    assert lists(read)

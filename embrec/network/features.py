@@ -147,7 +147,7 @@ def _to_feature_tensor(block: Any, device: torch.device, rows: np.ndarray | None
     block = block if rows is None else block[rows]
     if sp.issparse(block):
         return SparseMatrix(block, device)
-    return torch.as_tensor(block, device=device)
+    return torch.as_tensor(np.asarray(block, dtype=np.float32), device=device)
 
 
 def feature_rows(feature: FeatureTensor, start: int, stop: int) -> Tensor | SparseMatrix:

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 import embrec
+from embrec._files import sync
 
 #: Raised when what is written changes so that older code cannot read it.
 FORMAT = 1
@@ -126,7 +127,7 @@ def write_checkpoint(path: Path, about: Mapping[str, str], state: Mapping[str, A
         raise OSError(error.errno, reason, str(path)) from error
     finally:
         unfinished.unlink(missing_ok=True)
-    _sync_folder(path.parent)
+    sync(path.parent)
 
 
 def _safetensors(metadata: dict[str, str], tensors: list[Tensor]) -> Iterator[bytes | memoryview]:
@@ -150,16 +151,6 @@ def _safetensors(metadata: dict[str, str], tensors: list[Tensor]) -> Iterator[by
     for tensor in tensors:
         flat = tensor.detach().cpu().resolve_conj().resolve_neg().reshape(-1).contiguous()
         yield flat.view(torch.uint8).numpy().data
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "nt":  # has no way to
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 # ---- values as JSON and arrays

@@ -100,6 +100,7 @@ def train(
     *,
     rng: np.random.RandomState,
     ids: Tensor | None = None,
+    counts: np.ndarray | None = None,
     validate: Validate | None = None,
     callbacks: Sequence[Callback] = (),
     checkpoints: Checkpoints | None = None,
@@ -119,6 +120,8 @@ def train(
         Decides the order of batches, the negatives and the seed of dropout.
     ids : Tensor of shape (n_items,), int64, optional
         Rows of the items' own vectors and biases, if the network has such.
+    counts : ndarray of shape (n_items,), optional
+        How popular items are, for drawing negatives; by default their events in ``sequences``.
     validate : callable, optional
         Figures of a network, more being better; early stopping watches them. Without it all epochs
         run and the last weights stay.
@@ -138,7 +141,7 @@ def train(
     DivergedError
         If the loss or a weight becomes infinite or NaN.
     """
-    counts = sequences.count_items(len(features[0]))
+    counts = sequences.count_items(len(features[0])) if counts is None else counts
     objective = Objective(settings.loss, features, ids, counts)
     with _seeded(int(rng.randint(2**31)), next(network.parameters()).device):
         trainer = _Trainer(network, objective, sequences, settings, rng, checkpoints)

@@ -24,7 +24,8 @@ class OptimizerSettings:
     warmup_steps : int
         Steps over which it first rises.
     weight_decay : float
-        Decoupled, as in AdamW; of matrices, not of biases.
+        Decoupled, as in AdamW; of matrices. Biases have none, nor have items' own vectors, which
+        ``id_bound`` keeps short.
     max_grad_norm : float or None
         Gradients longer than this, over all weights, are scaled down to it.
     id_bound : float or None
@@ -76,9 +77,11 @@ class Optimization:
         own = [m for m in (network.id_vectors, network.id_biases) if m is not None]
         for module in own:
             module.sparse = sparse_ids
+        undecayed = {id(module.weight) for module in own}
         sparse = [module.weight for module in own] if sparse_ids else []
-        self._dense = [p for p in network.parameters() if all(p is not q for q in sparse)]
-        self._optimizers: list[torch.optim.Optimizer] = [_adam(self._dense, settings)]
+        dense = [p for p in network.parameters() if all(p is not q for q in sparse)]
+        matrices = [p for p in dense if p.ndim > 1 and id(p) not in undecayed]
+        self._optimizers: list[torch.optim.Optimizer] = [_adam(dense, matrices, settings)]
         if sparse:
             self._optimizers.append(torch.optim.SparseAdam(sparse, lr=settings.learning_rate))
 
@@ -88,7 +91,7 @@ class Optimization:
             optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         if self._settings.max_grad_norm is not None:
-            nn.utils.clip_grad_norm_(self._dense, self._settings.max_grad_norm)
+            _clip_gradients(self._network, self._settings.max_grad_norm)
         rate = self._settings.learning_rate * self._rate_factor()
         for optimizer in self._optimizers:
             for group in optimizer.param_groups:
@@ -125,11 +128,29 @@ class Optimization:
             optimizer.load_state_dict(saved)
 
 
-def _adam(parameters: list[nn.Parameter], settings: OptimizerSettings) -> torch.optim.Optimizer:
-    matrices = [p for p in parameters if p.ndim > 1]
-    others = [p for p in parameters if p.ndim <= 1]
+def _clip_gradients(network: nn.Module, longest: float) -> None:
+    """Scale down all gradients together; not by torch's function, which takes no sparse ones."""
+    parts = []
+    for weights in network.parameters():
+        if weights.grad is None:
+            continue
+        if weights.grad.is_sparse:
+            weights.grad = weights.grad.coalesce()
+            parts.append(weights.grad.values())
+        else:
+            parts.append(weights.grad)
+    lengths = torch.stack([torch.linalg.vector_norm(part) for part in parts])
+    factor = (longest / (torch.linalg.vector_norm(lengths) + 1e-6)).clamp(max=1.0)
+    for part in parts:
+        part.mul_(factor)
+
+
+def _adam(
+    parameters: list[nn.Parameter], decayed: list[nn.Parameter], settings: OptimizerSettings
+) -> torch.optim.Optimizer:
+    others = [p for p in parameters if all(p is not q for q in decayed)]
     groups = [
-        {"params": matrices, "weight_decay": settings.weight_decay},
+        {"params": decayed, "weight_decay": settings.weight_decay},
         {"params": others, "weight_decay": 0.0},
     ]
     fused = all(p.device.type in ("cpu", "cuda") for p in parameters)

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from sklearn.utils.random import sample_without_replacement
 
-from embrec.memmaps import reopened
+from embrec.memmaps import release
 from embrec.ragged import Ragged
 
 #: Users whose last event validates: a tenth of them, and no more than this.
@@ -67,7 +68,8 @@ class TrainingSequences:
         """Read sequences: item rows, int32."""
         members = numbers if self._members is None else self._members[numbers]
         starts, lengths = self._spans(members)
-        found = Ragged.from_spans(reopened(self._sequences.values), starts, lengths)
+        found = Ragged.from_spans(self._sequences.values, starts, lengths)
+        release(self._sequences.values)
         values = found.values if self._rows is None else self._rows[found.values]
         return Ragged(values.astype(np.int32, copy=False), found.offsets)
 
@@ -93,8 +95,9 @@ class TrainingSequences:
         return changed
 
     def _spans(self, members: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        offsets = reopened(self._sequences.offsets)
+        offsets = self._sequences.offsets
         first, stops = np.asarray(offsets[members]), np.asarray(offsets[members + 1])
+        release(offsets)
         if len(self._held_out):
             places = np.searchsorted(self._held_out, members).clip(max=len(self._held_out) - 1)
             stops = stops - (self._held_out[places] == members)
@@ -119,15 +122,35 @@ def choose_held_out(sequences: Ragged, rng: np.random.RandomState) -> np.ndarray
     ndarray of int64
         Numbers of sequences, sorted; none if nobody can be spared.
     """
-    lengths = sequences.lengths
-    eligible = np.flatnonzero(lengths >= 3)
-    if len(eligible) == 0:
-        pairs = np.flatnonzero(lengths >= 2)
-        eligible = pairs if len(pairs) >= 2 else eligible
-    if len(eligible) == 0:
-        return eligible
-    n = min(MAX_VALIDATION_USERS, max(1, len(eligible) // 10))
-    return np.sort(rng.choice(eligible, size=n, replace=False))
+    counts = [_count_lengths(sequences, part) for part in _parts(len(sequences))]
+    pairs, longer = np.array(counts).reshape(-1, 2).T
+    # one of the users of two events must be left to train on
+    least = 3 if longer.sum() or pairs.sum() < 2 else 2
+    n_eligible = longer if least == 3 else pairs
+    total = int(n_eligible.sum())
+    if total == 0:
+        return np.empty(0, dtype=np.int64)
+    n = min(MAX_VALIDATION_USERS, max(1, total // 10))
+    drawn = np.sort(sample_without_replacement(total, n, random_state=rng))
+    starts = np.cumsum(n_eligible) - n_eligible
+    drawn_of_part = np.split(drawn, np.searchsorted(drawn, starts[1:]))
+    chosen = [
+        part[_lengths(sequences, part) >= least][places - start]
+        for part, places, start in zip(_parts(len(sequences)), drawn_of_part, starts, strict=True)
+    ]
+    return np.concatenate(chosen)
+
+
+def _lengths(sequences: Ragged, part: np.ndarray) -> np.ndarray:
+    found = np.diff(sequences.offsets[part[0] : part[-1] + 2])
+    release(sequences.offsets)
+    return np.asarray(found)
+
+
+def _count_lengths(sequences: Ragged, part: np.ndarray) -> tuple[int, int]:
+    """How many sequences have two items, and how many have more."""
+    lengths = _lengths(sequences, part)
+    return int(np.count_nonzero(lengths == 2)), int(np.count_nonzero(lengths > 2))
 
 
 def _parts(n: int) -> Iterator[np.ndarray]:

@@ -58,8 +58,11 @@ def test_warmup_comes_first():
 def test_a_step_is_adams(decay):
     network, reference = make_network(), make_network()
     optimization = Optimization(network, OptimizerSettings(0.01, weight_decay=decay), 10)
-    matrices = [p for p in reference.parameters() if p.ndim > 1]
-    others = [p for p in reference.parameters() if p.ndim <= 1]
+    named = dict(reference.named_parameters())
+    undecayed = [k for k, p in named.items() if p.ndim <= 1 or k.startswith("id_")]
+    assert any(k.startswith("id_vectors") for k in undecayed)
+    matrices = [p for k, p in named.items() if k not in undecayed]
+    others = [named[k] for k in undecayed]
     groups = [{"params": matrices, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]
     adam = torch.optim.AdamW(groups, lr=0.01)
     for _ in range(3):
@@ -71,12 +74,24 @@ def test_a_step_is_adams(decay):
         torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
 
 
-def test_long_gradients_are_cut():
-    network = make_network()
-    optimization = Optimization(network, OptimizerSettings(0.01, max_grad_norm=0.5), 10)
-    optimization.step(loss_of(network))
-    total = torch.stack([p.grad.norm() for p in network.parameters()]).norm()
-    torch.testing.assert_close(total, torch.tensor(0.5), rtol=1e-3, atol=0)
+@pytest.mark.parametrize("sparse", [False, True])
+def test_long_gradients_are_cut_all_together(sparse):
+    network, reference = make_network(), make_network()
+    settings = OptimizerSettings(0.01, max_grad_norm=0.5)
+    Optimization(network, settings, 10, sparse_ids=sparse).step(loss_of(network))
+    loss_of(reference).backward()
+    torch.nn.utils.clip_grad_norm_(reference.parameters(), 0.5)
+    for ours, theirs in zip(network.parameters(), reference.parameters(), strict=True):
+        gradient = ours.grad.to_dense() if ours.grad.is_sparse else ours.grad
+        torch.testing.assert_close(gradient, theirs.grad)
+
+
+def test_short_gradients_stay():
+    network, reference = make_network(), make_network()
+    Optimization(network, OptimizerSettings(0.01, max_grad_norm=1e9), 10).step(loss_of(network))
+    loss_of(reference).backward()
+    for ours, theirs in zip(network.parameters(), reference.parameters(), strict=True):
+        assert torch.equal(ours.grad, theirs.grad)
 
 
 @pytest.mark.parametrize("sparse", [False, True])
