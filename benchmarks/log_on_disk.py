@@ -70,7 +70,6 @@ def fit(log: Path, store: Path | None) -> dict[str, float]:
     model = EmbRecEstimator(
         FunctionTransformer(),
         n_negatives=1024,
-        early_stopping=False,
         max_epochs=1,
         callbacks=[StopAfter(200)],
         random_state=0,
