@@ -34,6 +34,7 @@ from embrec.fitting import (
     train_network,
     training_settings,
 )
+from embrec.held_out import choose_held_out
 from embrec.ids import IdIndex
 from embrec.index import ExactIndex
 from embrec.interactions import encode
@@ -45,7 +46,7 @@ from embrec.persistence import SavedState
 from embrec.ragged import Ragged
 from embrec.session import SessionRecommender
 from embrec.store import InteractionStore
-from embrec.training import TrainingRun, TrainingSequences, choose_held_out
+from embrec.training import TrainingRun, TrainingSequences
 
 
 class EmbRecEstimator(  # type: ignore[call-arg]

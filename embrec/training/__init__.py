@@ -5,7 +5,7 @@ from embrec.training.checkpoint import CheckpointError, CheckpointFolder
 from embrec.training.loop import DivergedError, TrainingRun, TrainingSettings, train
 from embrec.training.objective import LossSettings
 from embrec.training.optimization import OptimizerSettings
-from embrec.training.sequences import TrainingSequences, choose_held_out
+from embrec.training.sequences import TrainingSequences
 from embrec.training.validation import NextItemValidation
 
 __all__ = [
@@ -21,6 +21,5 @@ __all__ = [
     "TrainingRun",
     "TrainingSequences",
     "TrainingSettings",
-    "choose_held_out",
     "train",
 ]

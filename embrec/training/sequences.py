@@ -4,13 +4,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from sklearn.utils.random import sample_without_replacement
 
 from embrec.memmaps import release
 from embrec.ragged import Ragged
 
-#: Users whose last event validates: a tenth of them, and no more than this.
-MAX_VALIDATION_USERS = 10_000
 #: Sequences that are looked at together when all of them must be.
 _AT_A_TIME = 2**14
 
@@ -51,9 +48,10 @@ class TrainingSequences:
         self._rows = rows
         # None if all of them are, as in most logs: one number per user is a lot for some
         self._members: np.ndarray | None = None
-        members = [part[self._spans(part)[1] >= 2] for part in _parts(len(sequences))]
+        dtype = np.dtype(_smallest_int(len(sequences)))
+        members = [part[self._spans(part)[1] >= 2].astype(dtype) for part in parts(len(sequences))]
         if sum(map(len, members)) < len(sequences):
-            self._members = np.concatenate(members).astype(_smallest_int(len(sequences)))
+            self._members = np.concatenate(members)
             if len(self._members) == 0:
                 raise ValueError(
                     f"None of the {len(sequences)} sequences in X has two items or more (besides "
@@ -76,13 +74,13 @@ class TrainingSequences:
     def count_items(self, n_items: int) -> np.ndarray:
         """Count the events of each item that are trained on: (n_items,) int64."""
         counts = np.zeros(n_items, dtype=np.int64)
-        for part in _parts(len(self)):
+        for part in parts(len(self)):
             counts += np.bincount(self.take(part).values, minlength=n_items)
         return counts
 
     def update_digest(self, digest: Any) -> None:
         """Feed all that is trained on to a hash."""
-        for part in _parts(len(self)):
+        for part in parts(len(self)):
             found = self.take(part)
             digest.update(found.values.tobytes())
             digest.update(found.lengths.tobytes())
@@ -105,55 +103,8 @@ class TrainingSequences:
         return starts, np.maximum(stops - starts, 0)
 
 
-def choose_held_out(sequences: Ragged, rng: np.random.RandomState) -> np.ndarray:
-    """Choose the users whose last event validates.
-
-    Those who leave a next item to train on; if nobody does, those of two events, as long as another
-    one of them is left to train on.
-
-    Parameters
-    ----------
-    sequences : Ragged
-    rng : RandomState
-        Draws the users.
-
-    Returns
-    -------
-    ndarray of int64
-        Numbers of sequences, sorted; none if nobody can be spared.
-    """
-    counts = [_count_lengths(sequences, part) for part in _parts(len(sequences))]
-    pairs, longer = np.array(counts).reshape(-1, 2).T
-    # one of the users of two events must be left to train on
-    least = 3 if longer.sum() or pairs.sum() < 2 else 2
-    n_eligible = longer if least == 3 else pairs
-    total = int(n_eligible.sum())
-    if total == 0:
-        return np.empty(0, dtype=np.int64)
-    n = min(MAX_VALIDATION_USERS, max(1, total // 10))
-    drawn = np.sort(sample_without_replacement(total, n, random_state=rng))
-    starts = np.cumsum(n_eligible) - n_eligible
-    drawn_of_part = np.split(drawn, np.searchsorted(drawn, starts[1:]))
-    chosen = [
-        part[_lengths(sequences, part) >= least][places - start]
-        for part, places, start in zip(_parts(len(sequences)), drawn_of_part, starts, strict=True)
-    ]
-    return np.concatenate(chosen)
-
-
-def _lengths(sequences: Ragged, part: np.ndarray) -> np.ndarray:
-    found = np.diff(sequences.offsets[part[0] : part[-1] + 2])
-    release(sequences.offsets)
-    return np.asarray(found)
-
-
-def _count_lengths(sequences: Ragged, part: np.ndarray) -> tuple[int, int]:
-    """How many sequences have two items, and how many have more."""
-    lengths = _lengths(sequences, part)
-    return int(np.count_nonzero(lengths == 2)), int(np.count_nonzero(lengths > 2))
-
-
-def _parts(n: int) -> Iterator[np.ndarray]:
+def parts(n: int) -> Iterator[np.ndarray]:
+    """Numbers from 0 on, some at a time."""
     for start in range(0, n, _AT_A_TIME):
         yield np.arange(start, min(start + _AT_A_TIME, n))
 

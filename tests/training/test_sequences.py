@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from embrec.ragged import Ragged
-from embrec.training.sequences import TrainingSequences, choose_held_out
+from embrec.training.sequences import TrainingSequences
 
 logs = st.lists(st.lists(st.integers(0, 9), max_size=8), min_size=1, max_size=12)
 
@@ -85,48 +85,3 @@ def test_a_digest_tells_contents_apart_and_not_where_they_lie(tmp_path):
     )
     others = (ragged([[1, 2, 4], [5, 6, 7]]), ragged([[1, 2], [3, 5, 6, 7]]))
     assert len({digest(TrainingSequences(r, 9)) for r in (rows, *others)}) == 3
-
-
-def test_a_tenth_of_those_who_can_spare_an_event_validates():
-    rng = np.random.RandomState(0)
-    lengths = np.array([1, 2, 3] * 100)
-    held_out = choose_held_out(ragged([[0] * n for n in lengths]), rng)
-    assert len(held_out) == 10
-    assert (lengths[held_out] == 3).all()
-    assert (np.diff(held_out) > 0).all()
-
-
-def test_pairs_validate_if_nobody_else_can_and_one_stays():
-    rng = np.random.RandomState(0)
-    assert len(choose_held_out(ragged([[1, 2], [3, 4], [5]]), rng)) == 1
-    assert len(choose_held_out(ragged([[1, 2], [5]]), rng)) == 0
-
-
-@given(st.lists(st.integers(0, 5), min_size=1, max_size=40), st.integers(1, 9), st.integers(0, 99))
-def test_held_out_users_in_parts(lengths, size, seed):
-    """However a log is read, the same users are drawn, and those that may be."""
-    sequences = ragged([[0] * n for n in lengths])
-    whole = choose_held_out(sequences, np.random.RandomState(seed))
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("embrec.training.sequences._AT_A_TIME", size)
-        parts = choose_held_out(sequences, np.random.RandomState(seed))
-    np.testing.assert_array_equal(whole, parts)
-    found = np.array(lengths)[whole]
-    n_longer, n_pairs = sum(n >= 3 for n in lengths), lengths.count(2)
-    if n_longer:
-        assert len(whole) == max(1, n_longer // 10)
-        assert (found >= 3).all()
-    else:
-        assert len(whole) == (max(1, n_pairs // 10) if n_pairs >= 2 else 0)
-        assert (found == 2).all()
-    assert (np.diff(whole) > 0).all()
-
-
-def test_all_users_are_as_likely_to_be_held_out():
-    sequences = ragged([[0] * n for n in [3, 4, 1, 5] * 10])
-    rng = np.random.RandomState(0)
-    drawn = np.concatenate([choose_held_out(sequences, rng) for _ in range(2000)])
-    counts = np.bincount(drawn, minlength=40).reshape(10, 4)
-    assert (counts[:, 2] == 0).all()
-    # 3 of 30 each time: 200 of 2,000, with a standard deviation of 13
-    assert abs(counts[:, [0, 1, 3]] - 200).max() < 65
