@@ -27,7 +27,9 @@ from embrec.featurizers._default import default_featurizer
 from embrec.fitting import (
     KnownItems,
     TrainingData,
+    check_checkpoints,
     check_parameters,
+    check_size,
     grown_network,
     network_size,
     new_network,
@@ -373,6 +375,7 @@ class EmbRecEstimator(  # type: ignore[call-arg]
             If the log or the catalogue cannot be used as it is; nothing changes then.
         """
         check_parameters(self)
+        check_checkpoints(self)
         catalog_rows = read_items(items, self.item_col)
         ids = IdIndex(catalog_rows.ids)
         rng = check_random_state(self.random_state)
@@ -428,6 +431,7 @@ class EmbRecEstimator(  # type: ignore[call-arg]
             If the log or the items cannot be used as they are, or parameters were set since that
             ask for another network; nothing changes then.
         """
+        self._validate_params()  # which scikit-learn leaves out once there is a fit
         check_parameters(self)
         if not hasattr(self, "network_"):
             if items is None:
@@ -487,13 +491,7 @@ class EmbRecEstimator(  # type: ignore[call-arg]
         return new_network(self, data, resolve_device(self.device), rng)
 
     def _warm_network(self, data: TrainingData, kept: np.ndarray | None = None) -> EmbRecNetwork:
-        expected = network_size(self, data.blocks, data.known)
-        if expected != replace(self.network_.size, n_ids=expected.n_ids):
-            raise ValueError(
-                "Training would go on with the network of the last fit, which is "
-                f"{self.network_.size}, and the parameters now ask for {expected}. Set them as "
-                "they were, or fit anew with warm_start=False."
-            )
+        check_size(self.network_.size, network_size(self, data.blocks, data.known))
         return grown_network(self, self.network_, data.known, kept)
 
     def _known_among(self, ids: IdIndex) -> tuple[KnownItems, np.ndarray]:

@@ -4,8 +4,9 @@ The middle between the estimator, which knows ids and tables, and `embrec.traini
 tensors: parameters become settings, feature blocks tensors, catalogue rows training rows.
 """
 
+import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from hashlib import blake2b
 from numbers import Integral
@@ -131,13 +132,40 @@ def check_parameters(params: Any) -> None:
                 f"callbacks must hold instances of embrec.Callback; got {callback!r}. Inherit from "
                 "it, and pass an instance rather than the class."
             )
-    if params.checkpoint_dir is not None and not isinstance(params.random_state, Integral):
+    for name in ("n_negatives", "score_memory"):
+        if isinstance(getattr(params, name), bool):  # which Python takes for an int
+            raise TypeError(f"{name} must be a number or a word; got {getattr(params, name)!r}.")
+    if params.loss == "cosine":
+        _check_cosine(params)
+
+
+def check_checkpoints(params: Any) -> None:
+    """Raise if a run could not be gone on with."""
+    if params.checkpoint_dir is None:
+        return
+    if not os.fspath(params.checkpoint_dir):
+        raise ValueError("checkpoint_dir must be the path of a folder, or None; got ''.")
+    if not isinstance(params.random_state, Integral):
         raise ValueError(
             "checkpoint_dir needs random_state to be an int, so that a run that goes on makes the "
             f"same draws; got random_state={params.random_state!r}."
         )
-    if params.loss == "cosine":
-        _check_cosine(params)
+
+
+def check_size(old: NetworkSize, new: NetworkSize) -> None:
+    """Raise unless a network can be gone on with; how many ids it has may change."""
+    changed = {
+        name: (before, now)
+        for (name, before), now in zip(asdict(old).items(), asdict(new).values(), strict=True)
+        if before != now and name != "n_ids"
+    }
+    if changed:
+        names = {"fixed_items": "loss='cosine'"}
+        what = ", ".join(f"{names.get(k, k)} was {a}, is {b}" for k, (a, b) in changed.items())
+        raise ValueError(
+            "Training would go on with the network of the last fit, but the parameters now ask for "
+            f"another one: {what}. Set them as they were, or call fit with warm_start=False."
+        )
 
 
 def _check_cosine(params: Any) -> None:

@@ -158,6 +158,13 @@ def test_a_seed_is_needed(state, tmp_path, shop_log, shop_items):
     assert not (tmp_path / "new").exists()
 
 
+def test_no_path_is_not_this_folder(tmp_path, shop_log, shop_items, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="checkpoint_dir must be the path of a folder, or None"):
+        make("").fit(shop_log, items=shop_items)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_partial_fit_leaves_checkpoints_alone(tmp_path, shop_log, shop_items):
     model = make(tmp_path, max_epochs=1).fit(shop_log, items=shop_items)
     before = sorted(tmp_path.iterdir())

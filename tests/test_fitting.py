@@ -304,7 +304,7 @@ def test_a_warm_start_finds_its_items_in_another_catalogue(shop_log, shop_items)
 def test_a_warm_start_with_another_size_is_an_error(shop_log, shop_items):
     model = make(max_epochs=1, warm_start=True).fit(shop_log, items=shop_items)
     before = model.fingerprint_
-    with pytest.raises(ValueError, match="network of the last fit.*hidden_size=16.*hidden_size=8"):
+    with pytest.raises(ValueError, match="hidden_size was 16, is 8. Set them as they were"):
         model.set_params(hidden_size=8).fit(shop_log, items=shop_items)
     assert model.fingerprint_ == before
 
@@ -317,7 +317,7 @@ def test_partial_fit_does_not_overlook_that_another_network_is_asked_for(
 ):
     model = make(max_epochs=1).fit(shop_log, items=shop_items)
     before = model.fingerprint_
-    with pytest.raises(ValueError, match="the parameters now ask for.*Set them as they were"):
+    with pytest.raises(ValueError, match="ask for another one: .* was .*, is .*Set them as"):
         model.set_params(**changes).partial_fit(shop_log)
     assert model.fingerprint_ == before
 
@@ -423,3 +423,67 @@ def test_a_trial_that_is_given_up_leaves_the_estimator_as_it_was(shop_log, shop_
 def test_callbacks_that_are_none(wrong, shop_log, shop_items):
     with pytest.raises(TypeError, match=r"must hold instances of embrec.Callback; got"):
         make(callbacks=[wrong]).fit(shop_log, items=shop_items)
+
+
+# ---- what users get wrong
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"n_negatives": 0},
+        {"n_negatives": "20"},
+        {"learning_rate": 0},
+        {"max_grad_norm": -1},
+        {"loss": "mse"},
+        {"precision": "bf16"},
+        {"batch_size": 0},
+        {"callbacks": Callback()},
+    ],
+    ids=str,
+)
+def test_partial_fit_checks_parameters_as_fit_does(changes, shop_log, shop_items):
+    model = make(max_epochs=1).fit(shop_log, items=shop_items)
+    before = model.fingerprint_
+    model.set_params(**changes)
+    with pytest.raises(ValueError, match=f"The '{next(iter(changes))}' parameter") as partial:
+        model.partial_fit(shop_log)
+    with pytest.raises(ValueError) as whole:
+        model.fit(shop_log, items=shop_items)
+    assert str(partial.value) == str(whole.value)
+    assert model.fingerprint_ == before
+
+
+def test_true_is_no_number_of_negatives(shop_log, shop_items):
+    with pytest.raises(TypeError, match="n_negatives must be a number or a word; got True"):
+        make(n_negatives=True).fit(shop_log, items=shop_items)
+
+
+def test_partial_fit_needs_no_seed_for_checkpoints_it_does_not_write(
+    shop_log, shop_items, tmp_path
+):
+    model = make(max_epochs=1).fit(shop_log, items=shop_items)
+    model.set_params(checkpoint_dir=tmp_path / "run", random_state=None).partial_fit(shop_log)
+    assert not (tmp_path / "run").exists()
+
+
+class Adds(Callback):
+    def __init__(self, value):
+        self.value = value
+
+    def on_epoch_end(self, progress):
+        progress.record["rate"] = self.value
+
+
+def test_callbacks_may_add_figures(shop_log, shop_items, tmp_path):
+    model = make(max_epochs=1, callbacks=[Adds(np.float32(0.5))]).fit(shop_log, items=shop_items)
+    model.save(tmp_path / "model")
+    loaded = EmbRecEstimator.load(tmp_path / "model")
+    assert loaded.training_log_[0]["rate"] == model.training_log_[0]["rate"] == 0.5
+
+
+def test_what_callbacks_add_must_be_figures(shop_log, shop_items):
+    model = make(max_epochs=1, callbacks=[Adds(np.ones(3))])
+    with pytest.raises(TypeError, match="put ndarray under 'rate' into progress.record; expected"):
+        model.fit(shop_log, items=shop_items)
+    assert not hasattr(model, "network_")

@@ -26,7 +26,8 @@ class TrainingProgress:
     loss : float
         Mean loss of the last step.
     record : dict
-        At the end of an epoch: its figures, as in ``training_log_``.
+        At the end of an epoch: its figures, as in ``training_log_``. Others may be added: numbers
+        or strings.
     """
 
     network: EmbRecNetwork

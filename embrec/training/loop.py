@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from itertools import islice
+from types import NoneType
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -202,6 +203,7 @@ class _Trainer:
                 self.stopped |= _any_stops(
                     callback.on_epoch_end(progress) for callback in callbacks
                 )
+                _make_plain(record)
                 display.end_epoch(record)
                 self._keep_state()
         finally:
@@ -312,6 +314,18 @@ class _Trainer:
         self.epoch_seed, self.step = state["epoch_seed"], state["step"]
         self.n_events, self.seconds = state["n_events"], state["seconds"]
         self.loss_sum = state["loss_sum"].to(self.loss_sum.device)
+
+
+def _make_plain(record: dict[str, Any]) -> None:
+    """Turn numpy's numbers that a callback added into Python's, and refuse what is no figure."""
+    for name, value in record.items():
+        if isinstance(value, np.generic):
+            record[name] = value = value.item()
+        if not isinstance(value, (bool, int, float, str, NoneType)):
+            raise TypeError(
+                f"A callback put {type(value).__name__} under {name!r} into progress.record; "
+                "expected a number or a string, since records are saved with the model."
+            )
 
 
 def _any_stops(answers: Any) -> bool:
