@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import shlex
 import sys
 import time
 from collections.abc import Callable
@@ -87,7 +88,7 @@ def machine() -> dict[str, Any]:
 def write_result(name: str, figures: dict[str, Any]) -> None:
     """Write figures as JSON beside the script, with the command that made them."""
     RESULTS.mkdir(exist_ok=True)
-    command = "python " + " ".join([f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]])
+    command = "python " + shlex.join([f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]])
     record = {"command": command, "machine": machine(), **figures}
     path = RESULTS / f"{name}.json"
     path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
