@@ -440,7 +440,7 @@ def test_callbacks_that_are_none(wrong, shop_log, shop_items):
         {"batch_size": 0},
         {"callbacks": Callback()},
     ],
-    ids=str,
+    ids=lambda changes: next(iter(changes)),
 )
 def test_partial_fit_checks_parameters_as_fit_does(changes, shop_log, shop_items):
     model = make(max_epochs=1).fit(shop_log, items=shop_items)
