@@ -155,12 +155,12 @@ class EmbRecEstimator(  # type: ignore[call-arg]
         MiB of scores held at a time in training. "auto" is 16, or as much as the item embeddings
         take if that is more.
     precision : {"auto", "float32", "bfloat16"}, default="auto"
-        Of the scores in training; sums over items are float32 always. "auto" is bfloat16 where the
-        hardware multiplies it faster. Answers are float32.
+        Of the scores in training, and of partial sums over them. "auto" is bfloat16 where the
+        hardware multiplies it faster. Weights and answers are float32.
     device : str or torch.device, default="auto"
         Where to train and encode: "auto" is CUDA if there is any, else the CPU.
     random_state : int, RandomState or None, default=None
-        An int makes fits repeatable on the same machine.
+        An int makes fits repeatable on the same machine, bit by bit on a CPU.
     verbose : int, default=0
         1 shows a progress bar, 2 a line per epoch as well.
 

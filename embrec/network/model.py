@@ -168,13 +168,16 @@ class EmbRecNetwork(nn.Module):
 
     def _embed_in_chunks(self, blocks: Sequence[FeatureTensor], n_items: int) -> Iterator[Tensor]:
         for start in range(0, n_items, ROWS_AT_A_TIME):
-            chunk = (blocks, start, min(start + ROWS_AT_A_TIME, n_items))
+            # a tensor among the arguments tells checkpoint whose generator to keep for dropout
+            chunk = (blocks, start, min(start + ROWS_AT_A_TIME, n_items), self.initial)
             if torch.is_grad_enabled():
                 yield checkpoint(self._embed_rows, *chunk, use_reentrant=False)
             else:
                 yield self._embed_rows(*chunk)
 
-    def _embed_rows(self, blocks: Sequence[FeatureTensor], start: int, stop: int) -> Tensor:
+    def _embed_rows(
+        self, blocks: Sequence[FeatureTensor], start: int, stop: int, _: Tensor | None = None
+    ) -> Tensor:
         parts = [
             tower(feature_rows(block, start, stop))
             for tower, block in zip(self.towers, blocks, strict=True)

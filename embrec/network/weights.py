@@ -11,7 +11,7 @@ from embrec.network.model import Dropout, EmbRecNetwork, NetworkSize
 def build_network(size: NetworkSize, dropout: Dropout, seed: int) -> EmbRecNetwork:
     """Make a network with weights drawn from a seed, and leave torch's global generator alone."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)  # not torch.manual_seed, which seeds GPUs too
         return EmbRecNetwork(size, dropout)
 
 

@@ -28,7 +28,7 @@ def epoch_batches(sequences: TrainingSequences, batch_size: int, seed: int) -> I
     Yields
     ------
     Ragged of item rows
-        Of ``batch_size`` sequences; the last of all may have fewer.
+        Of ``batch_size`` sequences; one of the last pool may have fewer.
     """
     n, pool_size = len(sequences), batch_size * BATCHES_PER_POOL
     rng = np.random.RandomState(seed)

@@ -1,11 +1,12 @@
 """What may watch training, and stop it."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from embrec.network.model import EmbRecNetwork
 
 #: Figures of one epoch, by name.
-EpochRecord = dict[str, float]
+EpochRecord = dict[str, Any]
 
 
 @dataclass

@@ -195,7 +195,7 @@ class _Trainer:
         progress = TrainingProgress(self.network, self.n_steps, settings.max_epochs)
         try:
             while not self.stopped and len(self.records) < settings.max_epochs:
-                progress.epoch = len(self.records) + 1
+                progress.epoch, progress.record = len(self.records) + 1, {}
                 display.start_epoch(progress.epoch, self.step)
                 self._run_epoch(progress, callbacks, display)
                 record = self._end_epoch(validate)
@@ -236,14 +236,19 @@ class _Trainer:
             if callbacks:
                 progress.step, progress.loss = self.step, float(loss.detach())
                 self.stopped |= _any_stops(callback.on_step_end(progress) for callback in callbacks)
+                self.network.train()  # embedding items to look at them ends that
             if self.stopped:
                 break
             self._keep_state_now_and_then()
 
-    def _end_epoch(self, validate: Validate | None) -> EpochRecord:
+    def _check_loss(self) -> float:
         mean_loss = float(self.loss_sum) / self.n_events
         if not math.isfinite(mean_loss):
             raise _diverged(f"The training loss became {mean_loss}.", self.settings)
+        return mean_loss
+
+    def _end_epoch(self, validate: Validate | None) -> EpochRecord:
+        mean_loss = self._check_loss()
         record: EpochRecord = {
             "epoch": len(self.records) + 1,
             "loss": mean_loss,
@@ -265,6 +270,7 @@ class _Trainer:
 
     def _keep_state_now_and_then(self) -> None:
         if time.monotonic() - self._last_checkpoint >= CHECKPOINT_SECONDS:
+            self._check_loss()  # or good checkpoints would make room for useless ones
             self._keep_state()
 
     def _keep_state(self) -> None:
@@ -351,11 +357,15 @@ class _seeded(AbstractContextManager[None]):
 
     def __init__(self, seed: int, device: torch.device) -> None:
         self._fork = torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
-        self._seed = seed
+        self._seed, self._device = seed, device
 
     def __enter__(self) -> None:
         self._fork.__enter__()
-        torch.manual_seed(self._seed)
+        # not torch.manual_seed, which seeds all GPUs
+        torch.default_generator.manual_seed(self._seed)
+        if self._device.type == "cuda":
+            with torch.cuda.device(self._device):
+                torch.cuda.manual_seed(self._seed)
 
     def __exit__(self, *error: Any) -> None:
         self._fork.__exit__(*error)

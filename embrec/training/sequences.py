@@ -52,12 +52,12 @@ class TrainingSequences:
         members = [part[self._spans(part)[1] >= 2].astype(dtype) for part in parts(len(sequences))]
         if sum(map(len, members)) < len(sequences):
             self._members = np.concatenate(members)
-            if len(self._members) == 0:
-                raise ValueError(
-                    f"None of the {len(sequences)} sequences in X has two items or more (besides "
-                    "the last one, if it is kept for validation), so there is no next item to "
-                    "learn from."
-                )
+        if len(self) == 0:
+            raise ValueError(
+                f"None of the {len(sequences)} sequences in X has two items or more (besides "
+                "the last one, if it is kept for validation), so there is no next item to "
+                "learn from."
+            )
 
     def __len__(self) -> int:
         return len(self._sequences) if self._members is None else len(self._members)

@@ -17,9 +17,9 @@ from embrec.training import (
 N_ITEMS = 12
 
 
-def run(callbacks=(), validate=None, **settings):
+def run(callbacks=(), validate=None, dropout=None, **settings):
     torch.manual_seed(0)
-    network = EmbRecNetwork(NetworkSize((N_ITEMS,), 8, 8, 8), Dropout())
+    network = EmbRecNetwork(NetworkSize((N_ITEMS,), 8, 8, 8), dropout or Dropout())
     features = to_feature_tensors([np.eye(N_ITEMS, dtype=np.float32)], torch.device("cpu"))
     rows = np.random.default_rng(0).integers(0, N_ITEMS, 100).astype(np.int32)
     sequences = TrainingSequences(Ragged.from_lengths(rows, np.full(20, 5)), 50)
@@ -94,6 +94,20 @@ def test_an_exception_goes_through():
 def test_watching_changes_no_number():
     _, watched = run([Recorder()])
     _, alone = run()
+    for ours, theirs in zip(watched.parameters(), alone.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+class Evaluates(Callback):
+    """Looks at the network as users would, which ends its training mode."""
+
+    def on_step_end(self, progress):
+        progress.network.eval()
+
+
+def test_a_callback_that_evaluates_leaves_dropout_on():
+    _, watched = run([Evaluates()], dropout=Dropout(input=0.5, output=0.5))
+    _, alone = run(dropout=Dropout(input=0.5, output=0.5))
     for ours, theirs in zip(watched.parameters(), alone.parameters(), strict=True):
         assert torch.equal(ours, theirs)
 

@@ -7,8 +7,10 @@ import torch.nn.functional as F
 
 from embrec.network import Dropout, EmbRecNetwork, NetworkSize, to_feature_tensors
 from embrec.network.packing import pack
+from embrec.network.weights import build_network
 from embrec.ragged import Ragged
 from embrec.training import (
+    Callback,
     DivergedError,
     LossSettings,
     NextItemValidation,
@@ -184,3 +186,52 @@ def test_records_of_later_runs_are_numbered_on():
     assert [r["epoch"] for r in run.log] == [1, 2, 3]
     assert run.best_epoch == 3
     assert earlier[1] == {"epoch": 2, "loss": 2.0}
+
+
+def test_no_sequences_are_nothing_to_train_on():
+    empty = Ragged(np.empty(0, np.int32), np.zeros(1, np.int64))
+    with pytest.raises(ValueError, match="None of the 0 sequences in X has two items"):
+        TrainingSequences(empty, 50)
+
+
+class Kept:
+    """Remembers the states that it is given."""
+
+    def __init__(self):
+        self.states = []
+
+    def write(self, step, state, *, is_best=False):
+        self.states.append({k: v.clone() for k, v in state["network"].items()})
+
+    def newest(self):
+        return None
+
+
+def test_no_checkpoint_is_of_a_loss_that_diverged(monkeypatch):
+    monkeypatch.setattr("embrec.training.loop.CHECKPOINT_SECONDS", 0.0)
+    network, features, sequences = make_problem()
+
+    class Spoil(Callback):
+        def on_step_end(self, progress):
+            if progress.step == 3:
+                with torch.no_grad():
+                    progress.network.output.bias[:] = float("nan")
+
+    kept = Kept()
+    with pytest.raises(DivergedError, match="loss became nan"):
+        run_training(
+            network, features, sequences, settings(), callbacks=[Spoil()], checkpoints=kept
+        )
+    assert len(kept.states) == 3  # the loss tells of a step's weights one step later
+    assert all(torch.isfinite(v).all() for s in kept.states[:2] for v in s.values())
+
+
+def test_other_devices_keep_their_generators(monkeypatch):
+    seeded = []
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", seeded.append)
+    monkeypatch.setattr(torch.cuda, "manual_seed", seeded.append)
+    network, features, sequences = make_problem()
+    seeded.clear()
+    run_training(network, features, sequences, settings(max_epochs=1))
+    build_network(network.size, network.dropout, 3)
+    assert seeded == []

@@ -47,7 +47,8 @@ def cross_entropy(
         Bytes of scores held at a time, one step at least. By default 16 MiB, or as much as the item
         embeddings take if that is more.
     precision : torch.dtype, optional
-        Of the matrix products and the scores; sums over items are float32 at least. By default that
+        Of the matrix products and the scores; sums over items are rounded to it in 64 groups, which
+        are added up in that of ``predicted``. By default that
         of ``predicted``; ``torch.bfloat16`` is faster where the hardware has it.
 
     Returns

@@ -11,7 +11,7 @@ _LOWEST = {torch.float64: -700.0, torch.float32: -85.0, torch.bfloat16: -85.0}
 _HIGHEST = 60.0
 #: Keeps BPR-max's logarithm finite (GRU4Rec's value).
 _EPSILON = 1e-24
-#: A sum in bfloat16 is off by up to 0.4 %; that of so many partial sums by a hundredth of it.
+#: A sum in bfloat16 is off by up to 0.4 %; the errors of so many partial sums mostly cancel.
 _N_GROUPS = 64
 
 
