@@ -24,8 +24,9 @@ ORDER = [
     "interactions",
     "ranking",
     "catalog",
-    "featurizers",
     "network",
+    "encoders",
+    "featurizers",
     "training",
     "held_out",
     "fitting",
@@ -113,6 +114,7 @@ TABLES = {"pandas", "polars", "narwhals", "pyarrow"}
 FORBIDDEN = {
     "network": TABLES | {"sklearn", "skops"},
     "training": TABLES | {"sklearn", "skops"},
+    "encoders": TABLES | {"sklearn", "skops"},
     "index": TABLES | {"skops"},
     "ranking": TABLES | {"sklearn", "skops"},
     "ragged": TABLES | {"sklearn", "torch"},

@@ -9,7 +9,7 @@ import pandas as pd
 import scipy.sparse as sp
 from sklearn.utils import check_array
 
-from embrec._tables import MissingColumnError, check_table, is_table
+from embrec._tables import MissingColumnError, check_table, is_table, name_columns
 
 #: A table with named columns, a 2-D array without names, or a 1-D array of ready-made texts.
 TextItems: TypeAlias = "nw.DataFrame[Any] | np.ndarray"
@@ -88,6 +88,16 @@ def check_columns(columns: Any) -> list[str] | None:
     return names
 
 
+def check_present(frame: "nw.DataFrame[Any]", columns: Sequence[str]) -> None:
+    """Raise a MissingColumnError (a KeyError and ValueError) unless a table has all columns."""
+    missing = [name for name in columns if name not in frame.columns]
+    if missing:
+        raise MissingColumnError(
+            f"The table of items has no column {', '.join(map(repr, missing))}; its columns are "
+            f"{name_columns(frame)}. Add what is missing, or name other columns with columns=."
+        )
+
+
 def join_text(items: TextItems, columns: Sequence[str] | None) -> list[str]:
     """Join the columns of every row with a space.
 
@@ -143,6 +153,11 @@ def limit_words(texts: Iterable[str], max_words: int | None) -> list[str]:
     return [text if len(text) < 2 * max_words else _first_words(text, max_words) for text in texts]
 
 
+def count_words(texts: Iterable[str]) -> np.ndarray:
+    """Count the words of texts, separated by white space: (n_texts,) int64."""
+    return np.array([len(text.split()) for text in texts], dtype=np.int64)
+
+
 def _first_words(text: str, n_words: int) -> str:
     parts = text.split(None, n_words)
     if len(parts) <= n_words:
@@ -155,12 +170,7 @@ def _pick_columns(
 ) -> Iterable["nw.Series[Any]"]:
     if columns is None:
         return frame.iter_columns()
-    missing = [name for name in columns if name not in frame.columns]
-    if missing:
-        raise MissingColumnError(
-            f"X has no column {', '.join(map(repr, missing))}; its columns are {frame.columns}. "
-            "Add what is missing, or name other columns with columns=."
-        )
+    check_present(frame, columns)
     return [frame.get_column(name) for name in columns]
 
 

@@ -1,34 +1,29 @@
 """Items as weighted bags of words."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from numbers import Integral
 from typing import Any, ClassVar, Self
 
-import narwhals as nw
 import numpy as np
 import sklearn
-from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.utils.validation import check_is_fitted
 
-from embrec._compat import Interval, fit_context, validate_data
-from embrec.featurizers._text_columns import (
-    TextItems,
-    check_columns,
-    join_text,
-    limit_words,
-    read_text_items,
-)
+from embrec._compat import Interval, fit_context
+from embrec.featurizers._fields import check_weights, count_terms, fit_fields, limit_fields
+from embrec.featurizers._text_base import TextReader, is_ready_made
+from embrec.featurizers._text_columns import TextItems, check_columns
 from embrec.featurizers._vectorizer import (
     UNIGRAMS_AND_BIGRAMS,
     VECTORIZER_PARAMETERS,
     WORD_PATTERN,
     fit_vectorizer,
     make_vectorizer,
+    transform_in_parts,
 )
 
 
-class TfidfItemFeaturizer(TransformerMixin, BaseEstimator):
+class TfidfItemFeaturizer(TextReader):
     r"""TF-IDF vectors of the text of items.
 
     The text of an item is its columns joined with a space, cut after `max_words` words;
@@ -43,8 +38,13 @@ class TfidfItemFeaturizer(TransformerMixin, BaseEstimator):
         Missing values are empty, lists of strings are joined with a space, and other values
         are read as ``str(value)``.
     max_words : int or None, default=250
-        How many words (separated by white space) of the joined text count, before `preprocessor`
-        and `tokenizer` see it. None means all of them.
+        How many words of the joined text count: those that `tokenizer` makes, or without one
+        those separated by white space. None means all of them.
+    strip_html : bool, default=True
+        Remove HTML tags, comments and scripts from the text, and resolve entities.
+    column_weights : mapping of str to float, default=None
+        How much a term counts in each column; 1 for columns that it does not name. Terms then do
+        not span columns, and counts are added up before the idf weights, as in BM25F.
     ngram_range : tuple (min_n, max_n), default=(1, 2)
         How many words in a row form one term. Ignored if `analyzer` is callable.
     max_features : int or None, default=5000
@@ -77,13 +77,21 @@ class TfidfItemFeaturizer(TransformerMixin, BaseEstimator):
         Replaces lower-casing and accent removal.
     vocabulary : mapping, iterable or None, default=None
         The terms, if they are not to be learnt.
+    n_hash_features : int or None, default=None
+        Number of columns to hash all terms into, for catalogues whose words have no bound: no
+        vocabulary is kept, words that ``fit`` never saw count too, and some share a column. Then
+        `max_features` is ignored, and `min_df`, `max_df` and `vocabulary` must be the defaults.
     sparse_output : bool, default=True
         Return a CSR matrix. False returns an ndarray, which ``set_output`` needs.
+    n_jobs : int or None, default=None
+        How many joblib workers share the texts in ``transform``.
 
     Attributes
     ----------
-    vectorizer_ : TfidfVectorizer
-        The fitted vectorizer.
+    vectorizer_ : TfidfVectorizer, or CountVectorizer or HashingVectorizer
+        The fitted vectorizer; one of the latter two with `column_weights` or `n_hash_features`.
+    idf_ : TfidfTransformer or None
+        What weighs the counts of the latter two.
     n_features_in_ : int
         Number of columns seen during ``fit``; 1 for ready-made texts.
     feature_names_in_ : ndarray of str
@@ -120,10 +128,12 @@ class TfidfItemFeaturizer(TransformerMixin, BaseEstimator):
 
     # the vectorizer's own constraints, so that they cannot drift apart
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        "columns": [None, str, "array-like"],
-        "max_words": [Interval(Integral, 1, None, closed="left"), None],
+        **TextReader._text_constraints,
+        "column_weights": [None, Mapping],
         **{name: TfidfVectorizer._parameter_constraints[name] for name in VECTORIZER_PARAMETERS},
+        "n_hash_features": [Interval(Integral, 1, None, closed="left"), None],
         "sparse_output": ["boolean"],
+        "n_jobs": [None, Integral],
     }
 
     def __init__(
@@ -131,6 +141,8 @@ class TfidfItemFeaturizer(TransformerMixin, BaseEstimator):
         columns: Any = None,
         *,
         max_words: int | None = 250,
+        strip_html: bool = True,
+        column_weights: Mapping[str, float] | None = None,
         ngram_range: tuple[int, int] = UNIGRAMS_AND_BIGRAMS,
         max_features: int | None = 5000,
         min_df: float = 1,
@@ -148,10 +160,14 @@ class TfidfItemFeaturizer(TransformerMixin, BaseEstimator):
         tokenizer: Callable[[str], Iterable[str]] | None = None,
         preprocessor: Callable[[str], str] | None = None,
         vocabulary: Mapping[str, int] | Iterable[str] | None = None,
+        n_hash_features: int | None = None,
         sparse_output: bool = True,
+        n_jobs: int | None = None,
     ) -> None:
         self.columns = columns
         self.max_words = max_words
+        self.strip_html = strip_html
+        self.column_weights = column_weights
         self.ngram_range = ngram_range
         self.max_features = max_features
         self.min_df = min_df
@@ -169,7 +185,9 @@ class TfidfItemFeaturizer(TransformerMixin, BaseEstimator):
         self.tokenizer = tokenizer
         self.preprocessor = preprocessor
         self.vocabulary = vocabulary
+        self.n_hash_features = n_hash_features
         self.sparse_output = sparse_output
+        self.n_jobs = n_jobs
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: object = None) -> Self:
@@ -244,10 +262,16 @@ class TfidfItemFeaturizer(TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         self._check_output()
-        items = read_text_items(X)
-        if self.columns is None and not _is_ready_made(items):
-            validate_data(self, _to_native(items), reset=False, skip_check_array=True)
-        return self._finish(self.vectorizer_.transform(self._texts(items)))
+        items = self._read_items(X)
+        self._check_items(items, reset=False)
+        if self.idf_ is None:
+            texts = self._texts(items)
+            return self._finish(transform_in_parts(self.vectorizer_, texts, self.n_jobs))
+        fields, weights = self._fields(items)
+        counts = count_terms(
+            self.vectorizer_, fields, weights, sublinear=self.sublinear_tf, n_jobs=self.n_jobs
+        )
+        return self._finish(self.idf_.transform(counts, copy=False))
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Return the terms, in the order of the output's columns.
@@ -282,28 +306,50 @@ class TfidfItemFeaturizer(TransformerMixin, BaseEstimator):
                     "input_features should have length equal to number of features "
                     f"({self.n_features_in_}), got {len(given)}"
                 )
+        if self.n_hash_features is not None:
+            columns = range(self.vectorizer_.n_features)
+            return np.array([f"hash{column}" for column in columns], dtype=object)
         terms: np.ndarray = self.vectorizer_.get_feature_names_out()
         return terms
 
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.string = True
-        tags.input_tags.allow_nan = True
-        tags.transformer_tags.preserves_dtype = []
-        return tags
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # models saved by embrec 0.1
+        old = {"strip_html": False, "column_weights": None, "n_hash_features": None, "n_jobs": None}
+        if "vectorizer_" in state:
+            old["idf_"] = None
+        super().__setstate__(old | state)
 
     def _fit(self, X: Any) -> Any:
-        items = read_text_items(X)
-        texts = self._texts(items)
-        vectorizer = make_vectorizer({name: getattr(self, name) for name in VECTORIZER_PARAMETERS})
-        matrix = fit_vectorizer(vectorizer, texts)
+        items = self._read_items(X)
+        parameters = {name: getattr(self, name) for name in VECTORIZER_PARAMETERS}
+        idf = None
+        if self.column_weights is None and self.n_hash_features is None:
+            vectorizer = make_vectorizer(parameters, max_words=self.max_words)
+            matrix = fit_vectorizer(vectorizer, self._texts(items))
+        else:
+            fields, weights = self._fields(items)
+            vectorizer, idf, matrix = fit_fields(
+                parameters, fields, weights, self.n_hash_features, max_words=self.max_words
+            )
         # assigned last: a fit that fails leaves an earlier one intact
-        validate_data(self, _to_native(items), reset=True, skip_check_array=True)
+        self._check_items(items, reset=True)
         self.vectorizer_ = vectorizer
+        self.idf_ = idf
         return matrix
 
-    def _texts(self, items: TextItems) -> list[str]:
-        return limit_words(join_text(items, check_columns(self.columns)), self.max_words)
+    def _fields(self, items: TextItems) -> tuple[list[list[str]], Sequence[float]]:
+        """Texts and weight of each column that has a weight of its own."""
+        columns = check_columns(self.columns)
+        if self.column_weights is None or is_ready_made(items):
+            return [self._texts(items)], [1.0]
+        names, weights = check_weights(self.column_weights, items, columns)
+        fields = [self._join(items, [name]) for name in names]
+        return limit_fields(fields, self._max_blank_separated), weights
+
+    @property
+    def _max_blank_separated(self) -> int | None:
+        # a tokenizer cuts by its own words: some languages have no blanks
+        return None if self.tokenizer is not None else self.max_words
 
     def _check_output(self) -> None:
         # scikit-learn finds out after the work is done, and cannot know of sparse_output
@@ -320,13 +366,3 @@ class TfidfItemFeaturizer(TransformerMixin, BaseEstimator):
         # no public method may call another one: each wraps its answer for set_output
         matrix.sort_indices()
         return matrix if self.sparse_output else matrix.toarray()
-
-
-def _is_ready_made(items: TextItems) -> bool:
-    return isinstance(items, np.ndarray) and items.ndim == 1
-
-
-def _to_native(items: TextItems) -> Any:
-    if isinstance(items, nw.DataFrame):
-        return items.to_native()
-    return items[:, np.newaxis] if items.ndim == 1 else items

@@ -1,11 +1,15 @@
 """scikit-learn's TfidfVectorizer, with fewer warnings and a clearer error."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
+from joblib import effective_n_jobs
 from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.utils import gen_even_slices
+from sklearn.utils.parallel import Parallel, delayed
 
 #: Parameters that go to TfidfVectorizer as they are.
 VECTORIZER_PARAMETERS = (
@@ -33,25 +37,90 @@ WORD_PATTERN = r"(?u)\b\w\w+\b"
 UNIGRAMS_AND_BIGRAMS = (1, 2)
 
 
-def make_vectorizer(parameters: Mapping[str, Any]) -> TfidfVectorizer:
+class FirstTokens:
+    """A tokenizer that stops after some words.
+
+    Parameters
+    ----------
+    tokenizer : callable
+    max_words : int
+    """
+
+    def __init__(self, tokenizer: Callable[[str], Iterable[str]], max_words: int) -> None:
+        self.tokenizer = tokenizer
+        self.max_words = max_words
+
+    def __call__(self, text: str) -> list[str]:
+        """Split a text."""
+        return list(islice(self.tokenizer(text), self.max_words))
+
+
+def make_vectorizer(
+    parameters: Mapping[str, Any], *, max_words: int | None = None
+) -> TfidfVectorizer:
     """Build a vectorizer that gives float32.
 
     Parameters
     ----------
     parameters : mapping
         A value for each of VECTORIZER_PARAMETERS.
+    max_words : int or None, default=None
+        How many words of the tokenizer count.
 
     Returns
     -------
     TfidfVectorizer
     """
+    return TfidfVectorizer(**usable_parameters(parameters, max_words), dtype=np.float32)
+
+
+def usable_parameters(parameters: Mapping[str, Any], max_words: int | None) -> dict[str, Any]:
+    """Resolve parameters that exclude each other, as vectorizers want it.
+
+    Parameters
+    ----------
+    parameters : mapping
+        A value for each of VECTORIZER_PARAMETERS.
+    max_words : int or None
+        How many words of the tokenizer count.
+
+    Returns
+    -------
+    dict
+    """
     parameters = dict(parameters)
+    if parameters["tokenizer"] is not None and max_words is not None:
+        parameters["tokenizer"] = FirstTokens(parameters["tokenizer"], max_words)
     # it warns of parameters that it does not use, even if nobody chose them
     if parameters["tokenizer"] is not None and parameters["token_pattern"] == WORD_PATTERN:
         parameters["token_pattern"] = None
     if callable(parameters["analyzer"]) and parameters["ngram_range"] == UNIGRAMS_AND_BIGRAMS:
         parameters["ngram_range"] = (1, 1)
-    return TfidfVectorizer(**parameters, dtype=np.float32)
+    return parameters
+
+
+def transform_in_parts(
+    vectorizer: Any, texts: Sequence[str], n_jobs: int | None
+) -> "sp.csr_matrix":
+    """Let joblib workers share the texts.
+
+    Parameters
+    ----------
+    vectorizer : fitted vectorizer
+    texts : sequence of str
+    n_jobs : int or None
+
+    Returns
+    -------
+    CSR matrix of shape (n_texts, n_terms), float32
+    """
+    n_parts = min(effective_n_jobs(n_jobs), len(texts))
+    if n_parts == 1:
+        return vectorizer.transform(texts)
+    parts = Parallel(n_jobs=n_jobs)(
+        delayed(vectorizer.transform)(texts[rows]) for rows in gen_even_slices(len(texts), n_parts)
+    )
+    return sp.vstack(parts, format="csr")
 
 
 def fit_vectorizer(vectorizer: TfidfVectorizer, texts: Sequence[str]) -> "sp.csr_matrix":
@@ -77,9 +146,14 @@ def fit_vectorizer(vectorizer: TfidfVectorizer, texts: Sequence[str]) -> "sp.csr
     except ValueError as error:
         if not any(words in str(error) for words in ("empty vocabulary", "no terms remain")):
             raise
-        n_empty = sum(not text or text.isspace() for text in texts)
-        raise ValueError(
-            f"No term is left to describe items with ({error}). Of {len(texts)} texts, {n_empty} "
-            "are empty. Check that columns= names columns of text; or loosen what drops terms: "
-            "min_df, max_df, stop_words, token_pattern, tokenizer."
-        ) from error
+        raise no_term_left(texts, str(error)) from error
+
+
+def no_term_left(texts: Sequence[str], reason: str) -> ValueError:
+    """Make the error that says why items have no terms."""
+    n_empty = sum(not text or text.isspace() for text in texts)
+    return ValueError(
+        f"No term is left to describe items with ({reason}). Of {len(texts)} texts, {n_empty} "
+        "are empty. Check that columns= names columns of text; or loosen what drops terms: "
+        "min_df, max_df, stop_words, token_pattern, tokenizer."
+    )

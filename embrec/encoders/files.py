@@ -1,0 +1,42 @@
+"""Files that hold weights: found, told apart, fingerprinted."""
+
+import os
+from collections.abc import Mapping
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+#: When a file was written (nanoseconds), and its size.
+Stamp = tuple[int, int]
+
+
+def check_file(path: Any, what: str) -> Path:
+    """Return the path of a file, or say that there is none.
+
+    Raises
+    ------
+    FileNotFoundError
+    """
+    found = Path(path).expanduser()
+    if not found.is_file():
+        raise FileNotFoundError(f"{what}={os.fspath(path)!r}: there is no such file.")
+    return found
+
+
+def file_stamp(path: Path) -> Stamp:
+    """Tell one version of a file from the next: a model that was loaded before may be stale."""
+    status = path.stat()
+    return status.st_mtime_ns, status.st_size
+
+
+def hash_arrays(arrays: Mapping[str, np.ndarray], *settings: Any) -> str:
+    """Hash named arrays and settings: 32 hexadecimal digits."""
+    digest = blake2b(digest_size=16)
+    digest.update(repr(settings).encode())
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        digest.update(f"{name} {array.dtype} {array.shape}".encode())
+        digest.update(array.reshape(-1).view(np.uint8).data)
+    return digest.hexdigest()

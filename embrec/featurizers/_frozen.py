@@ -1,0 +1,176 @@
+"""What featurizers have in common whose features of an item depend on this item alone."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from hashlib import blake2b
+from numbers import Integral
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from embrec._compat import HasMethods, Interval, fit_context
+from embrec.encoders.protocol import Encoder, EncoderSpec
+from embrec.encoders.running import encode, get_encoder
+from embrec.featurizers._vector_store import KEY_BYTES, KEY_DTYPE, VectorStore
+
+
+class FrozenFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """Base class: contents are read, told apart by hash, looked up on disk, and encoded if new.
+
+    A subclass says how to read contents from ``X`` (`_read`) and which encoder reads them
+    (`_source`). Equal contents are encoded once. Missing contents (None) have zeros.
+    """
+
+    #: Constraints of the parameters that all of them have.
+    _shared_constraints: ClassVar[dict[str, Any]] = {
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "memory": [None, str, HasMethods(["__fspath__"]), HasMethods(["cache"])],
+        "n_jobs": [None, Integral],
+        "verbose": ["verbose"],
+    }
+    #: What a progress bar counts.
+    _unit: ClassVar[str] = "items"
+
+    batch_size: int
+    memory: Any
+    n_jobs: int | None
+    verbose: int
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: object = None) -> Self:
+        """Load the model, and check that it can read the items.
+
+        Parameters
+        ----------
+        X : table, array-like of shape (n_items, n_columns), or sequence of length n_items
+            The items.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self
+        """
+        self._fit(X)
+        return self
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit_transform(self, X: Any, y: object = None) -> np.ndarray:
+        """Do as ``fit(X).transform(X)`` does, reading the items once.
+
+        Parameters
+        ----------
+        X : table, array-like of shape (n_items, n_columns), or sequence of length n_items
+            The items.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        ndarray of shape (n_items, n_features), float32
+        """
+        return self._features(self._fit(X))
+
+    def transform(self, X: Any) -> np.ndarray:
+        """Turn items into vectors.
+
+        Parameters
+        ----------
+        X : table, array-like of shape (n_items, n_columns), or sequence of length n_items
+            The items.
+
+        Returns
+        -------
+        ndarray of shape (n_items, n_features), float32
+            Zeros for items without content. A read-only float16 memory map if `memory` has a
+            ``mmap_mode``.
+
+        Raises
+        ------
+        NotFittedError
+            If ``fit`` was not called.
+        ValueError
+            If `X` lacks a column or is empty, or the model is not the one that ``fit`` saw.
+        """
+        check_is_fitted(self)
+        return self._features(self._read(X, reset=False))
+
+    @abstractmethod
+    def _read(self, X: Any, *, reset: bool) -> list[Any]:
+        """Read one content per item; None if it is missing."""
+
+    @abstractmethod
+    def _source(self) -> EncoderSpec | Encoder:
+        """Say where the encoder comes from."""
+
+    @abstractmethod
+    def _content_bytes(self, content: Any) -> bytes:
+        """Return what makes a content equal to another."""
+
+    def _fit(self, X: Any) -> list[Any]:
+        encoder = get_encoder(self._source())
+        contents = self._read(X, reset=True)
+        self._set_fitted(encoder)
+        return contents
+
+    def _set_fitted(self, encoder: Encoder) -> None:
+        self.n_features_out_ = encoder.n_features
+        self.model_fingerprint_ = encoder.fingerprint
+
+    @property
+    def _n_features_out(self) -> int:
+        # the name that scikit-learn's mixin reads
+        return self.n_features_out_
+
+    def _features(self, contents: Sequence[Any]) -> np.ndarray:
+        keys, places = np.unique(self._keys(contents), return_inverse=True)
+        first = np.full(len(keys), len(contents))
+        np.minimum.at(first, places, np.arange(len(contents)))
+        store = self._open_store()
+        if store is None:
+            return self._encode([contents[i] for i in first])[places]
+        new = ~store.contains(keys)
+        store.add(keys[new], self._encode([contents[i] for i in first[new]]))
+        return store.read(keys[places])
+
+    def _encode(self, contents: Sequence[Any]) -> np.ndarray:
+        vectors = np.zeros((len(contents), self._n_encoded), dtype=np.float32)
+        present = np.fromiter((c is not None for c in contents), dtype=bool, count=len(contents))
+        if present.any():
+            vectors[present] = encode(
+                self._checked_source(),
+                [content for content in contents if content is not None],
+                batch_size=self.batch_size,
+                n_jobs=self.n_jobs,
+                verbose=self.verbose,
+                what=self._unit,
+            )
+        return vectors
+
+    @property
+    def _n_encoded(self) -> int:
+        return self.n_features_out_
+
+    def _checked_source(self) -> EncoderSpec | Encoder:
+        source = self._source()
+        if get_encoder(source).fingerprint != self.model_fingerprint_:
+            raise ValueError(
+                f"The model of {type(self).__name__} is not the one that it was fitted with: its "
+                "weights or settings have changed. Bring them back, or fit again."
+            )
+        return source
+
+    def _keys(self, contents: Sequence[Any]) -> np.ndarray:
+        keys = (
+            b"" if c is None else blake2b(self._content_bytes(c), digest_size=KEY_BYTES).digest()
+            for c in contents
+        )
+        return np.fromiter(keys, dtype=KEY_DTYPE, count=len(contents))
+
+    def _open_store(self) -> VectorStore | None:
+        if self.memory is None:
+            return None
+        name = f"{type(self).__name__.lower()}-{self.model_fingerprint_}"
+        return VectorStore.open(self.memory, name, self._n_encoded)

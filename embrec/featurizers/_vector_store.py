@@ -1,0 +1,205 @@
+"""Vectors on disk, found again by the hash of what they describe."""
+
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+import numpy as np
+from sklearn.utils.validation import check_memory
+
+from embrec.memmaps import ROWS_AT_A_TIME
+
+#: Length of a hash; two of a billion contents agree by chance once in 10**20 times.
+KEY_BYTES = 16
+KEY_DTYPE = np.dtype(f"S{KEY_BYTES}")
+#: With more of them the small ones are merged.
+MAX_SEGMENTS = 32
+#: A segment that another process merges away while it is read is looked for again.
+N_TRIES = 5
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class _Segment:
+    """Some vectors, by key: two files, written once, read through memory maps."""
+
+    path: Path
+    keys: np.ndarray
+    vectors: np.ndarray
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        keys = np.load(path / "keys.npy", mmap_mode="r")
+        return cls(path, keys, np.load(path / "vectors.npy", mmap_mode="r"))
+
+    def places(self, keys: np.ndarray) -> np.ndarray:
+        """Find rows of keys, -1 where it lacks them; only a few pages of the file are read."""
+        found = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
+        return np.where(self.keys[found] == keys, found, -1)
+
+
+class VectorStore:
+    """Vectors of contents, in float16, in a folder that several processes may use at once.
+
+    Parameters
+    ----------
+    folder : Path
+        Is made if it is not there.
+    n_features : int
+        Length of the vectors.
+    mapped : bool
+        Whether `read` returns a memory map.
+
+    Notes
+    -----
+    What is added becomes a segment of its own: vectors and their sorted keys. So adding ten
+    vectors to a million writes ten, and finding ten reads a few pages.
+    """
+
+    def __init__(self, folder: Path, n_features: int, *, mapped: bool = False) -> None:
+        self.folder = folder
+        self.n_features = n_features
+        self.mapped = mapped
+        for name in ("segments", "blocks"):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+
+    @classmethod
+    def open(cls, memory: Any, name: str, n_features: int) -> "VectorStore | None":
+        """Open the store that a ``memory`` parameter means.
+
+        Parameters
+        ----------
+        memory : str, path-like or joblib.Memory
+            Where, and whether memory-mapped.
+        name : str
+            What tells these vectors from others in the same place.
+        n_features : int
+
+        Returns
+        -------
+        VectorStore or None
+            None for a Memory without a location, which stores nothing.
+        """
+        memory = check_memory(os.fspath(memory) if hasattr(memory, "__fspath__") else memory)
+        if memory.location is None:
+            return None
+        folder = Path(memory.location) / "embrec" / name
+        return cls(folder, n_features, mapped=memory.mmap_mode is not None)
+
+    def contains(self, keys: np.ndarray) -> np.ndarray:
+        """Tell which keys are there: (n,) bool."""
+        found = np.zeros(len(keys), dtype=bool)
+        for segment in self._segments():
+            found |= segment.places(keys) >= 0
+        return found
+
+    def add(self, keys: np.ndarray, vectors: np.ndarray) -> None:
+        """Write vectors, all or none of them.
+
+        Parameters
+        ----------
+        keys : ndarray of shape (n,), KEY_DTYPE
+            Sorted and unique.
+        vectors : ndarray of shape (n, n_features), float32
+        """
+        if not len(keys):
+            return
+        with np.errstate(over="ignore"):
+            half = vectors.astype(np.float16)
+        fits = np.array_equal(np.isfinite(half), np.isfinite(vectors))
+        self._write_segment(keys, half if fits else vectors)
+        segments = self._segments()
+        if len(segments) > MAX_SEGMENTS:
+            self._merge(sorted(segments, key=lambda segment: len(segment.keys))[:-1])
+
+    def read(self, keys: np.ndarray) -> np.ndarray:
+        """Return the vectors of keys that are there.
+
+        Parameters
+        ----------
+        keys : ndarray of shape (n,), KEY_DTYPE
+
+        Returns
+        -------
+        ndarray of shape (n, n_features), float32
+            If the store is mapped, a read-only memory map of float16 (float32 if some values are
+            too large for that).
+        """
+        if not self.mapped:
+            vectors = np.empty((len(keys), self.n_features), dtype=np.float32)
+            self._again(lambda segments: _gather(segments, keys, vectors))
+            return vectors
+        name = blake2b(keys.tobytes(), digest_size=16).hexdigest()
+        path = self.folder / "blocks" / f"{name}.npy"
+        if not path.exists():
+            self._again(lambda segments: self._write_block(segments, keys, path))
+        block: np.ndarray = np.load(path, mmap_mode="r")
+        return block
+
+    def _segments(self) -> list[_Segment]:
+        return self._again(lambda segments: segments)
+
+    def _again(self, use: Callable[[list[_Segment]], _T]) -> _T:
+        for _ in range(N_TRIES - 1):
+            try:
+                return use(self._open_segments())
+            except FileNotFoundError:  # merged meanwhile
+                continue
+        return use(self._open_segments())
+
+    def _open_segments(self) -> list[_Segment]:
+        paths = (self.folder / "segments").iterdir()
+        return [_Segment.open(path) for path in sorted(paths) if not path.name.startswith(".")]
+
+    def _write_segment(self, keys: np.ndarray, vectors: np.ndarray) -> None:
+        segments = self.folder / "segments"
+        staging = segments / f".{uuid.uuid4().hex}"
+        staging.mkdir()
+        try:
+            np.save(staging / "keys.npy", keys)
+            np.save(staging / "vectors.npy", vectors)
+            os.rename(staging, segments / uuid.uuid4().hex)
+        except BaseException:
+            shutil.rmtree(staging, ignore_errors=True)
+            raise
+
+    def _write_block(self, segments: list[_Segment], keys: np.ndarray, path: Path) -> None:
+        # the segments may go away, but what is open stays
+        dtype = np.result_type(*(segment.vectors.dtype for segment in segments))
+        staging = path.with_name(f".{uuid.uuid4().hex}")
+        try:
+            shape = (len(keys), self.n_features)
+            block = np.lib.format.open_memmap(staging, mode="w+", dtype=dtype, shape=shape)
+            for start in range(0, len(keys), ROWS_AT_A_TIME):
+                rows = slice(start, start + ROWS_AT_A_TIME)
+                _gather(segments, keys[rows], block[rows])
+            block.flush()
+            os.replace(staging, path)
+        except BaseException:
+            staging.unlink(missing_ok=True)
+            raise
+
+    def _merge(self, segments: Sequence[_Segment]) -> None:
+        keys, first = np.unique(np.concatenate([s.keys for s in segments]), return_index=True)
+        self._write_segment(keys, np.concatenate([s.vectors for s in segments])[first])
+        for segment in segments:
+            shutil.rmtree(segment.path, ignore_errors=True)  # another process may have been faster
+
+
+def _gather(segments: Sequence[_Segment], keys: np.ndarray, out: np.ndarray) -> None:
+    missing = np.ones(len(keys), dtype=bool)
+    for segment in segments:
+        places = segment.places(keys)
+        here = missing & (places >= 0)
+        # in the order of the file, which is read from disk
+        rows = np.flatnonzero(here)[np.argsort(places[here])]
+        out[rows] = segment.vectors[places[rows]]
+        missing &= ~here
+    if missing.any():
+        raise FileNotFoundError(f"{int(missing.sum())} vectors are not in the store any more.")
