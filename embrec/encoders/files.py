@@ -40,3 +40,16 @@ def hash_arrays(arrays: Mapping[str, np.ndarray], *settings: Any) -> str:
         digest.update(f"{name} {array.dtype} {array.shape}".encode())
         digest.update(array.reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
+
+
+def folder_stamp(path: Path) -> tuple[Stamp, ...]:
+    """Tell one version of a folder of files from the next."""
+    return tuple(file_stamp(file) for file in sorted(path.rglob("*")) if file.is_file())
+
+
+def name_of(function: Any) -> str | None:
+    """Return where a function of the user's is defined; its code is taken to stay the same."""
+    if function is None:
+        return None
+    named = function if hasattr(function, "__qualname__") else type(function)
+    return f"{named.__module__}.{named.__qualname__}"

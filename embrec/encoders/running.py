@@ -2,7 +2,7 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ N_KEPT = 4
 #: Pieces of work for each process, so that a slow one does not hold up the rest.
 PIECES_PER_JOB = 4
 
-_LOADED: OrderedDict[EncoderSpec, Encoder] = OrderedDict()
+_LOADED: OrderedDict[Any, Any] = OrderedDict()
 _LOCK = threading.RLock()
 
 
@@ -32,16 +32,30 @@ def get_encoder(source: EncoderSpec | Encoder) -> Encoder:
     -------
     Encoder
     """
-    if not isinstance(source, EncoderSpec):
-        return source
+    encoder: Encoder = load_once(source) if isinstance(source, EncoderSpec) else source
+    return encoder
+
+
+def load_once(spec: Any) -> Any:
+    """Return what ``spec.load()`` gives, called once per process for equal specs.
+
+    Parameters
+    ----------
+    spec : hashable
+        With a method ``load``.
+
+    Returns
+    -------
+    object
+    """
     with _LOCK:
-        if source in _LOADED:
-            _LOADED.move_to_end(source)
+        if spec in _LOADED:
+            _LOADED.move_to_end(spec)
         else:
-            _LOADED[source] = source.load()
+            _LOADED[spec] = spec.load()
         while len(_LOADED) > N_KEPT:
             _LOADED.popitem(last=False)
-        return _LOADED[source]
+        return _LOADED[spec]
 
 
 def forget_encoders() -> None:
@@ -123,15 +137,3 @@ def _encode_piece(
     source: EncoderSpec | Encoder, batches: Sequence[Sequence[Any]]
 ) -> list[np.ndarray]:
     return list(get_encoder(source).encode(batches))
-
-
-def in_turn(
-    lock: threading.Lock, function: Callable[[Sequence[Any]], np.ndarray]
-) -> Callable[[Sequence[Any]], np.ndarray]:
-    """Let one thread at a time call a function."""
-
-    def call(batch: Sequence[Any]) -> np.ndarray:
-        with lock:
-            return function(batch)
-
-    return call

@@ -1,5 +1,13 @@
 """Item featurizers: scikit-learn transformers over the rows of a catalogue."""
 
+from embrec.featurizers._category_paths import CategoryPathFeaturizer
+from embrec.featurizers._text_encoder import TextEncoderItemFeaturizer
 from embrec.featurizers._tfidf import TfidfItemFeaturizer
+from embrec.featurizers._word_vectors import WordVectorItemFeaturizer
 
-__all__ = ["TfidfItemFeaturizer"]
+__all__ = [
+    "CategoryPathFeaturizer",
+    "TextEncoderItemFeaturizer",
+    "TfidfItemFeaturizer",
+    "WordVectorItemFeaturizer",
+]

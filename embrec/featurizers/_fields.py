@@ -58,10 +58,14 @@ def check_weights(
         raise ValueError(
             f"column_weights names {foreign}, which are not among the columns of text: {names}."
         )
-    wrong = {name: w for name, w in weights.items() if not (isinstance(w, Real) and 0 < w < np.inf)}
+    wrong = {name: weight for name, weight in weights.items() if not _is_positive(weight)}
     if wrong:
         raise ValueError(f"column_weights must be positive numbers; got {wrong}.")
     return names, [float(weights.get(name, 1.0)) for name in names]
+
+
+def _is_positive(weight: Any) -> bool:
+    return isinstance(weight, Real) and 0 < float(weight) < np.inf
 
 
 def limit_fields(fields: Sequence[Sequence[str]], max_words: int | None) -> list[list[str]]:
@@ -196,8 +200,7 @@ def _choose_terms(
 ) -> np.ndarray:
     n_items = counts.shape[0]
     document_frequency = np.bincount(counts.indices, minlength=counts.shape[1])
-    low = min_df if isinstance(min_df, Integral) else min_df * n_items
-    high = max_df if isinstance(max_df, Integral) else max_df * n_items
+    low, high = _as_count(min_df, n_items), _as_count(max_df, n_items)
     if high < low:
         raise ValueError(f"max_df corresponds to fewer items ({high}) than min_df ({low}).")
     kept = np.flatnonzero((document_frequency >= low) & (document_frequency <= high))
@@ -205,6 +208,10 @@ def _choose_terms(
         return kept
     total = np.asarray(counts.sum(axis=0)).ravel()[kept]
     return np.sort(kept[np.argsort(-total, kind="stable")[:max_features]])
+
+
+def _as_count(limit: Any, n_items: int) -> float:
+    return float(limit) if isinstance(limit, Integral) else limit * n_items
 
 
 def _hashing_vectorizer(counting: Mapping[str, Any], n_features: int) -> HashingVectorizer:

@@ -7,16 +7,17 @@ from numbers import Integral
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.base import ClassNamePrefixFeaturesOutMixin
 from sklearn.utils.validation import check_is_fitted
 
 from embrec._compat import HasMethods, Interval, fit_context
 from embrec.encoders.protocol import Encoder, EncoderSpec
 from embrec.encoders.running import encode, get_encoder
+from embrec.featurizers._base import ItemFeaturizer
 from embrec.featurizers._vector_store import KEY_BYTES, KEY_DTYPE, VectorStore
 
 
-class FrozenFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class FrozenFeaturizer(ClassNamePrefixFeaturesOutMixin, ItemFeaturizer):
     """Base class: contents are read, told apart by hash, looked up on disk, and encoded if new.
 
     A subclass says how to read contents from ``X`` (`_read`) and which encoder reads them
@@ -26,6 +27,7 @@ class FrozenFeaturizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
     #: Constraints of the parameters that all of them have.
     _shared_constraints: ClassVar[dict[str, Any]] = {
         "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "device": [str],
         "memory": [None, str, HasMethods(["__fspath__"]), HasMethods(["cache"])],
         "n_jobs": [None, Integral],
         "verbose": ["verbose"],

@@ -4,6 +4,7 @@ from typing import Any
 
 from embrec.featurizers._frozen import FrozenFeaturizer
 from embrec.featurizers._text_base import TextReader
+from embrec.featurizers._text_columns import TextItems
 
 
 class FrozenTextFeaturizer(FrozenFeaturizer, TextReader):
@@ -13,10 +14,14 @@ class FrozenTextFeaturizer(FrozenFeaturizer, TextReader):
         items = self._read_items(X)
         if not reset:
             self._check_items(items, reset=False)
-        texts = self._texts(items)
+        texts = self._present_texts(items)
         if reset:
             # assigned last: a fit that fails leaves an earlier one intact
             self._check_items(items, reset=True)
+        return texts
+
+    def _present_texts(self, items: TextItems) -> list[str | None]:
+        texts = self._texts(items)
         return [text if text and not text.isspace() else None for text in texts]
 
     def _content_bytes(self, content: str) -> bytes:

@@ -98,6 +98,33 @@ def check_present(frame: "nw.DataFrame[Any]", columns: Sequence[str]) -> None:
         )
 
 
+def pick_columns(items: TextItems, columns: Sequence[str] | None) -> list[list[Any]]:
+    """Return the values of columns as they are.
+
+    Parameters
+    ----------
+    items : narwhals.DataFrame or ndarray
+        What `read_text_items` returned.
+    columns : list of str or None
+
+    Returns
+    -------
+    list of lists of length n_items
+
+    Raises
+    ------
+    ValueError
+        As `join_text` does.
+    """
+    if isinstance(items, nw.DataFrame):
+        return [series.to_list() for series in _pick_series(items, columns)]
+    if items.ndim == 1:
+        return [items.tolist()]
+    if columns is not None:
+        raise _no_column_names(items, columns)
+    return [column.tolist() for column in items.T]
+
+
 def join_text(items: TextItems, columns: Sequence[str] | None) -> list[str]:
     """Join the columns of every row with a space.
 
@@ -120,14 +147,11 @@ def join_text(items: TextItems, columns: Sequence[str] | None) -> list[str]:
         If the table lacks some of the columns, or columns are named for an array without names.
     """
     if isinstance(items, nw.DataFrame):
-        parts = [_series_texts(series) for series in _pick_columns(items, columns)]
+        parts = [_series_texts(series) for series in _pick_series(items, columns)]
     elif items.ndim == 1:
         return list(items)
     elif columns is not None:
-        raise ValueError(
-            f"columns={list(columns)} names columns, but X is an array of shape {items.shape}, "
-            "which has no column names. Pass a table, or columns=None to join all columns."
-        )
+        raise _no_column_names(items, columns)
     else:
         parts = [_array_texts(column) for column in items.T]
     return parts[0] if len(parts) == 1 else list(map(" ".join, zip(*parts, strict=True)))
@@ -158,6 +182,13 @@ def count_words(texts: Iterable[str]) -> np.ndarray:
     return np.array([len(text.split()) for text in texts], dtype=np.int64)
 
 
+def _no_column_names(items: np.ndarray, columns: Sequence[str]) -> ValueError:
+    return ValueError(
+        f"columns={list(columns)} names columns, but X is an array of shape {items.shape}, "
+        "which has no column names. Pass a table, or columns=None to take all columns."
+    )
+
+
 def _first_words(text: str, n_words: int) -> str:
     parts = text.split(None, n_words)
     if len(parts) <= n_words:
@@ -165,7 +196,7 @@ def _first_words(text: str, n_words: int) -> str:
     return text[: -len(parts[-1])].rstrip()
 
 
-def _pick_columns(
+def _pick_series(
     frame: "nw.DataFrame[Any]", columns: Sequence[str] | None
 ) -> Iterable["nw.Series[Any]"]:
     if columns is None:
@@ -208,7 +239,7 @@ def _check_texts(values: Sequence[Any]) -> np.ndarray:
     if len(values) == 0:
         raise ValueError("X is empty: it has 0 items; expected at least one text.")
     for position, value in enumerate(values):
-        if not isinstance(value, str | bytes | list | tuple | np.ndarray) and not _is_na(value):
+        if not isinstance(value, str | bytes | list | tuple | np.ndarray) and not is_missing(value):
             raise ValueError(
                 f"X has one dimension, so each of its values must be the text of one item; X "
                 f"holds {value!r} ({type(value).__name__}) at position {position}. Reshape your "
@@ -233,18 +264,20 @@ def _array_texts(column: np.ndarray) -> list[str]:
 
 
 def _cell_texts(values: Iterable[Any]) -> list[str]:
-    return [value if value.__class__ is str else _cell_text(value) for value in values]
+    return [value if value.__class__ is str else cell_text(value) for value in values]
 
 
-def _cell_text(value: Any) -> str:
+def cell_text(value: Any) -> str:
+    """Return one value as text, a list with blanks between; what is missing is empty."""
     if isinstance(value, bytes):
         return value.decode("utf-8")
     if isinstance(value, list | tuple | np.ndarray):
         return " ".join(_cell_texts(value))
-    return "" if _is_na(value) else str(value)
+    return "" if is_missing(value) else str(value)
 
 
-def _is_na(value: Any) -> bool:
+def is_missing(value: Any) -> bool:
+    """Whether a value is missing, in the way of any of the table libraries."""
     # None, NaN, NaT, pandas.NA, Decimal("NaN"); for a container pandas answers with an array
     answer = pd.isna(value)
     return isinstance(answer, bool) and answer

@@ -5,13 +5,13 @@ from numbers import Integral
 from typing import Any, ClassVar, Self
 
 import numpy as np
-import sklearn
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.utils.validation import check_is_fitted
 
 from embrec._compat import Interval, fit_context
+from embrec.featurizers._base import SparseItemFeaturizer, is_ready_made
 from embrec.featurizers._fields import check_weights, count_terms, fit_fields, limit_fields
-from embrec.featurizers._text_base import TextReader, is_ready_made
+from embrec.featurizers._text_base import TextReader
 from embrec.featurizers._text_columns import TextItems, check_columns
 from embrec.featurizers._vectorizer import (
     UNIGRAMS_AND_BIGRAMS,
@@ -23,7 +23,7 @@ from embrec.featurizers._vectorizer import (
 )
 
 
-class TfidfItemFeaturizer(TextReader):
+class TfidfItemFeaturizer(TextReader, SparseItemFeaturizer):
     r"""TF-IDF vectors of the text of items.
 
     The text of an item is its columns joined with a space, cut after `max_words` words;
@@ -293,19 +293,7 @@ class TfidfItemFeaturizer(TextReader):
             If `input_features` are not those of ``fit``.
         """
         check_is_fitted(self)
-        if input_features is not None:
-            given = np.asarray(input_features, dtype=object)
-            seen = getattr(self, "feature_names_in_", given)
-            if not np.array_equal(seen, given):
-                raise ValueError(
-                    f"input_features is not equal to feature_names_in_: got {given.tolist()}, "
-                    f"expected {seen.tolist()}."
-                )
-            if len(given) != self.n_features_in_:
-                raise ValueError(
-                    "input_features should have length equal to number of features "
-                    f"({self.n_features_in_}), got {len(given)}"
-                )
+        self._check_input_features(input_features)
         if self.n_hash_features is not None:
             columns = range(self.vectorizer_.n_features)
             return np.array([f"hash{column}" for column in columns], dtype=object)
@@ -350,19 +338,3 @@ class TfidfItemFeaturizer(TextReader):
     def _max_blank_separated(self) -> int | None:
         # a tokenizer cuts by its own words: some languages have no blanks
         return None if self.tokenizer is not None else self.max_words
-
-    def _check_output(self) -> None:
-        # scikit-learn finds out after the work is done, and cannot know of sparse_output
-        own = getattr(self, "_sklearn_output_config", {})
-        container = own.get("transform", sklearn.get_config()["transform_output"])
-        if container != "default" and self.sparse_output:
-            raise ValueError(
-                f"{container.capitalize()} output does not support sparse data. Build "
-                f"{type(self).__name__} with sparse_output=False, or ask for "
-                "set_output(transform='default')."
-            )
-
-    def _finish(self, matrix: Any) -> Any:
-        # no public method may call another one: each wraps its answer for set_output
-        matrix.sort_indices()
-        return matrix if self.sparse_output else matrix.toarray()

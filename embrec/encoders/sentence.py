@@ -1,0 +1,154 @@
+"""Texts to vectors with sentence-transformers, which reads plain Hugging Face models too."""
+
+import os
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from embrec._optional import import_optional
+from embrec.encoders.files import Stamp, folder_stamp, hash_arrays
+from embrec.network.device import resolve_device
+
+
+@dataclass(frozen=True)
+class SentenceSpec:
+    """A text model by name or path, and how to use it.
+
+    Parameters
+    ----------
+    model : str or SentenceTransformer
+        Name on the hub, path of a folder, or a model in memory.
+    device : str
+    max_length : int or None
+        How many tokens are read; None is the model's own limit.
+    prompt : str or None
+        What goes before every text.
+    normalize : bool
+        Whether vectors have unit length.
+    truncate_dim : int or None
+        Keep this many dimensions.
+    revision : str or None
+    trust_remote_code : bool
+    stamp : tuple or None
+        Which version of the files, if `model` is a folder.
+    """
+
+    model: Any
+    device: str = "auto"
+    max_length: int | None = None
+    prompt: str | None = None
+    normalize: bool = True
+    truncate_dim: int | None = None
+    revision: str | None = None
+    trust_remote_code: bool = False
+    stamp: tuple[Stamp, ...] | None = None
+
+    @classmethod
+    def of(cls, model: Any, **settings: Any) -> "SentenceSpec":
+        """Make a spec, and see whether a model is a folder."""
+        if isinstance(model, os.PathLike):
+            model = os.fspath(model)
+        is_folder = isinstance(model, str) and Path(model).expanduser().is_dir()
+        if is_folder:
+            model = str(Path(model).expanduser())
+        return cls(model, **settings, stamp=folder_stamp(Path(model)) if is_folder else None)
+
+    def load(self) -> "SentenceEncoder":
+        """Read the model; it may be downloaded by the library's own loader."""
+        library = import_optional(
+            "sentence_transformers", extra="text", purpose="TextEncoderItemFeaturizer"
+        )
+        device = str(resolve_device(self.device))
+        if isinstance(self.model, str):
+            model = self._read(library, device)
+        else:
+            model = self.model.to(device)
+        return SentenceEncoder(model.eval(), self)
+
+    def _read(self, library: Any, device: str) -> Any:
+        try:
+            return library.SentenceTransformer(
+                self.model,
+                device=device,
+                revision=self.revision,
+                trust_remote_code=self.trust_remote_code,
+            )
+        except (OSError, ValueError) as error:
+            raise ValueError(
+                f"model={self.model!r} could not be loaded: {error} Pass the name of a model of "
+                "sentence-transformers or Hugging Face, or the path of a folder that holds one. "
+                "Without a connection, a model that was downloaded before is found with "
+                "HF_HUB_OFFLINE=1."
+            ) from error
+
+
+class SentenceEncoder:
+    """Encodes texts with a SentenceTransformer.
+
+    Parameters
+    ----------
+    model : SentenceTransformer
+        In evaluation mode.
+    spec : SentenceSpec
+    """
+
+    def __init__(self, model: Any, spec: SentenceSpec) -> None:
+        self._model = model
+        self._spec = spec
+        # tokenizers in Rust fail if two threads use one at a time
+        self._lock = threading.Lock()
+        self.n_features = self._encode([""]).shape[1]
+        self.fingerprint = self._hash()
+
+    def cost(self, content: str) -> int:
+        """Return the length of a text."""
+        return len(content)
+
+    def encode(self, batches: Iterable[Sequence[str]]) -> Iterator[np.ndarray]:
+        """Yield the vectors of each batch: (n, n_features) float32."""
+        return map(self._encode, batches)
+
+    def _encode(self, texts: Sequence[str]) -> np.ndarray:
+        with self._lock, torch.inference_mode():
+            limit = self._model.max_seq_length
+            self._model.max_seq_length = self._limit(limit)
+            try:
+                vectors = self._model.encode(
+                    list(texts),
+                    prompt=self._spec.prompt,
+                    batch_size=len(texts),
+                    show_progress_bar=False,
+                    normalize_embeddings=False,
+                )
+            finally:
+                self._model.max_seq_length = limit
+        vectors = np.asarray(vectors[:, : self._spec.truncate_dim], dtype=np.float32)
+        if not self._spec.normalize:
+            return vectors
+        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+        return vectors / np.maximum(lengths, np.finfo(np.float32).tiny)
+
+    def _limit(self, own: int | None) -> int | None:
+        asked = self._spec.max_length
+        if asked is None or own is None:
+            return asked if own is None else own
+        return min(asked, own)
+
+    def _hash(self) -> str:
+        weights = {
+            name: tensor.detach().to("cpu", torch.float32).numpy()
+            for name, tensor in self._model.state_dict().items()
+        }
+        spec = self._spec
+        settings = (self._limit(self._model.max_seq_length), spec.prompt, spec.normalize)
+        return hash_arrays(weights, *settings, spec.truncate_dim, _describe(self._model.tokenizer))
+
+
+def _describe(tokenizer: Any) -> str:
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    return backend.to_str() if backend is not None else repr(tokenizer)

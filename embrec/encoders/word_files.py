@@ -1,0 +1,152 @@
+"""Files of word vectors: word2vec, GloVe, fastText and gensim's own."""
+
+import gzip
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from embrec._optional import import_optional
+from embrec.encoders.files import Stamp, check_file, file_stamp
+from embrec.encoders.word_table import Subwords, WordTable
+
+#: First bytes of a fastText model.
+_FASTTEXT_MAGIC = (793712314).to_bytes(4, "little")
+_FORMATS = "word2vec (text or binary), GloVe, fastText (.bin or .vec)"
+
+
+@dataclass(frozen=True)
+class WordFileSpec:
+    """A file of word vectors.
+
+    Parameters
+    ----------
+    path : str
+    format : {"auto", "word2vec", "glove", "fasttext", "gensim"}
+    limit : int or None
+        How many words are read, the first ones, which are the most frequent.
+    stamp : tuple
+        Which version of the file.
+    """
+
+    path: str
+    format: str
+    limit: int | None
+    stamp: Stamp
+
+    @classmethod
+    def of(cls, path: Any, file_format: str, limit: int | None) -> "WordFileSpec":
+        """Make a spec of a file that is there."""
+        found = check_file(path, "vectors")
+        return cls(str(found), file_format, limit, file_stamp(found))
+
+    def load(self) -> WordTable:
+        """Read the file with gensim.
+
+        Raises
+        ------
+        ValueError
+            If it cannot be read.
+        """
+        # before anything else: without it nothing can be read
+        models = import_optional("gensim.models", extra="words", purpose="WordVectorItemFeaturizer")
+        file_format = _detect(Path(self.path)) if self.format == "auto" else self.format
+        try:
+            return as_word_table(_read(models, self.path, file_format, self.limit))
+        except (
+            ValueError,
+            UnicodeError,
+            EOFError,
+            IndexError,
+            OSError,
+            NotImplementedError,
+        ) as error:
+            raise ValueError(
+                f"{self.path} could not be read as {file_format}: {error!r}. Expected {_FORMATS}; "
+                "name the format with file_format=, or convert the file with gensim."
+            ) from error
+
+
+@dataclass(frozen=True)
+class LoadedVectorsSpec:
+    """Vectors that gensim has loaded.
+
+    Parameters
+    ----------
+    vectors : KeyedVectors
+    """
+
+    vectors: Any
+
+    def load(self) -> WordTable:
+        """Take words and vectors from it."""
+        return as_word_table(self.vectors)
+
+
+#: Where a table comes from that is no part of a featurizer.
+TableSpec: TypeAlias = WordFileSpec | LoadedVectorsSpec
+
+
+def as_word_table(vectors: Any) -> WordTable:
+    """Take words and vectors from gensim's KeyedVectors, subwords too if they are fastText's."""
+    subwords = None
+    groups = getattr(vectors, "vectors_ngrams", None)
+    if groups is not None and len(groups):
+        subwords = Subwords(_float32(groups), int(vectors.min_n), int(vectors.max_n))
+    return WordTable(list(vectors.index_to_key), _float32(vectors.vectors), subwords)
+
+
+def _float32(vectors: Any) -> np.ndarray:
+    return np.ascontiguousarray(vectors, dtype=np.float32)
+
+
+def _read(models: Any, path: str, file_format: str, limit: int | None) -> Any:
+    if file_format == "gensim":
+        return models.KeyedVectors.load(path)
+    if file_format == "fasttext":
+        return models.fasttext.load_facebook_vectors(path)
+    return models.KeyedVectors.load_word2vec_format(
+        path,
+        binary=file_format == "word2vec" and not _is_text(Path(path)),
+        no_header=file_format == "glove",
+        limit=limit,
+        # the original tool cuts words in the middle of a character
+        unicode_errors="replace",
+    )
+
+
+def _detect(path: Path) -> str:
+    with _open(path) as file:
+        if file.read(4) == _FASTTEXT_MAGIC:
+            return "fasttext"
+        file.seek(0)
+        first = file.readline().split()
+    if len(first) == 2 and all(part.isdigit() for part in first):
+        return "word2vec"
+    if len(first) > 2 and _are_numbers(first[-2:]):
+        return "glove"
+    raise ValueError(
+        f"{path} holds no word vectors that embrec knows: it begins with "
+        f"{b' '.join(first)[:40]!r}. Expected {_FORMATS}; for files of gensim itself, which are "
+        "pickles, pass file_format='gensim' if you trust them."
+    )
+
+
+def _is_text(path: Path) -> bool:
+    """Whether the line after the header is a word and numbers."""
+    with _open(path) as file:
+        dimension = int(file.readline().split()[1])
+        line = file.readline(2**20).split()
+    return len(line) > dimension and _are_numbers(line[-dimension:])
+
+
+def _are_numbers(parts: list[bytes]) -> bool:
+    try:
+        return all(np.isfinite(float(part)) for part in parts)
+    except ValueError:
+        return False
+
+
+def _open(path: Path) -> Any:
+    return gzip.open(path) if path.suffix == ".gz" else path.open("rb")
