@@ -8,6 +8,8 @@ import pandas as pd
 import pytest
 import torch
 
+# no test talks to a hub of models; read when the libraries are imported
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
 # the suite runs in two processes on two cores
 torch.set_num_threads(1)
 

