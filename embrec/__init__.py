@@ -8,21 +8,33 @@ __version__ = "0.1.0"
 
 from embrec.catalog import ItemTable, NoContentWarning
 from embrec.estimator import EmbRecEstimator
-from embrec.featurizers import TfidfItemFeaturizer
+from embrec.featurizers import (
+    CategoryPathFeaturizer,
+    ImageFeaturizer,
+    TextEncoderItemFeaturizer,
+    TfidfItemFeaturizer,
+    UnreadablePictureWarning,
+    WordVectorItemFeaturizer,
+)
 from embrec.session import Session
 from embrec.store import InteractionStore
 from embrec.training import Callback, CheckpointError, DivergedError, TrainingProgress
 
 __all__ = [
     "Callback",
+    "CategoryPathFeaturizer",
     "CheckpointError",
     "DivergedError",
     "EmbRecEstimator",
+    "ImageFeaturizer",
     "InteractionStore",
     "ItemTable",
     "NoContentWarning",
     "Session",
+    "TextEncoderItemFeaturizer",
     "TfidfItemFeaturizer",
     "TrainingProgress",
+    "UnreadablePictureWarning",
+    "WordVectorItemFeaturizer",
     "__version__",
 ]

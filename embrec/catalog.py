@@ -11,7 +11,7 @@ import scipy.sparse as sp
 
 from embrec._tables import Table, check_table, column_values, name_columns
 from embrec.ids import IdIndex, check_ids, preview
-from embrec.memmaps import row_blocks
+from embrec.memmaps import StackedRows, is_stored, row_blocks
 
 #: One feature matrix of shape (n_items, n_features): CSR or ndarray, float32.
 Features = Any
@@ -159,7 +159,7 @@ class ItemCatalog:
     def _compact(self) -> None:
         if all(len(chunks) == 1 for chunks in self._chunks):
             return
-        self._chunks = [[_stack(chunks)[self._position]] for chunks in self._chunks]
+        self._chunks = [[_stack(chunks, self._position)] for chunks in self._chunks]
         self._position = np.arange(len(self.ids))
         self._n_stored = len(self.ids)
 
@@ -197,7 +197,9 @@ class ItemCatalog:
         ItemCatalog.__init__(self, state["ids"], state["blocks"])
 
 
-def _stack(chunks: Sequence[Features]) -> Features:
+def _stack(chunks: Sequence[Features], position: np.ndarray) -> Features:
     if sp.issparse(chunks[0]):
-        return sp.vstack(chunks, format="csr", dtype=np.float32)
-    return np.concatenate(chunks, dtype=np.float32)  # what lay on disk may be of other floats
+        return sp.vstack(chunks, format="csr", dtype=np.float32)[position]
+    if any(map(is_stored, chunks)):
+        return StackedRows(chunks, position)  # what lies on disk stays there
+    return np.concatenate(chunks)[position]

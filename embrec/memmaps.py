@@ -1,7 +1,7 @@
 """Arrays that lie on disk, and are read when they are needed."""
 
 import mmap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,13 +12,55 @@ ROWS_AT_A_TIME = 2**16
 
 
 def is_stored(matrix: Any) -> bool:
-    """Whether an array or CSR matrix is memory-mapped, or a view of something that is."""
+    """Whether an array or CSR matrix is memory-mapped, or a view of something that is.
+
+    `StackedRows` count: they are made where a part is.
+    """
+    if isinstance(matrix, StackedRows):
+        return True
     array = matrix.data if sp.issparse(matrix) else matrix
     while isinstance(array, np.ndarray):
         if isinstance(array, np.memmap):
             return True
         array = array.base
     return False
+
+
+class StackedRows:
+    """Rows of several dense matrices as one, read when they are needed.
+
+    Parameters
+    ----------
+    parts : list of ndarray or StackedRows of shape (n_part, n_columns)
+    positions : ndarray of shape (n_rows,), int64
+        Where each row is among the parts, one below the other.
+    """
+
+    ndim = 2
+    dtype = np.dtype(np.float32)
+
+    def __init__(self, parts: Sequence[Any], positions: np.ndarray) -> None:
+        self._parts = list(parts)
+        self._starts = np.cumsum([0, *(len(part) for part in self._parts)])
+        self._positions = positions
+        self.shape = (len(positions), int(self._parts[0].shape[1]))
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: Any) -> np.ndarray:
+        """Read rows: a slice, or integers of shape (n,); (n, n_columns) float32."""
+        positions = self._positions[rows]
+        found = np.empty((len(positions), self.shape[1]), dtype=self.dtype)
+        part_of = np.searchsorted(self._starts, positions, side="right") - 1
+        for i, part in enumerate(self._parts):
+            here = part_of == i
+            if here.any():
+                found[here] = part[positions[here] - self._starts[i]]
+        return found
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return self[:].astype(dtype or self.dtype, copy=False)
 
 
 def release(array: np.ndarray) -> None:

@@ -25,8 +25,11 @@ FORMAT = 2
 #: What scikit-learn's featurizers are made of, beside what skops trusts of itself. Never functions:
 #: numpy has some that read files.
 HARMLESS_TYPES = (
+    "embrec.featurizers._vectorizer.FirstTokens",
     "numpy.dtype",
     "numpy.number",
+    "pathlib.PosixPath",
+    "pathlib.WindowsPath",
     "scipy.sparse._csc.csc_array",
     "scipy.sparse._csc.csc_matrix",
     "scipy.sparse._csr.csr_array",

@@ -13,6 +13,7 @@ PAGES = [
     "docs/getting_started.md",
     "docs/user_guide.md",
     "docs/datasets.md",
+    "docs/featurizers.md",
     "docs/training.md",
 ]
 

@@ -155,6 +155,7 @@ def run(code):
 
 
 OPTIONAL = ["pyarrow", "polars", "PIL", "skops", "annoy", "matplotlib", "transformers"]
+OPTIONAL += ["sentence_transformers", "gensim", "h5py", "skimage", "torchvision", "timm"]
 
 
 def test_importing_embrec_loads_no_optional_library():

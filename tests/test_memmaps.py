@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 
 from embrec import EmbRecEstimator
 from embrec.datasets import make_shop
-from embrec.memmaps import is_stored, release
+from embrec.memmaps import StackedRows, is_stored, release
 from embrec.network import Dropout, EmbRecNetwork, NetworkSize, to_feature_tensors
 from embrec.network.features import StoredMatrix, mean_square_length, select_features
 
@@ -202,3 +202,70 @@ def test_features_on_disk_that_are_no_numbers_are_an_error(tmp_path):
     items = pd.DataFrame({"item": shop.items["item"], "row": np.arange(200)})
     with pytest.raises(ValueError, match=r"1 values that are NaN or infinite.*first is row 17"):
         EmbRecEstimator(FromDisk(tmp_path / "f", np.float32)).fit(shop.interactions, items=items)
+
+
+class TestStackedRows:
+    @pytest.fixture
+    def parts(self, tmp_path):
+        numbers = np.arange(60, dtype=np.float32).reshape(20, 3)
+        return [
+            stored(tmp_path / "a", numbers[:12].astype(np.float16)),
+            numbers[12:15],
+            numbers[15:],
+        ]
+
+    @pytest.mark.parametrize(
+        "rows",
+        [slice(None), slice(3, 9), np.array([7, 0, 7, 3]), np.array([], dtype=int)],
+        ids=["all", "slice", "any", "none"],
+    )
+    def test_rows_are_those_of_the_parts(self, parts, rows):
+        positions = np.array([19, 0, 12, 5, 14, 11, 3, 16, 2, 5])
+        stacked = StackedRows(parts, positions)
+        whole = np.concatenate(parts, dtype=np.float32)[positions]
+        np.testing.assert_array_equal(stacked[rows], whole[rows])
+        assert stacked[rows].dtype == np.float32
+        assert stacked.shape == (10, 3)
+        np.testing.assert_array_equal(np.asarray(stacked), whole)
+        assert is_stored(stacked)
+
+    def test_stacks_of_stacks(self, parts):
+        inner = StackedRows(parts, np.arange(20)[::-1])
+        outer = StackedRows([inner, parts[1]], np.array([21, 0, 19]))
+        np.testing.assert_array_equal(outer[:], [parts[1][1], parts[2][-1], parts[0][0]])
+
+
+def test_new_items_leave_the_others_on_disk(tmp_path):
+    shop = make_shop(n_users=60, n_items=200, random_state=0)
+    vectors = np.random.default_rng(0).normal(size=(200, 8)).astype(np.float32)
+    column_of = dict(zip(shop.items["item"], range(200), strict=True))
+
+    class OnDisk(TransformerMixin, BaseEstimator):
+        def __init__(self, mapped=True):
+            self.mapped = mapped
+
+        def fit(self, X, y=None):
+            return self
+
+        def transform(self, X):
+            rows = vectors[[column_of[f"I{int(r):05}"] for r in X["row"]]]
+            if not self.mapped or len(rows) < 50:
+                return rows
+            return stored(tmp_path / f"{len(rows)}", rows)
+
+    items = shop.items[["item"]].assign(row=range(200))
+    log = shop.interactions
+    is_new = items["row"] >= 190
+    old_log = log[~log["item"].isin(items["item"][is_new])]
+    recs = [EmbRecEstimator(OnDisk(mapped=m), max_epochs=1, random_state=0) for m in (True, False)]
+    for rec in recs:
+        rec.fit(old_log, items=items[~is_new])
+        rec.add_items(items[is_new])
+        rec.update_items(items[:1].assign(row=5))
+        rec.partial_fit(log)
+    [block] = recs[0].catalog_.blocks
+    assert is_stored(block)
+    np.testing.assert_array_equal(np.asarray(block), recs[1].catalog_.blocks[0])
+    np.testing.assert_allclose(
+        recs[0].item_embeddings(["I00195"]), recs[1].item_embeddings(["I00195"]), atol=1e-5
+    )

@@ -38,8 +38,8 @@ class WordVectorItemFeaturizer(FrozenTextFeaturizer):
         Format of the file. Files of gensim itself are pickles, and so are read only if asked for.
     limit : int or None, default=None
         How many words of a file are read, the first ones. Ignored for fastText's ``.bin``.
-    weighting : {"mean", "idf"}, default="mean"
-        Whether all words count the same, or those found in few items more.
+    weighting : {"idf", "mean"}, default="idf"
+        Whether words found in few items count more, or all the same, as in the thesis.
     norm : {"l2"} or None, default=None
         Scale each item's vector to unit length.
     max_words : int or None, default=250
@@ -58,8 +58,8 @@ class WordVectorItemFeaturizer(FrozenTextFeaturizer):
         Words found less often get no vector.
     n_negatives : int, default=5
         How many random words each true one is told from.
-    epochs : int, default=20
-        How often the text is read.
+    epochs : int, default=50
+        How often the text is read. Few suffice for catalogues of millions of words.
     subwords : bool, default=False
         Train vectors of groups of 3 to 6 characters too, as in fastText (Bojanowski et al. 2017),
         so that words that ``fit`` never saw have a vector.
@@ -134,7 +134,7 @@ class WordVectorItemFeaturizer(FrozenTextFeaturizer):
         "vectors": [None, str, HasMethods(["__fspath__"]), HasMethods(["get_vector"])],
         "file_format": [StrOptions({"auto", "word2vec", "glove", "fasttext", "gensim"})],
         "limit": [Interval(Integral, 1, None, closed="left"), None],
-        "weighting": [StrOptions({"mean", "idf"})],
+        "weighting": [StrOptions({"idf", "mean"})],
         "norm": [StrOptions({"l2"}), None],
         "lowercase": ["boolean"],
         "tokenizer": [callable, None],
@@ -153,7 +153,7 @@ class WordVectorItemFeaturizer(FrozenTextFeaturizer):
         vectors: Any = None,
         file_format: str = "auto",
         limit: int | None = None,
-        weighting: str = "mean",
+        weighting: str = "idf",
         norm: str | None = None,
         max_words: int | None = 250,
         strip_html: bool = True,
@@ -163,7 +163,7 @@ class WordVectorItemFeaturizer(FrozenTextFeaturizer):
         window: int = 5,
         min_count: int = 2,
         n_negatives: int = 5,
-        epochs: int = 20,
+        epochs: int = 50,
         subwords: bool = False,
         n_buckets: int = 50_000,
         random_state: Any = None,

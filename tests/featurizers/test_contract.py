@@ -24,8 +24,8 @@ FEATURIZERS = {
     "categories": CategoryPathFeaturizer(separator="."),
     "dense categories": CategoryPathFeaturizer(separator=".", sparse_output=False),
     "hashed tf-idf": TfidfItemFeaturizer(token_pattern=ANY_WORD, n_hash_features=32),
-    "word vectors": WordVectorItemFeaturizer(**SMALL),
-    "idf-weighted word vectors": WordVectorItemFeaturizer(**SMALL, weighting="idf", norm="l2"),
+    "word vectors": WordVectorItemFeaturizer(**SMALL, norm="l2"),
+    "unweighted word vectors": WordVectorItemFeaturizer(**SMALL, weighting="mean"),
     "text encoder": TextEncoderItemFeaturizer(model=tiny_bert_folder()),
 }
 

@@ -37,7 +37,9 @@ def vector_file(tmp_path):
 
 
 def test_means_of_a_file(vector_file):
-    featurizer = WordVectorItemFeaturizer(["title", "description"], vectors=vector_file)
+    featurizer = WordVectorItemFeaturizer(
+        ["title", "description"], vectors=vector_file, weighting="mean"
+    )
     vectors = featurizer.fit_transform(ITEMS)
     expected = [[1 / 4, 5 / 4], [0, 1], [0.5, 1.5], [0, 0], [0, 3], [1, 0]]
     np.testing.assert_allclose(vectors, expected, rtol=1e-6)
