@@ -10,6 +10,7 @@ from embrec.catalog import ItemTable, NoContentWarning
 from embrec.estimator import EmbRecEstimator
 from embrec.featurizers import (
     CategoryPathFeaturizer,
+    ElmoItemFeaturizer,
     ImageFeaturizer,
     TextEncoderItemFeaturizer,
     TfidfItemFeaturizer,
@@ -25,6 +26,7 @@ __all__ = [
     "CategoryPathFeaturizer",
     "CheckpointError",
     "DivergedError",
+    "ElmoItemFeaturizer",
     "EmbRecEstimator",
     "ImageFeaturizer",
     "InteractionStore",

@@ -41,13 +41,18 @@ def load_once(spec: Any) -> Any:
 
     Parameters
     ----------
-    spec : hashable
-        With a method ``load``.
+    spec : object
+        With a method ``load``. One that is not hashable (for a parameter of the user's) is loaded
+        every time.
 
     Returns
     -------
     object
     """
+    try:
+        hash(spec)
+    except TypeError:
+        return spec.load()
     with _LOCK:
         if spec in _LOADED:
             _LOADED.move_to_end(spec)

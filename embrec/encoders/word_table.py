@@ -86,5 +86,5 @@ class WordTable:
         if self.subwords is not None:
             arrays["subwords"] = self.subwords.vectors
             settings = (self.subwords.min_n, self.subwords.max_n)
-        words = "\n".join(self.words).encode()
+        words = "\n".join(self.words).encode(errors="surrogatepass")
         return hash_arrays(arrays | {"words": np.frombuffer(words, dtype=np.uint8)}, *settings)

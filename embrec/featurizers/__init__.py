@@ -2,6 +2,7 @@
 
 from embrec.encoders.running import forget_encoders
 from embrec.featurizers._category_paths import CategoryPathFeaturizer
+from embrec.featurizers._elmo import ElmoItemFeaturizer
 from embrec.featurizers._image import ImageFeaturizer, UnreadablePictureWarning
 from embrec.featurizers._text_encoder import TextEncoderItemFeaturizer
 from embrec.featurizers._tfidf import TfidfItemFeaturizer
@@ -9,6 +10,7 @@ from embrec.featurizers._word_vectors import WordVectorItemFeaturizer
 
 __all__ = [
     "CategoryPathFeaturizer",
+    "ElmoItemFeaturizer",
     "ImageFeaturizer",
     "TextEncoderItemFeaturizer",
     "TfidfItemFeaturizer",

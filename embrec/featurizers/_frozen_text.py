@@ -25,4 +25,4 @@ class FrozenTextFeaturizer(FrozenFeaturizer, TextReader):
         return [text if text and not text.isspace() else None for text in texts]
 
     def _content_bytes(self, content: str) -> bytes:
-        return content.encode()
+        return content.encode(errors="surrogatepass")  # whatever a str may hold

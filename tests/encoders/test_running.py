@@ -117,3 +117,17 @@ def test_progress_is_shown_on_request(capsys):
     assert capsys.readouterr().err == ""
     encode(LengthSpec(), TEXTS, batch_size=4, verbose=1, what="texts")
     assert "11/11" in capsys.readouterr().err
+
+
+def test_what_cannot_be_hashed_is_loaded_every_time():
+    loads = []
+
+    @dataclass
+    class Spec:
+        def load(self):
+            loads.append(self)
+            return LengthEncoder()
+
+    assert encode(Spec(), ["ab"], batch_size=1).tolist() == [[2, 1]]
+    assert encode(Spec(), ["abc"], batch_size=1).tolist() == [[3, 1]]
+    assert len(loads) >= 2

@@ -1,6 +1,5 @@
 """What scikit-learn asks of transformers: its battery, and the checks it leaves out."""
 
-
 import pytest
 from sklearn.base import clone
 from sklearn.utils import estimator_checks

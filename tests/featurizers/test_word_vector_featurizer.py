@@ -184,3 +184,10 @@ def test_with_pipelines_and_unions():
     np.testing.assert_array_equal(
         union.fit_transform(ITEMS)[:, :6], clone(text).fit_transform(ITEMS)
     )
+
+
+def test_whatever_a_str_may_hold():
+    texts = ["red pen", "red \ud800 pen", "red pen"]
+    vectors = WordVectorItemFeaturizer(**SMALL).fit_transform(texts)
+    np.testing.assert_array_equal(vectors[0], vectors[2])
+    assert np.isfinite(vectors).all()
