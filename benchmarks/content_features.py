@@ -81,14 +81,12 @@ def featurizers(name: str, folder: Path, cache: str) -> dict[str, Callable]:
     tfidf = TfidfItemFeaturizer(TEXT)
     words = WordVectorItemFeaturizer(TEXT, random_state=0)
     minilm = TextEncoderItemFeaturizer(TEXT, model=minilm_folder(), max_words=250, memory=cache)
-    text = {
-        "TF-IDF": tfidf,
-        "TF-IDF, SVD": reduced(tfidf),
-        "word2vec": words,
-        "MiniLM": minilm,
-    }
     if name == "office":
-        return text | {
+        return {
+            "TF-IDF": tfidf,
+            "TF-IDF, SVD": reduced(tfidf),
+            "word2vec": words,
+            "MiniLM": minilm,
             "word2vec, unweighted": clone(words).set_params(weighting="mean"),
             "word2vec, SVD": reduced(words),
             "MiniLM, SVD": reduced(minilm),
@@ -97,13 +95,13 @@ def featurizers(name: str, folder: Path, cache: str) -> dict[str, Callable]:
     pictures = ImageFeaturizer("image_path", folder=folder, memory=cache)
     network = clone(pictures).set_params(backbone=efficientnet())
     return {
-        "TF-IDF + EfficientNet": make_union(tfidf, network),
+        "TF-IDF": tfidf,
         "EfficientNet": network,
-        "EfficientNet, SVD": reduced(network),
+        "TF-IDF + EfficientNet": make_union(tfidf, network),
+        "MiniLM": minilm,
         "colours and edges": clone(pictures).set_params(backbone="descriptor"),
-        **text,
-        "TF-IDF + EfficientNet, SVD": make_union(reduced(tfidf, 125), reduced(network, 125)),
         "MiniLM + EfficientNet": make_union(minilm, network),
+        "TF-IDF + EfficientNet, SVD": make_union(reduced(tfidf, 125), reduced(network, 125)),
     }
 
 
@@ -161,6 +159,7 @@ def main() -> None:
     parser.add_argument("data", choices=FOLDERS)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--only", nargs="*", help="names of features")
+    parser.add_argument("--cache", help="folder of vectors to keep for the next run")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore", NoContentWarning)
     folder = data_folder(FOLDERS[arguments.data])
@@ -169,7 +168,8 @@ def main() -> None:
         log = thesis_filter(data.interactions)
         data = Dataset(log, data.items[data.items["item"].isin(log["item"])])
     table = {}
-    with tempfile.TemporaryDirectory() as cache:
+    with tempfile.TemporaryDirectory() as temporary:
+        cache = arguments.cache or temporary
         for name, featurizer in featurizers(arguments.data, folder, cache).items():
             if arguments.only and name not in arguments.only:
                 continue
