@@ -1,12 +1,8 @@
-"""Items as vectors of ELMo: parameters, persistence, and what scikit-learn asks."""
+"""Items as vectors of ELMo: parameters and persistence."""
 
-import json
 import pickle
 import sys
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
-from pathlib import Path
 
 import joblib
 import numpy as np
@@ -18,36 +14,16 @@ from sklearn.decomposition import TruncatedSVD
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline, make_union
-from sklearn.utils import estimator_checks
-from sklearn.utils.estimator_checks import check_estimator, estimator_checks_generator
 
 h5py = pytest.importorskip("h5py", reason="needs the extra 'elmo'")
 
+from tiny_models import tiny_elmo_files, write_elmo
+
 from embrec import EmbRecEstimator
 from embrec.encoders.elmo import ElmoEncoder
-from embrec.encoders.elmo_files import dataset_shapes
-from embrec.encoders.elmo_options import read_options
 from embrec.encoders.running import forget_encoders
 from embrec.featurizers import ElmoItemFeaturizer
 
-OPTIONS = {
-    "lstm": {
-        "use_skip_connections": True,
-        "projection_dim": 4,
-        "cell_clip": 3,
-        "proj_clip": 3,
-        "dim": 8,
-        "n_layers": 2,
-    },
-    "char_cnn": {
-        "activation": "relu",
-        "filters": [[1, 4], [2, 4], [3, 8]],
-        "n_highway": 1,
-        "embedding": {"dim": 4},
-        "n_characters": 262,
-        "max_characters_per_token": 50,
-    },
-}
 ITEMS = pd.DataFrame(
     {
         "title": ["red pen", "blue pens", "a bottle of ink", None, "red pen", "box of paper"],
@@ -56,24 +32,8 @@ ITEMS = pd.DataFrame(
 )
 
 
-def write_model(folder, seed=0):
-    """Write the files of a tiny model; their layout is tested with the encoder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "options.json").write_text(json.dumps(OPTIONS))
-    rng = np.random.default_rng(seed)
-    with h5py.File(folder / "weights.hdf5", "w") as file:
-        for name, shape in dataset_shapes(read_options(folder / "options.json")).items():
-            file[name] = rng.normal(0, 0.5, shape).astype(np.float32)
-    return {"options_file": folder / "options.json", "weight_file": folder / "weights.hdf5"}
-
-
-@cache
-def tiny_model():
-    return write_model(Path(tempfile.mkdtemp(prefix="embrec-tiny-elmo-")))
-
-
 def featurizer(columns=None, **settings):
-    return ElmoItemFeaturizer(columns, **tiny_model(), **settings)
+    return ElmoItemFeaturizer(columns, **tiny_elmo_files(), **settings)
 
 
 def encoded(*texts):
@@ -187,7 +147,7 @@ def test_pickles_hold_no_weights(tmp_path):
 def test_a_saved_recommender_finds_its_model(tmp_path, shop_log, shop_items):
     pytest.importorskip("skops")
     # skops keeps nothing but plain types
-    files = {name: str(path) for name, path in tiny_model().items()}
+    files = {name: str(path) for name, path in tiny_elmo_files().items()}
     content = ElmoItemFeaturizer("title", **files)
     rec = EmbRecEstimator(content, max_epochs=1, random_state=0).fit(shop_log, items=shop_items)
     rec.save(tmp_path / "rec")
@@ -199,9 +159,9 @@ def test_a_saved_recommender_finds_its_model(tmp_path, shop_log, shop_items):
 
 
 def test_other_weights_in_the_same_place_are_refused(tmp_path):
-    files = write_model(tmp_path)
+    files = write_elmo(tmp_path)
     fitted = ElmoItemFeaturizer(**files).fit(ITEMS)
-    write_model(tmp_path, seed=1)
+    write_elmo(tmp_path, seed=1)
     with pytest.raises(ValueError, match="is not the one that it was fitted with"):
         fitted.transform(ITEMS)
     assert np.isfinite(fitted.fit(ITEMS).transform(ITEMS)).all()
@@ -216,7 +176,7 @@ def test_files_must_be_named():
 
 
 def test_files_must_be_there(tmp_path):
-    files = tiny_model() | {"weight_file": str(tmp_path / "none.hdf5")}
+    files = tiny_elmo_files() | {"weight_file": str(tmp_path / "none.hdf5")}
     with pytest.raises(FileNotFoundError, match=r"weight_file='.*none\.hdf5': there is no such"):
         ElmoItemFeaturizer(**files).fit(ITEMS)
 
@@ -256,49 +216,3 @@ def test_in_a_grid_search():
     assert set(search.best_params_) == set(grid)
     changed = search.best_estimator_.set_params(elmoitemfeaturizer__columns="title")
     assert changed[0].get_params()["columns"] == "title"
-
-
-def battery():
-    for estimator, check in estimator_checks_generator(featurizer()):
-        yield pytest.param(estimator, check, id=check.func.__name__)
-
-
-@pytest.mark.parametrize(("estimator", "check"), list(battery()))
-def test_battery(estimator, check):
-    check(estimator)
-
-
-def test_the_battery_is_not_skipped():
-    # an estimator whose tags say "no 2-D arrays" passes a battery of one check
-    results = check_estimator(featurizer(), on_skip=None)
-    skipped = {result["check_name"] for result in results if result["status"] == "skipped"}
-    n_passed = sum(result["status"] == "passed" for result in results)
-    assert skipped <= {"check_array_api_input"}
-    assert n_passed >= 44
-    assert n_passed + len(skipped) == len(results)
-
-
-UNLISTED = [
-    "check_param_validation",
-    "check_set_output_transform",
-    "check_set_output_transform_pandas",
-    "check_set_output_transform_polars",
-    "check_global_output_transform_pandas",
-    "check_global_set_output_transform_polars",
-    "check_transformer_get_feature_names_out",
-    "check_transformer_get_feature_names_out_pandas",
-    "check_dataframe_column_names_consistency",
-    "check_inplace_ensure_writeable",
-    "check_n_features_in_after_fitting",
-    "check_get_feature_names_out_error",
-    "check_fit_check_is_fitted",
-]
-
-
-# the set_output checks fit on a table and transform an array, or the other way round, of which
-# scikit-learn itself warns
-@pytest.mark.filterwarnings("ignore:X does not have valid feature names:UserWarning")
-@pytest.mark.filterwarnings("ignore:X has feature names, but:UserWarning")
-@pytest.mark.parametrize("check", UNLISTED)
-def test_checks_outside_the_battery(check):
-    getattr(estimator_checks, check)("ElmoItemFeaturizer", featurizer())

@@ -1,8 +1,11 @@
 """Text models small enough to be made by a test."""
 
+import json
 import tempfile
 from functools import cache
 from pathlib import Path
+
+import numpy as np
 
 WORDS = ["red", "blue", "green", "pen", "ink", "paper", "bottle", "box", "of", "with", "the"]
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
@@ -38,3 +41,45 @@ def tiny_bert_folder():
                 torch.nn.init.normal_(parameter, std=0.3)
     model.save_pretrained(folder)
     return folder
+
+
+ELMO_OPTIONS = {
+    "lstm": {
+        "use_skip_connections": True,
+        "projection_dim": 4,
+        "cell_clip": 3,
+        "proj_clip": 3,
+        "dim": 8,
+        "n_layers": 2,
+    },
+    "char_cnn": {
+        "activation": "relu",
+        "filters": [[1, 4], [2, 4], [3, 8]],
+        "n_highway": 1,
+        "embedding": {"dim": 4},
+        "n_characters": 262,
+        "max_characters_per_token": 50,
+    },
+}
+
+
+def write_elmo(folder, seed=0):
+    """Write options.json and weights.hdf5; their layout is tested with the encoder."""
+    import h5py
+
+    from embrec.encoders.elmo_files import dataset_shapes
+    from embrec.encoders.elmo_options import read_options
+
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "options.json").write_text(json.dumps(ELMO_OPTIONS))
+    rng = np.random.default_rng(seed)
+    with h5py.File(folder / "weights.hdf5", "w") as file:
+        for name, shape in dataset_shapes(read_options(folder / "options.json")).items():
+            file[name] = rng.normal(0, 0.5, shape).astype(np.float32)
+    return {"options_file": folder / "options.json", "weight_file": folder / "weights.hdf5"}
+
+
+@cache
+def tiny_elmo_files():
+    """Write files of ELMo of 8 dimensions."""
+    return write_elmo(Path(tempfile.mkdtemp(prefix="embrec-tiny-elmo-")))
