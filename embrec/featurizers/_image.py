@@ -67,8 +67,8 @@ class ImageFeaturizer(FrozenFeaturizer):
         Whether there is a last column, 1 for items whose picture is missing or unreadable.
     max_pixels : int, default=89478485
         Pictures with more are not decoded, but count as unreadable.
-    batch_size : int, default=64
-        How many go through the network together.
+    batch_size : int, default=16
+        How many go through the network together. More are faster on a GPU, and slower on a CPU.
     n_decoders : int or None, default=None
         How many threads decode pictures ahead of the network, in each of the `n_jobs` workers; 1
         decodes in the calling thread. None is one per CPU, at most 8.
@@ -159,7 +159,7 @@ class ImageFeaturizer(FrozenFeaturizer):
         on_error: str = "warn",
         missing_indicator: bool = True,
         max_pixels: int = MAX_PIXELS,
-        batch_size: int = 64,
+        batch_size: int = 16,
         n_decoders: int | None = None,
         device: str = "auto",
         memory: Any = None,

@@ -269,13 +269,18 @@ class WordVectorItemFeaturizer(FrozenTextFeaturizer):
         self._subword_sizes = (subwords.min_n, subwords.max_n) if subwords is not None else None
 
     def __getstate__(self) -> dict[str, Any]:
-        # it is made of the attributes
-        return {k: v for k, v in super().__getstate__().items() if k != "_own_table"}
+        # these are made of the attributes
+        made = ("_own_table", "_own_weights")
+        return {k: v for k, v in super().__getstate__().items() if k not in made}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         if "n_features_out_" not in state:
             return
+        self._own_weights = WordWeights()
+        if self.idf_words_ is not None and self.idf_ is not None:
+            of_word = dict(zip(self.idf_words_.tolist(), self.idf_.tolist(), strict=True))
+            self._own_weights = WordWeights(of_word, self._idf_of_others)
         self._own_table = None
         if self.words_ is not None and self.word_vectors_ is not None:
             subwords = None
@@ -284,14 +289,12 @@ class WordVectorItemFeaturizer(FrozenTextFeaturizer):
             self._own_table = WordTable(self.words_.tolist(), self.word_vectors_, subwords)
 
     def _keep_weights(self, weights: WordWeights | None) -> None:
+        self._own_weights = weights or WordWeights()
         self.idf_words_ = np.array(list(weights.of_word)) if weights is not None else None
         self.idf_ = np.array(list(weights.of_word.values())) if weights is not None else None
         self._idf_of_others = weights.default if weights is not None else 1.0
 
     def _source(self) -> WordMeanEncoder:
-        weights = WordWeights()
-        if self.idf_words_ is not None and self.idf_ is not None:
-            of_word = dict(zip(self.idf_words_.tolist(), self.idf_.tolist(), strict=True))
-            weights = WordWeights(of_word, self._idf_of_others)
         table = self._given_table() if self._own_table is None else self._own_table
-        return WordMeanEncoder(table, self._reader(), weights, unit_length=self.norm == "l2")
+        unit_length = self.norm == "l2"
+        return WordMeanEncoder(table, self._reader(), self._own_weights, unit_length=unit_length)
