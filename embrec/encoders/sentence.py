@@ -3,7 +3,9 @@
 import os
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +67,8 @@ class SentenceSpec:
         )
         device = str(resolve_device(self.device))
         if isinstance(self.model, str):
-            model = self._read(library, device)
+            with _quiet() if self.stamp is not None else nullcontext():
+                model = self._read(library, device)
         else:
             model = self.model.to(device)
         return SentenceEncoder(model.eval(), self)
@@ -147,6 +150,19 @@ class SentenceEncoder:
         spec = self._spec
         settings = (self._limit(self._model.max_seq_length), spec.prompt, spec.normalize)
         return hash_arrays(weights, *settings, spec.truncate_dim, _describe(self._model.tokenizer))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Show no progress of what takes a moment; downloads show theirs."""
+    logging = import_module("transformers.utils.logging")
+    was_shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if was_shown:
+            logging.enable_progress_bar()
 
 
 def _describe(tokenizer: Any) -> str:

@@ -44,8 +44,9 @@ class TextEncoderItemFeaturizer(FrozenTextFeaturizer):
         Branch, tag or commit on the hub.
     trust_remote_code : bool, default=False
         Run code that comes with the model.
-    batch_size : int, default=32
-        How many texts go through the model together.
+    batch_size : int, default=16
+        How many texts go through the model together. More are faster on a GPU, and slower on a
+        CPU.
     device : str, default="auto"
         Where to compute; "auto" is CUDA if there is any, else the CPU.
     memory : str, path-like, joblib.Memory or None, default=None
@@ -112,7 +113,7 @@ class TextEncoderItemFeaturizer(FrozenTextFeaturizer):
         truncate_dim: int | None = None,
         revision: str | None = None,
         trust_remote_code: bool = False,
-        batch_size: int = 32,
+        batch_size: int = 16,
         device: str = "auto",
         memory: Any = None,
         n_jobs: int | None = None,

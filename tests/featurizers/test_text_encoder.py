@@ -262,3 +262,11 @@ def test_a_real_model():
     np.testing.assert_allclose(vectors, reference(texts, folder, max_length=256), atol=2e-5)
     similarity = vectors @ vectors.T
     assert similarity[0].argsort()[::-1].tolist() == [0, 1, 2, 3]
+
+
+def test_loading_is_quiet(capfd):
+    forget_encoders()
+    featurizer().fit(ITEMS).transform(ITEMS)
+    assert capfd.readouterr() == ("", "")
+    featurizer(verbose=1).fit(ITEMS).transform(ITEMS)
+    assert "4/4" in capfd.readouterr().err
