@@ -225,6 +225,12 @@ class WordVectorItemFeaturizer(FrozenTextFeaturizer):
             table, reader, weights or WordWeights(), unit_length=self.norm == "l2"
         )
         n_words, unknown = encoder.unknown_words(texts)
+        if unknown.total() == n_words:
+            raise ValueError(
+                f"None of the {n_words} words of {len(texts)} items has a vector: "
+                f"{', '.join(map(repr, list(unknown)[:5]))}. Are the vectors of another language, "
+                "or of words in both cases, which lowercase=False reads?"
+            )
         # assigned last: a fit that fails leaves an earlier one intact
         self._check_items(items, reset=True)
         self._set_fitted(encoder)

@@ -191,3 +191,12 @@ def test_whatever_a_str_may_hold():
     vectors = WordVectorItemFeaturizer(**SMALL).fit_transform(texts)
     np.testing.assert_array_equal(vectors[0], vectors[2])
     assert np.isfinite(vectors).all()
+
+
+def test_vectors_of_another_language(tmp_path):
+    path = tmp_path / "german.txt"
+    path.write_text("2 2\nrot 1 0\nstift 0 1\n")
+    with pytest.raises(
+        ValueError, match="None of the 10 words of 6 items has a vector: 'red', 'pen'"
+    ):
+        WordVectorItemFeaturizer("title", vectors=path).fit(ITEMS)
