@@ -13,31 +13,13 @@ import scipy.sparse as sp
 from safetensors.numpy import load_file, save_file
 
 import embrec
-from embrec import featurizers
 from embrec._files import is_empty_folder, replace_folder
-from embrec._optional import import_optional
 from embrec.catalog import ItemCatalog
 from embrec.index import ExactIndex
+from embrec.saved_objects import dump_objects, load_objects
 
 #: Raised when what is written changes so that older code cannot read it.
 FORMAT = 2
-
-#: What scikit-learn's featurizers are made of, beside what skops trusts of itself. Never functions:
-#: numpy has some that read files.
-HARMLESS_TYPES = (
-    "embrec.featurizers._vectorizer.FirstTokens",
-    "numpy.dtype",
-    "numpy.number",
-    "pathlib.PosixPath",
-    "pathlib.WindowsPath",
-    "scipy.sparse._csc.csc_array",
-    "scipy.sparse._csc.csc_matrix",
-    "scipy.sparse._csr.csr_array",
-    "scipy.sparse._csr.csr_matrix",
-    "sklearn.compose._column_transformer._RemainderColsList",  # until scikit-learn 1.8
-    "sklearn.compose._column_transformer.make_column_selector",
-    "torch.device",
-)
 
 META = "embrec.json"
 ARRAYS = "arrays.safetensors"
@@ -102,15 +84,14 @@ def _write(estimator: Any, folder: Path) -> None:
     save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, folder / ARRAYS)
     shutil.copymode(folder / META, folder / ARRAYS)  # save_file lets nobody else read it
     if objects:
-        skops_io = import_optional("skops.io", extra="skops", purpose="save with a featurizer")
-        skops_io.dump(objects, folder / OBJECTS)
+        dump_objects(objects, folder / OBJECTS)
 
 
 def load_estimator(cls: type, path: Path, *, trusted: Sequence[str] = ()) -> Any:
     """Read what `save_estimator` wrote into a new instance of ``cls``."""
     meta = _read_meta(cls, path)
     arrays = load_file(path / ARRAYS)
-    objects = _load_objects(path / OBJECTS, trusted) if meta["objects"] else {}
+    objects = load_objects(path / OBJECTS, trusted) if meta["objects"] else {}
     params = meta["params"] | _with_prefix(objects, "param:")
     estimator = cls(**params)
     estimator.catalog_, estimator.index_ = _read_catalog(arrays, meta)
@@ -150,28 +131,6 @@ def _with_prefix(values: dict[str, Any], prefix: str) -> dict[str, Any]:
 def _is_plain(value: Any) -> bool:
     """Whether JSON gives a value back as it was; it would make lists of tuples."""
     return value is None or type(value) in (bool, int, float, str)
-
-
-# ---- featurizers
-
-
-def _load_objects(path: Path, trusted: Sequence[str]) -> dict[str, Any]:
-    skops_io = import_optional("skops.io", extra="skops", purpose="load with a featurizer")
-    known = {*_own_types(), *HARMLESS_TYPES, *trusted}
-    needed = skops_io.get_untrusted_types(file=path)
-    foreign = [name for name in needed if name not in known]
-    if foreign:
-        raise ValueError(
-            f"{path} is made of types that embrec does not know: {', '.join(foreign)}. If you "
-            f"trust where it comes from, pass trusted={[*trusted, *foreign]!r}."
-        )
-    loaded: dict[str, Any] = skops_io.load(path, trusted=needed)
-    return loaded
-
-
-def _own_types() -> set[str]:
-    types = (getattr(featurizers, name) for name in featurizers.__all__)
-    return {f"{cls.__module__}.{cls.__qualname__}" for cls in types if isinstance(cls, type)}
 
 
 # ---- catalogue and index

@@ -33,6 +33,7 @@ ORDER = [
     "index",
     "metrics",
     "model_selection",
+    "saved_objects",
     "persistence",
     "_spool",
     "store",

@@ -18,7 +18,7 @@ from sklearn.decomposition import TruncatedSVD
 from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
-from embrec import Callback, EmbRecEstimator, TfidfItemFeaturizer, persistence
+from embrec import Callback, EmbRecEstimator, TfidfItemFeaturizer, persistence, saved_objects
 from embrec.baselines import ContentNeighborsRecommender, PopularityRecommender
 
 SMALL = {"embedding_dim": 4, "tower_size": 5, "hidden_size": 6, "max_epochs": 2, "random_state": 0}
@@ -289,7 +289,7 @@ def test_functions_are_refused_whatever_library_they_are_of(
 
 
 def test_what_embrec_trusts_holds_no_function():
-    names = [*persistence.HARMLESS_TYPES, *persistence._own_types()]
+    names = [*saved_objects.HARMLESS_TYPES, *saved_objects.own_types()]
     found = []
     for name in names:
         module, _, attribute = name.rpartition(".")
