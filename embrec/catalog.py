@@ -1,6 +1,5 @@
 """The live item catalogue: ids and content features, row for row."""
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +9,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from embrec._tables import Table, check_table, column_values, name_columns
+from embrec._warn import warn
 from embrec.ids import IdIndex, check_ids, preview
 from embrec.memmaps import StackedRows, is_stored, row_blocks
 
@@ -117,11 +117,10 @@ def warn_of_no_content(ids: np.ndarray, blocks: Sequence[Features]) -> None:
             filled[start : start + len(present)] |= present
     empty = ids[~filled]
     if len(empty):
-        warnings.warn(
+        warn(
             f"{len(empty)} of {len(ids)} items have no content: all their features are 0, so they "
             f"share one embedding. They are {preview(empty)}.",
             NoContentWarning,
-            stacklevel=5,
         )
 
 

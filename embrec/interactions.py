@@ -3,7 +3,6 @@
 A sequence is stored once, as a stretch of one flat array; nothing is stored per prefix.
 """
 
-import warnings
 from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import chain
@@ -14,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from embrec._tables import check_table, column_values, get_column, is_table, sort_keys
+from embrec._warn import warn
 from embrec.ids import IdIndex, check_ids, preview, short_repr
 from embrec.ragged import Ragged
 
@@ -90,12 +90,10 @@ def warn_of_unused_times(frame: Any, name: str) -> None:
     """Warn if there is no column of the default name, but another one of times."""
     unused = [c for c, dtype in frame.schema.items() if dtype in (nw.Datetime, nw.Date)]
     if unused:
-        warnings.warn(
+        warn(
             f"The log has no column {name!r}, so its rows are taken to be in order of time, "
             f"although {unused} holds times. Pass timestamp_col={unused[0]!r}, or "
-            "timestamp_col=None if the order of the rows is right.",
-            UserWarning,
-            stacklevel=5,
+            "timestamp_col=None if the order of the rows is right."
         )
 
 

@@ -15,6 +15,7 @@ PACKAGE = Path(embrec.__file__).parent
 #: Every module, and package whose parts are free among themselves; each imports only from above.
 ORDER = [
     "_optional",
+    "_warn",
     "_compat",
     "_tables",
     "_files",

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
+from embrec._warn import warn
+
 #: Malformed lines that a warning names.
 NAMED_LINES = 5
 
@@ -34,11 +36,7 @@ class Malformed:
         """Warn if there were any, in the name of who called the loader that calls this."""
         if self.count:
             lines = ", ".join(map(str, self.first)) + (", ..." if self.count > NAMED_LINES else "")
-            warnings.warn(
-                f"{self.path}: {self.count} malformed lines were left out (lines {lines}).",
-                UserWarning,
-                stacklevel=3,
-            )
+            warn(f"{self.path}: {self.count} malformed lines were left out (lines {lines}).")
 
 
 def read_records(

@@ -91,9 +91,11 @@ def _load(backbone: str | nn.Module, weights: str | None) -> Backbone:
         return _load_alexnet(weights)
     library, _, name = backbone.partition(":")
     if not name or library not in _LIBRARIES:
+        meant = "" if library != backbone else f" Did you mean 'torchvision:{backbone}'?"
         raise ValueError(
             f"backbone={backbone!r} is unknown; expected 'alexnet', 'descriptor', "
             "'torchvision:<name>', 'timm:<name>', 'hf:<name or path>' or a torch.nn.Module."
+            f"{meant}"
         )
     return _LIBRARIES[library](name, weights)
 

@@ -17,9 +17,12 @@ def check_file(path: Any, what: str) -> Path:
 
     Raises
     ------
-    FileNotFoundError
+    OSError
+        FileNotFoundError or IsADirectoryError.
     """
     found = Path(path).expanduser()
+    if found.is_dir():
+        raise IsADirectoryError(f"{what}={os.fspath(path)!r} is a folder; pass a file in it.")
     if not found.is_file():
         raise FileNotFoundError(f"{what}={os.fspath(path)!r}: there is no such file.")
     return found

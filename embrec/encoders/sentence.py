@@ -69,8 +69,14 @@ class SentenceSpec:
         if isinstance(self.model, str):
             with _quiet() if self.stamp is not None else nullcontext():
                 model = self._read(library, device)
-        else:
+        elif hasattr(self.model, "encode"):
             model = self.model.to(device)
+        else:
+            raise ValueError(
+                f"model is a {type(self.model).__name__}; expected a SentenceTransformer. For a "
+                "model of transformers, save it with its tokenizer by save_pretrained and pass the "
+                "path of the folder."
+            )
         return SentenceEncoder(model.eval(), self)
 
     def _read(self, library: Any, device: str) -> Any:
@@ -83,10 +89,9 @@ class SentenceSpec:
             )
         except (OSError, ValueError) as error:
             raise ValueError(
-                f"model={self.model!r} could not be loaded: {error} Pass the name of a model of "
-                "sentence-transformers or Hugging Face, or the path of a folder that holds one. "
-                "Without a connection, a model that was downloaded before is found with "
-                "HF_HUB_OFFLINE=1."
+                f"model={self.model!r} could not be loaded: {str(error).rstrip('. ')}. Pass the "
+                "name of a model of sentence-transformers or Hugging Face, or the path of a folder "
+                f"that holds one. {_connection()}"
             ) from error
 
 
@@ -106,6 +111,12 @@ class SentenceEncoder:
         # tokenizers in Rust fail if two threads use one at a time
         self._lock = threading.Lock()
         self.n_features = self._encode([""]).shape[1]
+        asked = spec.truncate_dim
+        if asked is not None and asked > self.n_features:
+            raise ValueError(
+                f"truncate_dim={asked}, but the vectors of the model have {self.n_features} "
+                "dimensions. Pass that or less."
+            )
         self.fingerprint = self._hash()
 
     def cost(self, content: str) -> int:
@@ -150,6 +161,12 @@ class SentenceEncoder:
         spec = self._spec
         settings = (self._limit(self._model.max_seq_length), spec.prompt, spec.normalize)
         return hash_arrays(weights, *settings, spec.truncate_dim, _describe(self._model.tokenizer))
+
+
+def _connection() -> str:
+    if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "TRUE", "YES", "ON"):
+        return "HF_HUB_OFFLINE is set, so that nothing is downloaded."
+    return "HF_HUB_OFFLINE=1 finds what was downloaded before without a connection."
 
 
 @contextmanager

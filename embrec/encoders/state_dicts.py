@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -39,6 +40,11 @@ def read_state_dict(path: Any) -> dict[str, torch.Tensor]:
     found = check_file(path, "weights")
     try:
         content = _read(found)
+    except UnpicklingError as error:  # torch's own message advises to trust the file
+        raise ValueError(
+            f"weights={str(path)!r} is no file of torch, or holds more than tensors. Expected what "
+            "torch.save(network.state_dict(), path) or safetensors writes."
+        ) from error
     except Exception as error:  # torch raises from half a dozen libraries
         raise ValueError(f"weights={str(path)!r} could not be read: {error}") from error
     if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):

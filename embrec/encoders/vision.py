@@ -81,7 +81,7 @@ class VisionSpec:
         return self._encoder(
             prepare,
             compute,
-            n_computed=compute([prepare(pillow.new("RGB", (256, 256)))]).shape[1],
+            n_computed=_try_out(compute, prepare(pillow.new("RGB", (256, 256)))),
             fingerprint=compute.hash(loaded.description, self.max_pixels),
             edge=loaded.edge,
         )
@@ -143,6 +143,17 @@ class _Network:
             for name, tensor in self._network.state_dict().items()
         }
         return hash_arrays(weights, repr(self._network), *settings)
+
+
+def _try_out(network: _Network, picture: torch.Tensor) -> int:
+    """Return how many features a network has; one of the user's may not take such pictures."""
+    try:
+        return network([picture]).shape[1]
+    except Exception as error:  # whatever its layers raise
+        raise ValueError(
+            f"The backbone fails on a batch of shape {(1, *picture.shape)}: {error} It must turn "
+            "(n, 3, height, width) into (n, n_features); preprocess= says how large pictures are."
+        ) from error
 
 
 def _stamp(backbone: Any, weights: str | None) -> Any:

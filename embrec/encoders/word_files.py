@@ -13,6 +13,7 @@ from embrec.encoders.word_table import Subwords, WordTable
 
 #: First bytes of a fastText model.
 _FASTTEXT_MAGIC = (793712314).to_bytes(4, "little")
+_ZIP_MAGIC = b"PK\x03\x04"
 _FORMATS = "word2vec (text or binary), GloVe, fastText (.bin or .vec)"
 
 
@@ -38,7 +39,14 @@ class WordFileSpec:
     @classmethod
     def of(cls, path: Any, file_format: str, limit: int | None) -> "WordFileSpec":
         """Make a spec of a file that is there."""
-        found = check_file(path, "vectors")
+        try:
+            found = check_file(path, "vectors")
+        except FileNotFoundError as error:
+            error.add_note(
+                "embrec downloads no vectors. Those that gensim knows by name come from "
+                "gensim.downloader.load(name): pass what it returns."
+            )
+            raise
         return cls(str(found), file_format, limit, file_stamp(found))
 
     def load(self) -> WordTable:
@@ -118,8 +126,11 @@ def _read(models: Any, path: str, file_format: str, limit: int | None) -> Any:
 
 def _detect(path: Path) -> str:
     with _open(path) as file:
-        if file.read(4) == _FASTTEXT_MAGIC:
+        magic = file.read(4)
+        if magic == _FASTTEXT_MAGIC:
             return "fasttext"
+        if magic == _ZIP_MAGIC:
+            raise ValueError(f"{path} is a zip archive: unpack it, and pass the file in it.")
         file.seek(0)
         first = file.readline().split()
     if len(first) == 2 and all(part.isdigit() for part in first):

@@ -1,8 +1,8 @@
 """Items by the categories that they are in, and all that these are in."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import accumulate, chain
+from collections.abc import Sequence
+from itertools import chain
 from numbers import Integral
 from typing import Any, ClassVar, Self
 
@@ -12,17 +12,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from embrec._compat import Interval, fit_context
 from embrec.featurizers._base import SparseItemFeaturizer
-from embrec.featurizers._text_columns import (
-    TextItems,
-    cell_text,
-    check_columns,
-    is_missing,
-    pick_columns,
-    read_text_items,
-)
-
-#: What one cell holds: paths, or levels of them.
-_LISTS = (list, tuple, np.ndarray)
+from embrec.featurizers._path_reader import PathReader
+from embrec.featurizers._text_columns import check_columns, pick_columns, read_text_items
 
 
 class CategoryPathFeaturizer(SparseItemFeaturizer):
@@ -84,7 +75,7 @@ class CategoryPathFeaturizer(SparseItemFeaturizer):
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "columns": [None, str, "array-like"],
-        "separator": [str, None],
+        "separator": [str, None],  # checked further in fit: not empty
         "list_separator": [str, None],
         "min_items": [Interval(Integral, 1, None, closed="left")],
         "max_features": [Interval(Integral, 1, None, closed="left"), None],
@@ -126,7 +117,12 @@ class CategoryPathFeaturizer(SparseItemFeaturizer):
         Raises
         ------
         ValueError
-            If `X` lacks a column or is empty, or no category is left.
+            If `X` lacks a column or is empty, or no category is left; if a separator is ``""``.
+
+        Warns
+        -----
+        UserWarning
+            If no value holds `separator`, and some look as if another one were meant.
         """
         self._fit(X)
         return self
@@ -173,7 +169,8 @@ class CategoryPathFeaturizer(SparseItemFeaturizer):
         self._check_output()
         items = read_text_items(X)
         self._check_items(items, reset=False)
-        return self._encode(self._categories(items))
+        cells = pick_columns(items, check_columns(self.columns))
+        return self._encode(PathReader(*self._separators).categories(cells))
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Return the paths of the categories, in the order of the output's columns.
@@ -192,8 +189,10 @@ class CategoryPathFeaturizer(SparseItemFeaturizer):
         return self.categories_.astype(object)
 
     def _fit(self, X: Any) -> list[set[str]]:
+        reader = PathReader.of(self.separator, self.list_separator)
         items = read_text_items(X)
-        of_items = self._categories(items)
+        cells = pick_columns(items, check_columns(self.columns))
+        of_items = reader.categories(cells)
         n_items = Counter(chain.from_iterable(of_items))
         kept = [category for category, n in n_items.items() if n >= self.min_items]
         # ties by name: the order of a set differs from one process to the next
@@ -207,6 +206,8 @@ class CategoryPathFeaturizer(SparseItemFeaturizer):
         # assigned last: a fit that fails leaves an earlier one intact
         self._check_items(items, reset=True)
         self.categories_ = np.array(kept)
+        self._separators = (reader.separator, reader.list_separator)
+        reader.warn_if_unused(cells)
         return of_items
 
     def _encode(self, of_items: Sequence[set[str]]) -> Any:
@@ -217,31 +218,3 @@ class CategoryPathFeaturizer(SparseItemFeaturizer):
         ones = np.ones(len(indices), dtype=np.float32)
         shape = (len(of_items), len(self.categories_))
         return self._finish(sp.csr_matrix((ones, indices, indptr), shape=shape))
-
-    def _categories(self, items: TextItems) -> list[set[str]]:
-        columns = pick_columns(items, check_columns(self.columns))
-        return [
-            set(chain.from_iterable(map(self._above, self._paths(cells))))
-            for cells in zip(*columns, strict=True)
-        ]
-
-    def _paths(self, cells: Iterable[Any]) -> Iterator[Sequence[Any]]:
-        """Yield the levels of each path in an item's cells."""
-        for cell in cells:
-            if isinstance(cell, _LISTS):
-                for path in cell:
-                    yield list(path) if isinstance(path, _LISTS) else self._levels(path)
-            elif not is_missing(cell):
-                text = cell_text(cell)
-                paths = text.split(self.list_separator) if self.list_separator else [text]
-                yield from map(self._levels, paths)
-
-    def _levels(self, path: Any) -> list[str]:
-        text = cell_text(path)
-        return text.split(self.separator) if self.separator else [text]
-
-    def _above(self, levels: Sequence[Any]) -> Iterator[str]:
-        """Yield the names of a category and of all above it."""
-        names = [name for name in (cell_text(level).strip() for level in levels) if name]
-        separator = self.separator or " > "
-        return accumulate(names, lambda above, name: f"{above}{separator}{name}")

@@ -38,8 +38,8 @@ class ElmoItemFeaturizer(FrozenTextFeaturizer):
         Splits a text into a list of words. None splits at white space and takes each mark of
         punctuation for a word, because the published models were trained on text split like that:
         to them ``"pen,"`` is a strange word.
-    batch_size : int, default=32
-        How many texts go through the model together.
+    batch_size : int or "auto", default="auto"
+        How many texts go through the model together; "auto" is 64 on a GPU, and on a CPU 32.
     device : str, default="auto"
         Where to compute; "auto" is CUDA if there is any, else the CPU.
     memory : str, path-like, joblib.Memory or None, default=None
@@ -89,7 +89,8 @@ class ElmoItemFeaturizer(FrozenTextFeaturizer):
     (2420, 1024)
     """
 
-    _unit = "texts"
+    _cpu_batch = 32
+    _model_parameters = ("options_file", "weight_file", "tokenizer", "max_words")
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **TextReader._text_constraints,
         **FrozenFeaturizer._shared_constraints,
@@ -107,7 +108,7 @@ class ElmoItemFeaturizer(FrozenTextFeaturizer):
         max_words: int | None = 250,
         strip_html: bool = True,
         tokenizer: Callable[[str], Iterable[str]] | None = None,
-        batch_size: int = 32,
+        batch_size: int | str = "auto",
         device: str = "auto",
         memory: Any = None,
         n_jobs: int | None = None,

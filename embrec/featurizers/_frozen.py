@@ -10,11 +10,16 @@ import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin
 from sklearn.utils.validation import check_is_fitted
 
-from embrec._compat import HasMethods, Interval, fit_context
+from embrec._compat import HasMethods, Interval, StrOptions, fit_context
 from embrec.encoders.protocol import Encoder, EncoderSpec
 from embrec.encoders.running import encode, get_encoder
 from embrec.featurizers._base import ItemFeaturizer
+from embrec.featurizers._text_columns import TextItems
 from embrec.featurizers._vector_store import KEY_BYTES, KEY_DTYPE, VectorStore
+from embrec.network.device import resolve_device
+
+#: How many contents go through a model together on a GPU, if the user does not say.
+GPU_BATCH = 64
 
 
 class FrozenFeaturizer(ClassNamePrefixFeaturesOutMixin, ItemFeaturizer):
@@ -26,7 +31,7 @@ class FrozenFeaturizer(ClassNamePrefixFeaturesOutMixin, ItemFeaturizer):
 
     #: Constraints of the parameters that all of them have.
     _shared_constraints: ClassVar[dict[str, Any]] = {
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "device": [str],
         "memory": [None, str, HasMethods(["__fspath__"]), HasMethods(["cache"])],
         "n_jobs": [None, Integral],
@@ -34,8 +39,13 @@ class FrozenFeaturizer(ClassNamePrefixFeaturesOutMixin, ItemFeaturizer):
     }
     #: What a progress bar counts.
     _unit: ClassVar[str] = "items"
+    #: The batch that is fastest on a CPU, whose caches are small.
+    _cpu_batch: ClassVar[int]
+    #: Parameters that `model_fingerprint_` depends on, beside files.
+    _model_parameters: ClassVar[tuple[str, ...]]
 
-    batch_size: int
+    batch_size: int | str
+    device: str
     memory: Any
     n_jobs: int | None
     verbose: int
@@ -54,6 +64,12 @@ class FrozenFeaturizer(ClassNamePrefixFeaturesOutMixin, ItemFeaturizer):
         Returns
         -------
         self
+
+        Raises
+        ------
+        ValueError
+            If `X` lacks a column, is empty or holds no content at all, or the model cannot be
+            loaded.
         """
         self._fit(X)
         return self
@@ -97,11 +113,11 @@ class FrozenFeaturizer(ClassNamePrefixFeaturesOutMixin, ItemFeaturizer):
             If `X` lacks a column or is empty, or the model is not the one that ``fit`` saw.
         """
         check_is_fitted(self)
-        return self._features(self._read(X, reset=False))
+        return self._features(self._contents(X))
 
     @abstractmethod
-    def _read(self, X: Any, *, reset: bool) -> list[Any]:
-        """Read one content per item; None if it is missing."""
+    def _read(self, X: Any) -> tuple[TextItems, list[Any]]:
+        """Read the items, and one content per item; None if it is missing."""
 
     @abstractmethod
     def _source(self) -> EncoderSpec | Encoder:
@@ -112,9 +128,21 @@ class FrozenFeaturizer(ClassNamePrefixFeaturesOutMixin, ItemFeaturizer):
         """Return what makes a content equal to another."""
 
     def _fit(self, X: Any) -> list[Any]:
+        items, contents = self._read(X)
+        if all(content is None for content in contents):
+            raise ValueError(
+                f"There are no {self._unit} in {len(contents)} items: all values are missing or "
+                f"empty. columns={self.columns!r} says where {type(self).__name__} looks."
+            )
         encoder = get_encoder(self._source())
-        contents = self._read(X, reset=True)
+        # assigned last: a fit that fails leaves an earlier one intact
+        self._check_items(items, reset=True)
         self._set_fitted(encoder)
+        return contents
+
+    def _contents(self, X: Any) -> list[Any]:
+        items, contents = self._read(X)
+        self._check_items(items, reset=False)
         return contents
 
     def _set_fitted(self, encoder: Encoder) -> None:
@@ -144,7 +172,7 @@ class FrozenFeaturizer(ClassNamePrefixFeaturesOutMixin, ItemFeaturizer):
             vectors[present] = encode(
                 self._checked_source(),
                 [content for content in contents if content is not None],
-                batch_size=self.batch_size,
+                batch_size=self._batch_size(),
                 n_jobs=self.n_jobs,
                 verbose=self.verbose,
                 what=self._unit,
@@ -155,12 +183,26 @@ class FrozenFeaturizer(ClassNamePrefixFeaturesOutMixin, ItemFeaturizer):
     def _n_encoded(self) -> int:
         return self.n_features_out_
 
+    def _batch_size(self) -> int:
+        if self.batch_size != "auto":
+            return int(self.batch_size)
+        return self._cpu_batch if resolve_device(self.device).type == "cpu" else GPU_BATCH
+
     def _checked_source(self) -> EncoderSpec | Encoder:
-        source = self._source()
-        if get_encoder(source).fingerprint != self.model_fingerprint_:
+        name, settings = type(self).__name__, [f"{p}=" for p in self._model_parameters]
+        try:
+            source = self._source()
+            fingerprint = get_encoder(source).fingerprint
+        except (OSError, ValueError) as error:
+            error.add_note(
+                f"{name} was fitted with this model. If it is elsewhere now, say where by "
+                f"set_params of the fitted {name} (a recommender has it in featurizer_)."
+            )
+            raise
+        if fingerprint != self.model_fingerprint_:
             raise ValueError(
-                f"The model of {type(self).__name__} is not the one that it was fitted with: its "
-                "weights or settings have changed. Bring them back, or fit again."
+                f"The model of {name} is not the one that it was fitted with: its files, or one "
+                f"of {', '.join(settings)} have changed since. Bring them back, or fit again."
             )
         return source
 

@@ -10,15 +10,11 @@ from embrec.featurizers._text_columns import TextItems
 class FrozenTextFeaturizer(FrozenFeaturizer, TextReader):
     """Base class: the content of an item is its text; an item without text has zeros."""
 
-    def _read(self, X: Any, *, reset: bool) -> list[str | None]:
+    _unit = "texts"
+
+    def _read(self, X: Any) -> tuple[TextItems, list[str | None]]:
         items = self._read_items(X)
-        if not reset:
-            self._check_items(items, reset=False)
-        texts = self._present_texts(items)
-        if reset:
-            # assigned last: a fit that fails leaves an earlier one intact
-            self._check_items(items, reset=True)
-        return texts
+        return items, self._present_texts(items)
 
     def _present_texts(self, items: TextItems) -> list[str | None]:
         texts = self._texts(items)

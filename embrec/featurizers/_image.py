@@ -1,14 +1,15 @@
 """Items as vectors of their pictures."""
 
-import warnings
 from collections.abc import Callable, Sequence
 from numbers import Integral
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+from torch import nn
 
 from embrec._compat import HasMethods, Interval, StrOptions
+from embrec._warn import warn
 from embrec.encoders.picture_keys import Picture, tell_apart
 from embrec.encoders.pictures import MAX_PIXELS, PictureError, decode
 from embrec.encoders.protocol import Encoder
@@ -62,13 +63,15 @@ class ImageFeaturizer(FrozenFeaturizer):
         a network of one's own, is the standard for ImageNet: the shorter side to 256 pixels, the
         central 224 x 224, normalised. Called in threads.
     on_error : {"warn", "raise", "ignore"}, default="warn"
-        What to do about pictures that are there and cannot be read; missing ones are no error.
+        What ``transform`` does about pictures that are there and cannot be read; missing ones are
+        no error. ``fit`` alone opens none.
     missing_indicator : bool, default=True
         Whether there is a last column, 1 for items whose picture is missing or unreadable.
     max_pixels : int, default=89478485
         Pictures with more are not decoded, but count as unreadable.
-    batch_size : int, default=16
-        How many go through the network together. More are faster on a GPU, and slower on a CPU.
+    batch_size : int or "auto", default="auto"
+        How many go through the network together; "auto" is 64 on a GPU, and on a CPU 4: its
+        caches are small.
     n_decoders : int or None, default=None
         How many threads decode pictures ahead of the network, in each of the `n_jobs` workers; 1
         decodes in the calling thread. None is one per CPU, at most 8.
@@ -135,10 +138,12 @@ class ImageFeaturizer(FrozenFeaturizer):
     """
 
     _unit = "pictures"
+    _cpu_batch = 4
+    _model_parameters = ("backbone", "weights", "preprocess", "max_pixels")
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **FrozenFeaturizer._shared_constraints,
         "columns": [None, str, "array-like"],
-        "backbone": [str, HasMethods(["forward", "state_dict"])],
+        "backbone": [str, nn.Module],
         "weights": [None, str, HasMethods(["__fspath__"])],
         "folder": [None, str, HasMethods(["__fspath__"])],
         "preprocess": [None, callable],
@@ -159,7 +164,7 @@ class ImageFeaturizer(FrozenFeaturizer):
         on_error: str = "warn",
         missing_indicator: bool = True,
         max_pixels: int = MAX_PIXELS,
-        batch_size: int = 16,
+        batch_size: int | str = "auto",
         n_decoders: int | None = None,
         device: str = "auto",
         memory: Any = None,
@@ -205,19 +210,16 @@ class ImageFeaturizer(FrozenFeaturizer):
             names[-1] = f"{type(self).__name__.lower()}_missing"
         return names
 
-    def _read(self, X: Any, *, reset: bool) -> list[Any]:
+    def _read(self, X: Any) -> tuple[PictureItems, list[Any]]:
         items = read_picture_items(X)
-        if not reset:
-            self._check_items(items, reset=False)
-        folder = Path("" if self.folder is None else self.folder).expanduser()
-        sources = [read_cell(cell, folder) for cell in self._pick_cells(items)]
-        if reset:
-            # assigned last: a fit that fails leaves an earlier one intact
-            self._check_items(items, reset=True)
-        return sources
+        folder = self._folder()
+        return items, [read_cell(cell, folder) for cell in self._pick_cells(items)]
 
     def _pick_cells(self, items: PictureItems) -> list[Any]:
         return pick_cells(items, self.columns)
+
+    def _folder(self) -> Path:
+        return Path("" if self.folder is None else self.folder).expanduser()
 
     def _source(self) -> VisionSpec:
         return VisionSpec.of(
@@ -269,19 +271,21 @@ class ImageFeaturizer(FrozenFeaturizer):
             f"{len(unreadable)} of {len(sources)} pictures could not be read: {'; '.join(named)}"
             + (f"; and {more} more." if more else ".")
         )
+        if any(_is_absent(sources[i]) for i in unreadable[:N_NAMED]):
+            message += f" Relative paths start at {self._folder().absolute()}, as folder= says."
         if self.on_error == "raise":
             raise PictureError(f"{message} on_error='warn' goes on without them.")
-        warnings.warn(
-            f"{message} The features of these items are zeros.",
-            UnreadablePictureWarning,
-            stacklevel=2,
-        )
+        warn(f"{message} The features of these items are zeros.", UnreadablePictureWarning)
 
 
 def _name(source: Any, position: int) -> str:
     if isinstance(source, Path | str):
         return str(source)
     return f"{type(source).__name__} of item {position}"
+
+
+def _is_absent(source: Any) -> bool:
+    return isinstance(source, Path) and not source.exists()
 
 
 def _why(source: Any, max_pixels: int) -> str:

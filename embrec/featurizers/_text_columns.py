@@ -94,7 +94,7 @@ def check_present(frame: "nw.DataFrame[Any]", columns: Sequence[str]) -> None:
     if missing:
         raise MissingColumnError(
             f"The table of items has no column {', '.join(map(repr, missing))}; its columns are "
-            f"{name_columns(frame)}. Add what is missing, or name other columns with columns=."
+            f"{name_columns(frame)}. Add what is missing; columns= of the featurizer asks for it."
         )
 
 

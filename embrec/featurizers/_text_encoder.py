@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from numbers import Integral
 from typing import Any, ClassVar
 
+from torch import nn
+
 from embrec._compat import HasMethods, Interval
 from embrec.encoders.sentence import SentenceSpec
 from embrec.featurizers._frozen import FrozenFeaturizer
@@ -44,9 +46,8 @@ class TextEncoderItemFeaturizer(FrozenTextFeaturizer):
         Branch, tag or commit on the hub.
     trust_remote_code : bool, default=False
         Run code that comes with the model.
-    batch_size : int, default=16
-        How many texts go through the model together. More are faster on a GPU, and slower on a
-        CPU.
+    batch_size : int or "auto", default="auto"
+        How many texts go through the model together; "auto" is 64 on a GPU, and on a CPU 16.
     device : str, default="auto"
         Where to compute; "auto" is CUDA if there is any, else the CPU.
     memory : str, path-like, joblib.Memory or None, default=None
@@ -87,11 +88,12 @@ class TextEncoderItemFeaturizer(FrozenTextFeaturizer):
     (2420, 384)
     """
 
-    _unit = "texts"
+    _cpu_batch = 16
+    _model_parameters = ("model", "max_length", "prompt", "normalize", "truncate_dim", "revision")
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **TextReader._text_constraints,
         **FrozenFeaturizer._shared_constraints,
-        "model": [str, HasMethods(["__fspath__"]), HasMethods(["encode", "state_dict"])],
+        "model": [str, HasMethods(["__fspath__"]), nn.Module],
         "max_length": [Interval(Integral, 1, None, closed="left"), None],
         "prompt": [str, None],
         "normalize": ["boolean"],
@@ -113,7 +115,7 @@ class TextEncoderItemFeaturizer(FrozenTextFeaturizer):
         truncate_dim: int | None = None,
         revision: str | None = None,
         trust_remote_code: bool = False,
-        batch_size: int = 16,
+        batch_size: int | str = "auto",
         device: str = "auto",
         memory: Any = None,
         n_jobs: int | None = None,

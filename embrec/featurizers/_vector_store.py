@@ -93,6 +93,8 @@ class VectorStore:
         memory = check_memory(os.fspath(memory) if hasattr(memory, "__fspath__") else memory)
         if memory.location is None:
             return None
+        if Path(memory.location).is_file():
+            raise NotADirectoryError(f"memory={memory.location!r} is a file; pass a folder.")
         folder = Path(memory.location) / "embrec" / name
         return cls(folder, n_features, mapped=memory.mmap_mode is not None)
 

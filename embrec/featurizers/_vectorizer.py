@@ -151,9 +151,10 @@ def fit_vectorizer(vectorizer: TfidfVectorizer, texts: Sequence[str]) -> "sp.csr
 
 def no_term_left(texts: Sequence[str], reason: str) -> ValueError:
     """Make the error that says why items have no terms."""
-    n_empty = sum(not text or text.isspace() for text in texts)
+    full = [text for text in texts if text and not text.isspace()]
+    shown = f", and the first of the others is {full[0][:40]!r}" if full else ""
     return ValueError(
-        f"No term is left to describe items with ({reason}). Of {len(texts)} texts, {n_empty} "
-        "are empty. Check that columns= names columns of text; or loosen what drops terms: "
-        "min_df, max_df, stop_words, token_pattern, tokenizer."
+        f"No term is left to describe items with ({reason}). Of {len(texts)} texts, "
+        f"{len(texts) - len(full)} are empty{shown}. Check that columns= names columns of text; or "
+        "loosen what drops terms: min_df, max_df, stop_words, token_pattern, tokenizer."
     )

@@ -127,10 +127,19 @@ class WordVectorItemFeaturizer(FrozenTextFeaturizer):
     {'green': 1}
     """
 
-    _unit = "texts"
+    _model_parameters = (
+        "vectors",
+        "file_format",
+        "limit",
+        "norm",
+        "lowercase",
+        "tokenizer",
+        "max_words",
+    )
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **TextReader._text_constraints,
         **{k: v for k, v in FrozenFeaturizer._shared_constraints.items() if k != "device"},
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
         "vectors": [None, str, HasMethods(["__fspath__"]), HasMethods(["get_vector"])],
         "file_format": [StrOptions({"auto", "word2vec", "glove", "fasttext", "gensim"})],
         "limit": [Interval(Integral, 1, None, closed="left"), None],
@@ -198,6 +207,9 @@ class WordVectorItemFeaturizer(FrozenTextFeaturizer):
     def unknown_words(self, X: Any) -> dict[str, int]:
         """Count the words of items that have no vector.
 
+        Where vectors were trained, that is also so for words that ``fit`` saw less than
+        `min_count` times.
+
         Parameters
         ----------
         X : table, array-like of shape (n_items, n_columns), or sequence of n_items str
@@ -209,13 +221,12 @@ class WordVectorItemFeaturizer(FrozenTextFeaturizer):
             Occurrences, the most frequent first.
         """
         check_is_fitted(self)
-        _, unknown = self._source().unknown_words(self._read(X, reset=False))
+        _, unknown = self._source().unknown_words(self._contents(X))
         return dict(unknown.most_common())
 
     def _fit(self, X: Any) -> list[Any]:
         reader = self._reader()
-        items = self._read_items(X)
-        texts = self._present_texts(items)
+        items, texts = self._read(X)
         sentences = check_tokens(reader, texts)
         table = self._train(sentences) if self.vectors is None else self._given_table()
         weights = None

@@ -1,8 +1,8 @@
 """Where to compute."""
 
-import warnings
-
 import torch
+
+from embrec._warn import warn
 
 
 def resolve_device(device: str | torch.device) -> torch.device:
@@ -50,7 +50,7 @@ def available_device(device: str | torch.device) -> torch.device:
     try:
         return resolve_device(device)
     except ValueError as error:
-        warnings.warn(f"The model goes to the CPU: {error}", UserWarning, stacklevel=3)
+        warn(f"The model goes to the CPU: {error}")
         return torch.device("cpu")
 
 

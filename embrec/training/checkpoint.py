@@ -3,11 +3,11 @@
 import operator
 import re
 import tempfile
-import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from embrec._warn import warn
 from embrec.training.checkpoint_file import (
     CheckpointError,
     CheckpointFile,
@@ -146,8 +146,7 @@ class CheckpointFolder:
     def _warn(self, path: Path, error: Exception) -> None:
         if path not in self._warned:
             self._warned.add(path)
-            message = f"Skipped the checkpoint {path}: {error}. Remove it if it stays so."
-            warnings.warn(message, UserWarning, stacklevel=4)
+            warn(f"Skipped the checkpoint {path}: {error}. Remove it if it stays so.")
 
     def _check(self, checkpoint: "CheckpointFile") -> None:
         if checkpoint.path != self._path(checkpoint.step):

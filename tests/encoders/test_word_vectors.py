@@ -2,6 +2,7 @@
 
 import gzip
 import sys
+import zipfile
 from collections import Counter
 
 import numpy as np
@@ -105,6 +106,14 @@ class TestFiles:
             FileNotFoundError, match=r"vectors='.*none\.txt': there is no such file"
         ):
             load(tmp_path / "none.txt")
+        with pytest.raises(IsADirectoryError, match="is a folder; pass a file in it"):
+            load(tmp_path)
+
+    def test_a_zip_archive(self, tmp_path):
+        with zipfile.ZipFile(tmp_path / "vectors.zip", "w") as archive:
+            archive.writestr("vectors.txt", "6 3\n" + "\n".join(LINES) + "\n")
+        with pytest.raises(ValueError, match="is a zip archive: unpack it"):
+            load(tmp_path / "vectors.zip")
 
     @pytest.mark.parametrize(
         "content",

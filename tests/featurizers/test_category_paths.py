@@ -85,6 +85,25 @@ def test_rare_categories_are_left_out():
     assert featurizer.categories_.tolist() == ["A", "B"]
 
 
+def test_a_separator_that_no_value_has():
+    with pytest.warns(UserWarning, match="No value holds separator=' > '.*like 'A/B'") as caught:
+        fit(["A/B", "C"])
+    assert caught[0].filename == __file__
+    fit(["A/B", "C"], separator=None)
+    fit(["A", "C"])
+    fit([["A > B"], "C"])
+    for name in ("separator", "list_separator"):
+        with pytest.raises(ValueError, match=f"{name}='' separates nothing; pass None"):
+            fit(["A"], **{name: ""})
+
+
+def test_separators_are_those_of_fit():
+    featurizer, matrix = fit(["A > B", "C"])
+    featurizer.set_params(separator="/", list_separator=">")
+    table = pd.DataFrame({"path": ["A > B", "C"]})
+    np.testing.assert_array_equal(featurizer.transform(table), matrix)
+
+
 def test_nothing_left():
     with pytest.raises(ValueError, match="No category is left of the 2 that 2 items are in"):
         fit(["A", "B"], min_items=2)

@@ -245,8 +245,40 @@ def test_unreadable_pictures_are_zeros_and_one_warning(folder):
 
 def test_missing_pictures_are_no_error():
     for on_error in ("warn", "raise", "ignore"):
-        vectors = featurizer(on_error=on_error).fit_transform([None, "", np.nan])
+        model = featurizer(on_error=on_error).fit([png("red"), None])
+        vectors = model.transform([None, "", np.nan])
         np.testing.assert_array_equal(vectors, [MISSING] * 3)
+
+
+def test_a_column_without_any_picture():
+    with pytest.raises(ValueError, match=r"no pictures in 3 items.*columns=None"):
+        featurizer().fit([None, "", np.nan])
+
+
+def test_the_warning_points_at_the_user_and_says_where_paths_start(folder):
+    model = featurizer(folder=folder).fit(["red.png"])
+    rows = ["red.png", "none.png"]
+    for use in (model.transform, make_pipeline(model).transform):
+        with pytest.warns(UnreadablePictureWarning) as caught:
+            use(rows)
+        assert caught[0].filename == __file__
+        assert f"Relative paths start at {folder}, as folder= says." in str(caught[0].message)
+    with pytest.warns(UnreadablePictureWarning) as caught:
+        model.transform(["broken.png"])
+    assert "folder=" not in str(caught[0].message)
+
+
+def test_a_network_that_does_not_take_such_pictures():
+    network = nn.Sequential(nn.Flatten(), nn.Linear(3 * 10 * 10, 2))
+    with pytest.raises(ValueError, match=r"fails on a batch of shape \(1, 3, 8, 8\).*preprocess="):
+        featurizer(backbone=network).fit([png("red")])
+    with pytest.raises(ValueError, match=r"an instance of 'torch.nn.modules.module.Module'"):
+        featurizer(backbone=Spy).fit([png("red")])
+
+
+def test_a_name_without_its_library():
+    with pytest.raises(ValueError, match="Did you mean 'torchvision:resnet50'"):
+        ImageFeaturizer(backbone="resnet50").fit([png("red")])
 
 
 def test_ignored_silently(folder):

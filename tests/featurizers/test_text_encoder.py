@@ -1,6 +1,7 @@
 """Items as vectors of a pretrained text model."""
 
 import pickle
+import shutil
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
@@ -203,8 +204,6 @@ def test_a_saved_recommender_finds_its_model(tmp_path, shop_log, shop_items):
 
 
 def test_another_model_in_the_same_place_is_refused(tmp_path):
-    import shutil
-
     folder = tmp_path / "model"
     shutil.copytree(tiny_bert_folder(), folder)
     fitted = TextEncoderItemFeaturizer(model=folder).fit(ITEMS)
@@ -216,10 +215,44 @@ def test_another_model_in_the_same_place_is_refused(tmp_path):
     assert np.isfinite(fitted.fit(ITEMS).transform(ITEMS)).all()
 
 
-def test_a_model_that_is_not_there(tmp_path):
+def test_a_model_that_is_not_there(tmp_path, monkeypatch):
     missing = str(tmp_path / "nothing")
-    with pytest.raises(ValueError, match=r"nothing' could not be loaded: .* HF_HUB_OFFLINE=1"):
-        TextEncoderItemFeaturizer(model=missing).fit(ITEMS)
+    for offline, advice in (("1", "is set, so that nothing"), ("0", "=1 finds what was")):
+        monkeypatch.setenv("HF_HUB_OFFLINE", offline)
+        with pytest.raises(
+            ValueError, match=r"nothing' could not be loaded: .*\w\. Pass"
+        ) as caught:
+            TextEncoderItemFeaturizer(model=missing).fit(ITEMS)
+        assert f"HF_HUB_OFFLINE{advice}" in str(caught.value).replace("OFFLINE is", "OFFLINEis")
+        assert not hasattr(caught.value, "__notes__")
+
+
+def test_a_model_that_has_moved(tmp_path):
+    first, second = tmp_path / "first", tmp_path / "second"
+    shutil.copytree(tiny_bert_folder(), first)
+    fitted = make_pipeline(TextEncoderItemFeaturizer(model=first)).fit(ITEMS)
+    expected = fitted.transform(ITEMS)
+    first.rename(second)
+    with pytest.raises(ValueError, match="could not be loaded") as caught:
+        fitted.transform(ITEMS)
+    assert "set_params of the fitted TextEncoderItemFeaturizer" in caught.value.__notes__[0]
+    fitted.set_params(textencoderitemfeaturizer__model=second)
+    np.testing.assert_array_equal(fitted.transform(ITEMS), expected)
+
+
+def test_models_of_the_wrong_kind():
+    with pytest.raises(ValueError, match=r"model is a Linear; expected a SentenceTransformer"):
+        TextEncoderItemFeaturizer(model=torch.nn.Linear(2, 2)).fit(ITEMS)
+    with pytest.raises(ValueError, match=r"truncate_dim=17, but .* have 16 dimensions"):
+        featurizer(truncate_dim=17).fit(ITEMS)
+
+
+def test_columns_are_checked_before_the_model_is_loaded(tmp_path):
+    wrong = TextEncoderItemFeaturizer(["titel"], model=str(tmp_path / "nothing"))
+    with pytest.raises(ValueError, match="no column 'titel'"):
+        wrong.fit(ITEMS)
+    with pytest.raises(ValueError, match=r"no texts in 2 items.*columns=\['title'\]"):
+        featurizer(columns=["title"]).fit(pd.DataFrame({"title": [None, " "]}))
 
 
 def test_without_the_library_the_extra_is_named(monkeypatch):

@@ -47,6 +47,12 @@ def test_another_process_finds_it_too(store, tmp_path):
     np.testing.assert_array_equal(VectorStore(tmp_path, 3).read(keys_of([2])), vectors_of([2]))
 
 
+def test_a_file_is_no_folder(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(NotADirectoryError, match=r"memory='.*file' is a file; pass a folder"):
+        VectorStore.open(tmp_path / "file", "name", 3)
+
+
 def test_an_empty_store_has_nothing(store):
     assert not store.contains(keys_of([1, 2])).any()
     with pytest.raises(FileNotFoundError, match="2 vectors are not in the store"):
