@@ -90,11 +90,13 @@ class VectorStore:
         VectorStore or None
             None for a Memory without a location, which stores nothing.
         """
-        memory = check_memory(os.fspath(memory) if hasattr(memory, "__fspath__") else memory)
+        if hasattr(memory, "__fspath__"):
+            memory = os.fspath(memory)
+        if isinstance(memory, str) and Path(memory).is_file():
+            raise NotADirectoryError(f"memory={memory!r} is a file; pass a folder.")
+        memory = check_memory(memory)
         if memory.location is None:
             return None
-        if Path(memory.location).is_file():
-            raise NotADirectoryError(f"memory={memory.location!r} is a file; pass a folder.")
         folder = Path(memory.location) / "embrec" / name
         return cls(folder, n_features, mapped=memory.mmap_mode is not None)
 

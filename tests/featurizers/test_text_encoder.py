@@ -217,13 +217,13 @@ def test_another_model_in_the_same_place_is_refused(tmp_path):
 
 def test_a_model_that_is_not_there(tmp_path, monkeypatch):
     missing = str(tmp_path / "nothing")
-    for offline, advice in (("1", "is set, so that nothing"), ("0", "=1 finds what was")):
+    for offline, advice in (("1", " is set, so that nothing"), ("0", "=1 finds what was")):
         monkeypatch.setenv("HF_HUB_OFFLINE", offline)
         with pytest.raises(
             ValueError, match=r"nothing' could not be loaded: .*\w\. Pass"
         ) as caught:
             TextEncoderItemFeaturizer(model=missing).fit(ITEMS)
-        assert f"HF_HUB_OFFLINE{advice}" in str(caught.value).replace("OFFLINE is", "OFFLINEis")
+        assert f"HF_HUB_OFFLINE{advice}" in str(caught.value)
         assert not hasattr(caught.value, "__notes__")
 
 
