@@ -11,10 +11,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from embrec._optional import import_optional
 from embrec.encoders.files import Stamp, folder_stamp, hash_arrays
 from embrec.network.device import resolve_device
+
+#: What can be a model, besides a path: its name, or a SentenceTransformer.
+MODEL_TYPES = (str, nn.Module)
 
 
 @dataclass(frozen=True)

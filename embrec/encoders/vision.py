@@ -19,6 +19,9 @@ from embrec.encoders.pictures import MAX_PIXELS
 from embrec.encoders.preprocessing import limit_aspect
 from embrec.network.device import resolve_device
 
+#: What can be a backbone: the name of one, or itself.
+BACKBONE_TYPES = (str, nn.Module)
+
 
 @dataclass(frozen=True)
 class VisionSpec:

@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-from torch import nn
 
 from embrec._compat import HasMethods, Interval, StrOptions
 from embrec._warn import warn
 from embrec.encoders.picture_keys import Picture, tell_apart
 from embrec.encoders.pictures import MAX_PIXELS, PictureError, decode
 from embrec.encoders.protocol import Encoder
-from embrec.encoders.vision import VisionSpec
+from embrec.encoders.vision import BACKBONE_TYPES, VisionSpec
 from embrec.featurizers._frozen import FrozenFeaturizer
 from embrec.featurizers._picture_columns import (
     PictureItems,
@@ -143,7 +142,7 @@ class ImageFeaturizer(FrozenFeaturizer):
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **FrozenFeaturizer._shared_constraints,
         "columns": [None, str, "array-like"],
-        "backbone": [str, nn.Module],
+        "backbone": list(BACKBONE_TYPES),
         "weights": [None, str, HasMethods(["__fspath__"])],
         "folder": [None, str, HasMethods(["__fspath__"])],
         "preprocess": [None, callable],

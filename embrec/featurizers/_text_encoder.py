@@ -4,10 +4,8 @@ from collections.abc import Sequence
 from numbers import Integral
 from typing import Any, ClassVar
 
-from torch import nn
-
 from embrec._compat import HasMethods, Interval
-from embrec.encoders.sentence import SentenceSpec
+from embrec.encoders.sentence import MODEL_TYPES, SentenceSpec
 from embrec.featurizers._frozen import FrozenFeaturizer
 from embrec.featurizers._frozen_text import FrozenTextFeaturizer
 from embrec.featurizers._text_base import TextReader
@@ -93,7 +91,7 @@ class TextEncoderItemFeaturizer(FrozenTextFeaturizer):
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **TextReader._text_constraints,
         **FrozenFeaturizer._shared_constraints,
-        "model": [str, HasMethods(["__fspath__"]), nn.Module],
+        "model": [*MODEL_TYPES, HasMethods(["__fspath__"])],
         "max_length": [Interval(Integral, 1, None, closed="left"), None],
         "prompt": [str, None],
         "normalize": ["boolean"],
