@@ -3,12 +3,16 @@
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from types import FunctionType
+from typing import Any, TypeVar
 
 from torch import nn
 
 from embrec import featurizers
 from embrec._optional import import_optional
+from embrec.encoders.callables import is_found_by_name
+
+T = TypeVar("T")
 
 #: What scikit-learn's featurizers are made of, beside what skops trusts of itself. Never functions:
 #: numpy has some that read files.
@@ -46,12 +50,19 @@ def dump_objects(objects: Mapping[str, Any], path: Path) -> None:
         If skops is missing.
     """
     skops_io = import_optional("skops.io", extra="skops", purpose="save with a featurizer")
-    for name, network in _networks(objects):
+    for name, network in _parameters(objects, nn.Module):
         raise ValueError(
             f"{name} is a {type(network).__name__} in memory, and a saved recommender holds no "
             "networks of others. Build the featurizer with its name or the path of its files "
             f"instead. {_OTHERWISE}"
         )
+    for name, function in _parameters(objects, FunctionType):
+        if not is_found_by_name(function):
+            raise ValueError(
+                f"{name} is {function.__qualname__}, which its module {function.__module__} does "
+                "not have by that name, so that nobody could import it who loads the recommender. "
+                f"Write it by def at the top of a module. {_OTHERWISE}"
+            )
     skops_io.dump(dict(objects), path)
     lost = [name for name in skops_io.get_untrusted_types(file=path) if not _is_importable(name)]
     if lost:
@@ -103,13 +114,13 @@ def own_types() -> set[str]:
     return {f"{cls.__module__}.{cls.__qualname__}" for cls in types if isinstance(cls, type)}
 
 
-def _networks(objects: Mapping[str, Any]) -> Iterator[tuple[str, nn.Module]]:
-    """Yield networks among the parameters of estimators, and where they are."""
+def _parameters(objects: Mapping[str, Any], kind: type[T]) -> Iterator[tuple[str, T]]:
+    """Yield parameters of estimators that are of some kind, and where they are."""
     for estimator in objects.values():
         if not hasattr(estimator, "get_params") or isinstance(estimator, type):
             continue
         for name, value in estimator.get_params(deep=True).items():
-            if isinstance(value, nn.Module):
+            if isinstance(value, kind):
                 owner, _, parameter = f"{type(estimator).__name__}__{name}".rpartition("__")
                 yield f"{parameter}= of {owner}", value
 

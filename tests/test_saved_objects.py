@@ -43,6 +43,20 @@ def nested():
     return split
 
 
+def test_a_function_that_shares_its_name(tmp_path):
+    """Another one would be loaded."""
+
+    def made():
+        def split_at_commas(text):
+            return text.split()
+
+        split_at_commas.__qualname__ = "split_at_commas"
+        return split_at_commas
+
+    with pytest.raises(ValueError, match=r"tokenizer= of TfidfItemFeaturizer is split_at_commas"):
+        dump_objects({"featurizer": made_by(made())}, tmp_path / "file")
+
+
 @pytest.mark.parametrize(
     "tokenizer",
     [lambda text: text.split(), str.split, "a b".split, nested()],

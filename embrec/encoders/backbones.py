@@ -6,12 +6,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import joblib
 import torch
 from torch import nn
 
 from embrec._optional import import_optional
 from embrec.encoders.alexnet import HEAD, WEIGHTS_URL, AlexNet
+from embrec.encoders.callables import describe_callable
 from embrec.encoders.hugging_face import HuggingFaceFeatures, HuggingFacePreprocess, read_model
 from embrec.encoders.preprocessing import ImageNetPreprocess
 from embrec.encoders.state_dicts import put_weights, read_state_dict
@@ -78,7 +78,7 @@ def load_backbone(backbone: str | nn.Module, weights: str | None, preprocess: An
         loaded.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if preprocess is None:
         return loaded
-    return Backbone(loaded.network, preprocess, _describe(preprocess), edge=None)
+    return Backbone(loaded.network, preprocess, describe_callable(preprocess), edge=None)
 
 
 def _load(backbone: str | nn.Module, weights: str | None) -> Backbone:
@@ -208,13 +208,3 @@ def _explained(backbone: str) -> Iterator[None]:
             f"backbone={backbone!r} could not be loaded: {error}. Check the name; without a "
             "connection, pass weights= the path of a state dict, or for 'hf:' the path of a folder."
         ) from error
-
-
-def _describe(preprocess: Any) -> str:
-    try:
-        return joblib.hash(preprocess)
-    except Exception:  # lambdas, for example, cannot be pickled
-        code = getattr(preprocess, "__code__", None)
-        return f"{getattr(preprocess, '__qualname__', type(preprocess).__qualname__)} " + (
-            "" if code is None else joblib.hash((code.co_code, code.co_names))
-        )

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from embrec.encoders.callables import describe_callable
 from embrec.encoders.elmo_characters import character_ids, sentence_marks
 from embrec.encoders.elmo_files import ElmoFiles, ElmoModel
-from embrec.encoders.files import hash_arrays, name_of
+from embrec.encoders.files import hash_arrays
 from embrec.encoders.running import load_once
 from embrec.encoders.word_mean import WordReader
 
@@ -67,7 +68,7 @@ class ElmoEncoder:
         self._network = model.network
         self._reader = reader
         self.n_features = 2 * model.network.options.projection_dim
-        settings = (name_of(reader.tokenizer), reader.max_words)
+        settings = (describe_callable(reader.tokenizer), reader.max_words)
         self.fingerprint = hash_arrays({}, model.fingerprint, *settings)
 
     def cost(self, content: str) -> int:

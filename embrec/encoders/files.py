@@ -1,12 +1,15 @@
-"""Files that hold weights: found, told apart, fingerprinted."""
+"""Files and arrays that hold weights: found, told apart, fingerprinted."""
 
 import os
 from collections.abc import Mapping
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import numpy as np
+import torch
+from torch import nn
 
 #: When a file was written (nanoseconds), and its size.
 Stamp = tuple[int, int]
@@ -20,7 +23,8 @@ def check_file(path: Any, what: str) -> Path:
     OSError
         FileNotFoundError or IsADirectoryError.
     """
-    found = Path(path).expanduser()
+    # workers may be in another folder
+    found = Path(path).expanduser().absolute()
     if found.is_dir():
         raise IsADirectoryError(f"{what}={os.fspath(path)!r} is a folder; pass a file in it.")
     if not found.is_file():
@@ -50,9 +54,21 @@ def folder_stamp(path: Path) -> tuple[Stamp, ...]:
     return tuple(file_stamp(file) for file in sorted(path.rglob("*")) if file.is_file())
 
 
-def name_of(function: Any) -> str | None:
-    """Return where a function of the user's is defined; its code is taken to stay the same."""
-    if function is None:
-        return None
-    named = function if hasattr(function, "__qualname__") else type(function)
-    return f"{getattr(named, '__module__', None)}.{named.__qualname__}"
+def absolute_folder(name: str) -> str:
+    """Return the absolute path of a folder; any other name as it is."""
+    path = Path(name).expanduser()
+    return str(path.absolute()) if path.is_dir() else name
+
+
+def network_stamp(network: nn.Module) -> int:
+    """Tell one version of a network in memory from the next, by its layers and weights.
+
+    All are read: nothing else shows writes to ``weight.data``.
+    """
+    stamp = crc32(repr(network).encode())
+    for name, tensor in network.state_dict().items():
+        stamp = crc32(name.encode(), stamp)
+        if isinstance(tensor, torch.Tensor):
+            values = tensor.detach().cpu().contiguous().reshape(-1)
+            stamp = crc32(values.view(torch.uint8).numpy().data, stamp)
+    return stamp

@@ -91,7 +91,12 @@ class PictureEncoder:
     def _read(self, picture: Picture) -> Any:
         """Decode and prepare a picture; None if it cannot be decoded."""
         try:
-            image = decode(picture.source, max_pixels=self._max_pixels, edge=self._edge)
+            image = decode(
+                picture.source,
+                max_pixels=self._max_pixels,
+                edge=self._edge,
+                stamp=picture.stamp,
+            )
         except PictureError:
             return None
         return self._prepare(image)

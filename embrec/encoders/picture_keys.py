@@ -1,7 +1,6 @@
 """What tells one picture from another, without decoding files."""
 
 import hashlib
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from embrec.encoders.pictures import PictureError, check_size, open_picture, orientation
+from embrec.encoders.pictures import (
+    FileStamp,
+    PictureError,
+    check_size,
+    open_picture,
+    orientation,
+    stream_stamp,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,10 +27,13 @@ class Picture:
     source : Path, bytes, ndarray or PIL.Image.Image
     key : bytes
         Pictures with equal keys look the same.
+    stamp : tuple or None, default=None
+        Which version of a file was read for the key; None if none was.
     """
 
     source: Any
     key: bytes
+    stamp: FileStamp | None = None
 
 
 def tell_apart(
@@ -61,32 +70,42 @@ def _picture(source: Any, max_pixels: int, read_files: bool) -> Picture | None:
     if source is None:
         return None
     try:
-        return Picture(source, _key(source, max_pixels, read_files))
+        if read_files and isinstance(source, Path | bytes):
+            return _file_picture(source)
+        return Picture(source, _key(source, max_pixels))
     except PictureError:
         return None
 
 
-def _key(source: Any, max_pixels: int, read_files: bool) -> bytes:
-    if isinstance(source, Path) and not read_files:
-        return _hash("path", os.fsencode(source))
+def _file_picture(source: Path | bytes) -> Picture:
+    with open_picture(source) as stream:
+        try:
+            key = hashlib.file_digest(stream, _hasher("file")).digest()
+        except OSError as error:
+            raise PictureError(str(error)) from error
+        return Picture(source, key, stream_stamp(stream))
+
+
+def _key(source: Any, max_pixels: int) -> bytes:
+    if isinstance(source, Path):
+        return _hash("path", str(source).encode(errors="surrogatepass"))
     if isinstance(source, np.ndarray):
         if source.dtype.kind not in "bufi":
             raise PictureError(f"an array of {source.dtype} is no picture")
         return _hash("array", repr((source.dtype.str, source.shape)).encode(), source.tobytes())
     if hasattr(source, "getpalette"):
         return _image_key(source, max_pixels)
-    with open_picture(source) as stream:
-        try:
-            return hashlib.file_digest(stream, _hasher("file")).digest()
-        except OSError as error:
-            raise PictureError(str(error)) from error
+    if isinstance(source, bytes):
+        return _hash("file", source)
+    raise PictureError("no picture")
 
 
 def _image_key(image: Any, max_pixels: int) -> bytes:
     check_size(image.size, max_pixels)
     try:
         pixels = image.tobytes()  # decodes a file that was only opened
-        looks = (image.getpalette(), image.info.get("transparency"), orientation(image))
+        palette = image.palette and (image.palette.mode, image.palette.tobytes())
+        looks = (palette, image.info.get("transparency"), orientation(image))
     except Exception as error:  # a broken file makes a decoder raise just about anything
         raise PictureError(str(error)) from error
     return _hash("image", repr((image.mode, image.size, *looks)).encode(), pixels)

@@ -5,7 +5,7 @@ import stat
 import struct
 from io import BufferedReader, BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
 import numpy as np
 
@@ -35,11 +35,21 @@ _UPRIGHT = {
 _EXIF_ORIENTATION = 0x0112
 
 
+#: When a file was written (nanoseconds), its size, and its number.
+FileStamp: TypeAlias = tuple[int, int, int]
+
+
 class PictureError(EncodingError):
     """A picture that cannot be read; the message says why, without naming it."""
 
 
-def decode(source: Any, *, max_pixels: int = MAX_PIXELS, edge: int | None = None) -> "Image":
+def decode(
+    source: Any,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    edge: int | None = None,
+    stamp: FileStamp | None = None,
+) -> "Image":
     """Read a picture.
 
     Parameters
@@ -52,6 +62,8 @@ def decode(source: Any, *, max_pixels: int = MAX_PIXELS, edge: int | None = None
     edge : int or None, default=None
         To how many pixels the picture will be scaled down. Allows to decode a JPEG at half, a
         quarter or an eighth of its size.
+    stamp : tuple or None, default=None
+        Which version of a file is meant; another one is an error.
 
     Returns
     -------
@@ -75,6 +87,8 @@ def decode(source: Any, *, max_pixels: int = MAX_PIXELS, edge: int | None = None
             check_size(source.size, max_pixels)
             return _to_rgb(_upright(source))
         with open_picture(source) as stream, _open_image(stream) as image:
+            if stamp is not None and stream_stamp(stream) != stamp:
+                raise PictureError("was changed while it was read")
             check_size(image.size, max_pixels)
             if edge is not None and image.format in ("JPEG", "MPO"):
                 # stays twice as large as needed both ways, so that scaling it down has enough
@@ -109,6 +123,14 @@ def open_picture(source: Any) -> BytesIO | BufferedReader:
         return source.open("rb")
     except (OSError, ValueError) as error:
         raise PictureError(_reason(error)) from error
+
+
+def stream_stamp(stream: BytesIO | BufferedReader) -> FileStamp | None:
+    """Tell one version of an open file from the next; None for bytes."""
+    if isinstance(stream, BytesIO):
+        return None
+    status = os.fstat(stream.fileno())
+    return status.st_mtime_ns, status.st_size, status.st_ino
 
 
 def check_size(size: tuple[int, ...], max_pixels: int) -> None:

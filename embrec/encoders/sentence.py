@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from embrec._optional import import_optional
-from embrec.encoders.files import Stamp, folder_stamp, hash_arrays
+from embrec.encoders.files import absolute_folder, folder_stamp, hash_arrays, network_stamp
 from embrec.network.device import resolve_device
 
 #: What can be a model, besides a path: its name, or a SentenceTransformer.
@@ -40,8 +40,8 @@ class SentenceSpec:
         Keep this many dimensions.
     revision : str or None
     trust_remote_code : bool
-    stamp : tuple or None
-        Which version of the files, if `model` is a folder.
+    stamp : object
+        Which version of the files, if `model` is a folder, or of the weights in memory.
     """
 
     model: Any
@@ -52,16 +52,18 @@ class SentenceSpec:
     truncate_dim: int | None = None
     revision: str | None = None
     trust_remote_code: bool = False
-    stamp: tuple[Stamp, ...] | None = None
+    stamp: Any = None
 
     @classmethod
     def of(cls, model: Any, **settings: Any) -> "SentenceSpec":
         """Make a spec, and see whether a model is a folder."""
         if isinstance(model, os.PathLike):
             model = os.fspath(model)
-        is_folder = isinstance(model, str) and Path(model).expanduser().is_dir()
-        if is_folder:
-            model = str(Path(model).expanduser())
+        if not isinstance(model, str):
+            in_memory = network_stamp(model) if isinstance(model, nn.Module) else None
+            return cls(model, **settings, stamp=in_memory)
+        model = absolute_folder(model)
+        is_folder = Path(model).is_dir()
         return cls(model, **settings, stamp=folder_stamp(Path(model)) if is_folder else None)
 
     def load(self) -> "SentenceEncoder":

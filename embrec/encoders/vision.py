@@ -13,7 +13,13 @@ from torch import nn
 from embrec._optional import import_optional
 from embrec.encoders import descriptor
 from embrec.encoders.backbones import load_backbone
-from embrec.encoders.files import Stamp, file_stamp, folder_stamp, hash_arrays
+from embrec.encoders.files import (
+    absolute_folder,
+    file_stamp,
+    folder_stamp,
+    hash_arrays,
+    network_stamp,
+)
 from embrec.encoders.picture_encoder import PictureEncoder
 from embrec.encoders.pictures import MAX_PIXELS
 from embrec.encoders.preprocessing import limit_aspect
@@ -61,9 +67,11 @@ class VisionSpec:
             If "descriptor", which has neither, is given weights or a preprocessing.
         """
         if weights is not None:
-            weights = os.fspath(weights)
+            weights = os.path.abspath(os.path.expanduser(weights))  # workers may be elsewhere
         if backbone == "descriptor" and (weights or settings.get("preprocess")):
             raise ValueError("backbone='descriptor' takes neither weights= nor preprocess=.")
+        if isinstance(backbone, str) and backbone.startswith("hf:"):
+            backbone = f"hf:{absolute_folder(backbone.removeprefix('hf:'))}"
         return cls(backbone, weights, **settings, stamp=_stamp(backbone, weights))
 
     def load(self) -> PictureEncoder:
@@ -160,14 +168,12 @@ def _try_out(network: _Network, picture: torch.Tensor) -> int:
 
 
 def _stamp(backbone: Any, weights: str | None) -> Any:
-    stamp: list[int | tuple[Stamp, ...] | Stamp] = []
+    stamp: list[Any] = []
     if isinstance(backbone, nn.Module):
-        # counts of changes in place; tensors made in inference mode have none
-        tensors = backbone.state_dict().values()
-        stamp += [tensor._version for tensor in tensors if not tensor.is_inference()]
+        stamp += [network_stamp(backbone)]
     elif backbone.startswith("hf:"):
         folder = Path(backbone.removeprefix("hf:"))
         stamp += [folder_stamp(folder)] if folder.is_dir() else []
-    if weights is not None and Path(weights).expanduser().is_file():
-        stamp.append(file_stamp(Path(weights).expanduser()))
+    if weights is not None and Path(weights).is_file():
+        stamp.append(file_stamp(Path(weights)))
     return tuple(stamp)

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from embrec.encoders.files import hash_arrays, name_of
+from embrec.encoders.callables import describe_callable
+from embrec.encoders.files import hash_arrays
 from embrec.encoders.running import load_once
 from embrec.encoders.word_files import TableSpec
 from embrec.encoders.word_table import WordTable
@@ -130,7 +131,7 @@ class WordMeanEncoder:
     def fingerprint(self) -> str:
         """Hash of the vectors and of how they are used."""
         reader, weights = self._reader, self._weights
-        settings = (name_of(reader.tokenizer), reader.lowercase, reader.max_words)
+        settings = (describe_callable(reader.tokenizer), reader.lowercase, reader.max_words)
         parts = (self.table.fingerprint, weights.fingerprint)
         return hash_arrays({}, *parts, *settings, self._unit_length)
 

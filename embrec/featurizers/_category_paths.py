@@ -42,7 +42,7 @@ class CategoryPathFeaturizer(SparseItemFeaturizer):
 
     Attributes
     ----------
-    categories_ : ndarray of str
+    categories_ : ndarray of object (str)
         Path of each column's category, sorted.
     n_features_in_ : int
         Number of columns seen during ``fit``.
@@ -186,7 +186,7 @@ class CategoryPathFeaturizer(SparseItemFeaturizer):
         """
         check_is_fitted(self)
         self._check_input_features(input_features)
-        return self.categories_.astype(object)
+        return self.categories_.copy()
 
     def _fit(self, X: Any) -> list[set[str]]:
         reader = PathReader.of(self.separator, self.list_separator)
@@ -205,7 +205,8 @@ class CategoryPathFeaturizer(SparseItemFeaturizer):
             )
         # assigned last: a fit that fails leaves an earlier one intact
         self._check_items(items, reset=True)
-        self.categories_ = np.array(kept)
+        # of objects: one long name would make all of them as wide
+        self.categories_ = np.array(kept, dtype=object)
         self._separators = (reader.separator, reader.list_separator)
         reader.warn_if_unused(cells)
         return of_items

@@ -18,6 +18,10 @@ from embrec.featurizers._text_columns import TextItems
 from embrec.featurizers._vector_store import KEY_BYTES, KEY_DTYPE, VectorStore
 from embrec.network.device import resolve_device
 
+#: Bytes of vectors that are encoded before they are written to disk.
+STORED_AT_A_TIME = 2**28
+#: The key of a content that is missing.
+_NO_CONTENT = b""
 #: How many contents go through a model together on a GPU, if the user does not say.
 GPU_BATCH = 64
 
@@ -161,9 +165,31 @@ class FrozenFeaturizer(ClassNamePrefixFeaturesOutMixin, ItemFeaturizer):
         store = self._open_store()
         if store is None:
             return self._encode([contents[i] for i in first])[places]
-        new = ~store.contains(keys)
-        store.add(keys[new], self._encode([contents[i] for i in first[new]]))
+        failed = self._fill(store, keys, [contents[i] for i in first])
+        keys[failed] = _NO_CONTENT  # has the same vector, and lasts
         return store.read(keys[places])
+
+    def _fill(self, store: VectorStore, keys: np.ndarray, contents: Sequence[Any]) -> np.ndarray:
+        """Encode what the store lacks, some at a time so that little is lost to a crash.
+
+        Returns which could not be read: they are not stored, for next time they may be readable.
+        """
+        failed = np.zeros(len(keys), dtype=bool)
+        lacking = np.flatnonzero(~store.contains(keys))
+        n_rows = max(1, STORED_AT_A_TIME // (4 * self._n_encoded))
+        for start in range(0, len(lacking), n_rows):
+            rows = lacking[start : start + n_rows]
+            vectors = self._encode([contents[i] for i in rows])
+            failed[rows] = self._failed(vectors) & (keys[rows] != _NO_CONTENT)
+            store.add(keys[rows][~failed[rows]], vectors[~failed[rows]])
+        no_content = np.array([_NO_CONTENT], dtype=KEY_DTYPE)
+        if failed.any() and not store.contains(no_content).all():
+            store.add(no_content, self._encode([None]))
+        return failed
+
+    def _failed(self, vectors: np.ndarray) -> np.ndarray:
+        """Tell which vectors stand for contents that could not be read: (n,) bool."""
+        return np.zeros(len(vectors), dtype=bool)
 
     def _encode(self, contents: Sequence[Any]) -> np.ndarray:
         vectors = np.zeros((len(contents), self._n_encoded), dtype=np.float32)
@@ -207,11 +233,11 @@ class FrozenFeaturizer(ClassNamePrefixFeaturesOutMixin, ItemFeaturizer):
         return source
 
     def _keys(self, contents: Sequence[Any]) -> np.ndarray:
-        keys = (
-            b"" if c is None else blake2b(self._content_bytes(c), digest_size=KEY_BYTES).digest()
-            for c in contents
-        )
+        keys = (_NO_CONTENT if c is None else self._key(c) for c in contents)
         return np.fromiter(keys, dtype=KEY_DTYPE, count=len(contents))
+
+    def _key(self, content: Any) -> bytes:
+        return blake2b(self._content_bytes(content), digest_size=KEY_BYTES).digest()
 
     def _open_store(self) -> VectorStore | None:
         if self.memory is None:

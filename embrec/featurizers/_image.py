@@ -1,5 +1,6 @@
 """Items as vectors of their pictures."""
 
+import os
 from collections.abc import Callable, Sequence
 from numbers import Integral
 from pathlib import Path
@@ -218,7 +219,8 @@ class ImageFeaturizer(FrozenFeaturizer):
         return pick_cells(items, self.columns)
 
     def _folder(self) -> Path:
-        return Path("" if self.folder is None else self.folder).expanduser()
+        # workers may be in another folder
+        return Path("" if self.folder is None else self.folder).expanduser().absolute()
 
     def _source(self) -> VisionSpec:
         return VisionSpec.of(
@@ -252,6 +254,10 @@ class ImageFeaturizer(FrozenFeaturizer):
         vectors[[picture is None for picture in contents], -1] = 1
         return vectors
 
+    def _failed(self, vectors: np.ndarray) -> np.ndarray:
+        failed: np.ndarray = vectors[:, -1] != 0
+        return failed
+
     def _content_bytes(self, content: Picture) -> bytes:
         return content.key
 
@@ -271,7 +277,7 @@ class ImageFeaturizer(FrozenFeaturizer):
             + (f"; and {more} more." if more else ".")
         )
         if any(_is_absent(sources[i]) for i in unreadable[:N_NAMED]):
-            message += f" Relative paths start at {self._folder().absolute()}, as folder= says."
+            message += f" Relative paths start at {self._folder()}, as folder= says."
         if self.on_error == "raise":
             raise PictureError(f"{message} on_error='warn' goes on without them.")
         warn(f"{message} The features of these items are zeros.", UnreadablePictureWarning)
@@ -284,7 +290,8 @@ def _name(source: Any, position: int) -> str:
 
 
 def _is_absent(source: Any) -> bool:
-    return isinstance(source, Path) and not source.exists()
+    # unlike Path.exists, for names of any kind
+    return isinstance(source, Path) and not os.path.exists(source)
 
 
 def _why(source: Any, max_pixels: int) -> str:
@@ -292,4 +299,4 @@ def _why(source: Any, max_pixels: int) -> str:
         decode(source, max_pixels=max_pixels)
     except PictureError as error:
         return str(error)
-    return "could not be decoded"
+    return "was changed or away when it was read; transform again"

@@ -10,9 +10,10 @@ import numpy as np
 
 from embrec._warn import warn
 from embrec.featurizers._text_columns import cell_text, is_missing
+from embrec.ids import short_repr
 
 #: What one cell holds: paths, or levels of them.
-_LISTS = (list, tuple, np.ndarray)
+_LISTS = (list, tuple, set, frozenset, np.ndarray)
 #: What shops write between levels.
 _SEPARATORS = (">", "/", "|", "»", "::", "\\")
 
@@ -64,6 +65,11 @@ class PathReader:
             if isinstance(cell, _LISTS):
                 for path in cell:
                     yield list(path) if isinstance(path, _LISTS) else self._levels(path)
+            elif isinstance(cell, dict):
+                raise TypeError(
+                    f"A cell holds the dict {short_repr(cell)}; expected a path, or a list of "
+                    "paths. Take them out of it first."
+                )
             elif not is_missing(cell):
                 text = cell_text(cell)
                 paths = text.split(self.list_separator) if self.list_separator else [text]

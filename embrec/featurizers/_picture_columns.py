@@ -134,7 +134,10 @@ def read_cell(cell: Any, folder: Path) -> Any:
         return None
     if _URL.match(cell) is None:
         return folder / cell
-    url = urlsplit(cell)
+    try:
+        url = urlsplit(cell)
+    except ValueError:  # no URL after all; decoding says that it is not read
+        return cell
     is_local = url.scheme.lower() == "file" and url.netloc in ("", "localhost")
     return Path(url2pathname(url.path)) if is_local else cell
 

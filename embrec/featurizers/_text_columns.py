@@ -273,7 +273,14 @@ def cell_text(value: Any) -> str:
         return value.decode("utf-8")
     if isinstance(value, list | tuple | np.ndarray):
         return " ".join(_cell_texts(value))
+    if isinstance(value, float | np.floating) and _is_integer(float(value)):
+        # a column of integers with missing values came as floats
+        return str(int(value))
     return "" if is_missing(value) else str(value)
+
+
+def _is_integer(value: float) -> bool:
+    return value.is_integer() and abs(value) < 2**53
 
 
 def is_missing(value: Any) -> bool:

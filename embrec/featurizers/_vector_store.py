@@ -4,7 +4,7 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -14,11 +14,17 @@ from typing import Any, Self, TypeVar
 import numpy as np
 from sklearn.utils.validation import check_memory
 
+from embrec._warn import warn
 from embrec.memmaps import ROWS_AT_A_TIME
 
 #: Length of a hash; two of a billion contents agree by chance once in 10**20 times.
 KEY_BYTES = 16
 KEY_DTYPE = np.dtype(f"S{KEY_BYTES}")
+#: At least so many bytes of results are kept to be mapped again, and so many results.
+BLOCK_BYTES = 2**30
+N_BLOCKS = 32
+#: After so many seconds, what has no name yet is what a killed process left.
+LEFTOVER_AGE = 2 * 24 * 3600
 #: With more of them the small ones are merged.
 MAX_SEGMENTS = 32
 #: A segment that another process merges away while it is read is looked for again.
@@ -39,13 +45,23 @@ class _Segment:
 
     @classmethod
     def open(cls, path: Path) -> Self:
-        keys = np.load(path / "keys.npy", mmap_mode="r")
-        return cls(path, keys, np.load(path / "vectors.npy", mmap_mode="r"))
+        try:
+            keys = np.load(path / "keys.npy", mmap_mode="r")
+            vectors = np.load(path / "vectors.npy", mmap_mode="r")
+        except (EOFError, ValueError) as error:
+            raise _DamagedSegment(path) from error
+        if len(keys) != len(vectors):
+            raise _DamagedSegment(path)
+        return cls(path, keys, vectors)
 
     def places(self, keys: np.ndarray) -> np.ndarray:
         """Find rows of keys, -1 where it lacks them; only a few pages of the file are read."""
         found = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
         return np.where(self.keys[found] == keys, found, -1)
+
+
+class _DamagedSegment(Exception):
+    """A segment that was not written to its end, as when the power fails."""
 
 
 class VectorStore:
@@ -121,7 +137,8 @@ class VectorStore:
         with np.errstate(over="ignore"):
             half = vectors.astype(np.float16)
         fits = np.array_equal(np.isfinite(half), np.isfinite(vectors))
-        self._write_segment(keys, half if fits else vectors)
+        stored = half if fits else vectors
+        self._write_segment(keys, [stored], stored.dtype)
         segments = self._segments()
         if len(segments) > MAX_SEGMENTS:
             self._merge(sorted(segments, key=lambda segment: len(segment.keys))[:-1])
@@ -145,8 +162,15 @@ class VectorStore:
             return vectors
         name = blake2b(keys.tobytes(), digest_size=16).hexdigest()
         path = self.folder / "blocks" / f"{name}.npy"
-        if not path.exists():
-            self._again(lambda segments: self._write_block(segments, keys, path))
+        return self._again(lambda segments: self._block(segments, keys, path))
+
+    def _block(self, segments: list[_Segment], keys: np.ndarray, path: Path) -> np.ndarray:
+        if path.exists():
+            # in use: its time of access, which the system may not keep
+            os.utime(path, ns=(time.time_ns(), path.stat().st_mtime_ns))
+        else:
+            self._write_block(segments, keys, path)
+            self._forget_blocks(path)
         block: np.ndarray = np.load(path, mmap_mode="r")
         return block
 
@@ -163,15 +187,27 @@ class VectorStore:
 
     def _open_segments(self) -> list[_Segment]:
         paths = (self.folder / "segments").iterdir()
-        return [_Segment.open(path) for path in sorted(paths) if not path.name.startswith(".")]
+        segments = []
+        for path in sorted(paths):
+            if path.name.startswith("."):
+                continue
+            try:
+                segments.append(_Segment.open(path))
+            except _DamagedSegment:
+                _hide(path)
+                warn(f"{path} is damaged and was removed; what it held is computed again.")
+        return segments
 
-    def _write_segment(self, keys: np.ndarray, vectors: np.ndarray) -> None:
+    def _write_segment(
+        self, keys: np.ndarray, vectors: Iterable[np.ndarray], dtype: np.dtype
+    ) -> None:
         segments = self.folder / "segments"
         staging = segments / f".{uuid.uuid4().hex}"
         staging.mkdir()
         try:
-            np.save(staging / "keys.npy", keys)
-            np.save(staging / "vectors.npy", vectors)
+            _write_rows(staging / "keys.npy", [keys], keys.dtype, keys.shape)
+            shape = (len(keys), self.n_features)
+            _write_rows(staging / "vectors.npy", vectors, dtype, shape)
             os.rename(staging, segments / uuid.uuid4().hex)
         except BaseException:
             shutil.rmtree(staging, ignore_errors=True)
@@ -182,26 +218,75 @@ class VectorStore:
         dtype = np.result_type(*(segment.vectors.dtype for segment in segments))
         staging = path.with_name(f".{uuid.uuid4().hex}")
         try:
-            shape = (len(keys), self.n_features)
-            block = np.lib.format.open_memmap(staging, mode="w+", dtype=dtype, shape=shape)
-            for start in range(0, len(keys), ROWS_AT_A_TIME):
-                rows = slice(start, start + ROWS_AT_A_TIME)
-                _gather(segments, keys[rows], block[rows])
-            block.flush()
+            rows = self._rows(segments, keys, dtype)
+            _write_rows(staging, rows, dtype, (len(keys), self.n_features))
             os.replace(staging, path)
         except BaseException:
             staging.unlink(missing_ok=True)
             raise
 
+    def _rows(
+        self, segments: Sequence[_Segment], keys: np.ndarray, dtype: np.dtype
+    ) -> Iterator[np.ndarray]:
+        """Yield the vectors of keys, some rows at a time."""
+        for start in range(0, len(keys), ROWS_AT_A_TIME):
+            part = keys[start : start + ROWS_AT_A_TIME]
+            rows = np.empty((len(part), self.n_features), dtype=dtype)
+            _gather(segments, part, rows)
+            yield rows
+
     def _merge(self, segments: Sequence[_Segment]) -> None:
-        keys, first = np.unique(np.concatenate([s.keys for s in segments]), return_index=True)
-        self._write_segment(keys, np.concatenate([s.vectors for s in segments])[first])
+        keys = np.unique(np.concatenate([segment.keys for segment in segments]))
+        dtype = np.result_type(*(segment.vectors.dtype for segment in segments))
+        self._write_segment(keys, self._rows(segments, keys, dtype), dtype)
         for segment in segments:
-            # out of sight at once; another process may have been faster
-            hidden = segment.path.with_name(f".{uuid.uuid4().hex}")
-            with suppress(OSError):
-                os.rename(segment.path, hidden)
-            shutil.rmtree(hidden, ignore_errors=True)
+            _hide(segment.path)
+        _remove_leftovers(self.folder / "segments")
+
+    def _forget_blocks(self, newest: Path) -> None:
+        """Remove blocks that were not asked for in a long time; those that are mapped live on."""
+        _remove_leftovers(newest.parent)
+        budget = max(BLOCK_BYTES, N_BLOCKS * newest.stat().st_size)
+        with suppress(FileNotFoundError):  # another process does the same
+            files = [(path, path.stat()) for path in newest.parent.glob("*.npy")]
+            for path, status in sorted(files, key=lambda file: -file[1].st_atime_ns):
+                budget -= status.st_size
+                if budget < 0 and path != newest:
+                    with suppress(OSError):  # Windows keeps what is open
+                        path.unlink()
+
+
+def _hide(path: Path) -> None:
+    """Remove a folder, out of sight at once; another process may have been faster."""
+    hidden = path.with_name(f".{uuid.uuid4().hex}")
+    with suppress(OSError):
+        os.rename(path, hidden)
+        os.utime(hidden)
+    shutil.rmtree(hidden, ignore_errors=True)
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Remove what processes that were killed have left half written."""
+    for path in folder.glob(".*"):
+        with suppress(OSError):
+            if time.time() - path.stat().st_mtime > LEFTOVER_AGE:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _write_rows(
+    path: Path, parts: Iterable[np.ndarray], dtype: np.dtype, shape: tuple[int, ...]
+) -> None:
+    """Write a npy file; it is on the disk afterwards, even if the power fails.
+
+    Not through a memory map: a full disk would kill the process, rather than raise.
+    """
+    header = {"descr": dtype.str, "fortran_order": False, "shape": shape}
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        for part in parts:
+            file.write(np.ascontiguousarray(part).data)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _gather(segments: Sequence[_Segment], keys: np.ndarray, out: np.ndarray) -> None:

@@ -48,6 +48,29 @@ def test_several_paths(cell):
     np.testing.assert_array_equal(matrix, [[1, 1, 1, 0], [0, 0, 0, 1]])
 
 
+def test_integers_that_became_floats():
+    """In a column with a missing value pandas makes floats of integers."""
+    featurizer, _ = fit([3, 7, None])
+    np.testing.assert_array_equal(featurizer.transform(pd.DataFrame({"path": [7]})), [[0, 1]])
+    assert featurizer.categories_.tolist() == ["3", "7"]
+
+
+def test_sets():
+    featurizer, matrix = fit([{"A > B", "C"}, frozenset({"C"})])
+    assert featurizer.categories_.tolist() == ["A", "A > B", "C"]
+    np.testing.assert_array_equal(matrix, [[1, 1, 1], [0, 0, 1]])
+
+
+def test_dicts_are_no_paths():
+    with pytest.raises(TypeError, match=r"A cell holds the dict \{'A': 1\}; expected a path"):
+        fit([{"A": 1}])
+
+
+def test_one_long_name_costs_its_own_length():
+    featurizer, _ = fit(["A" * 100_000, "B"])
+    assert featurizer.categories_.nbytes < 100
+
+
 def test_lists_of_lists_from_polars_and_pyarrow():
     frame = pl.DataFrame({"path": [[["A", "B"], ["C"]], [["D"]], None]})
     for table in (frame, frame.to_arrow()):

@@ -23,10 +23,11 @@ from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline, make_union
 from torch import nn
 
+from embrec.encoders import picture_encoder, pictures
 from embrec.encoders.alexnet import AlexNet
 from embrec.encoders.pictures import PictureError
 from embrec.encoders.running import forget_encoders
-from embrec.featurizers import ImageFeaturizer, UnreadablePictureWarning
+from embrec.featurizers import ImageFeaturizer, UnreadablePictureWarning, _frozen
 
 
 @pytest.fixture(autouse=True)
@@ -390,6 +391,135 @@ def test_stored_failures_are_still_reported(folder):
         messages.append(str(caught[0].message))
     assert messages[0] == messages[1]
     assert "could not be decoded" not in messages[0]
+
+
+def test_what_fails_for_a_while_is_not_stored(folder, monkeypatch):
+    """A disk that is away, a lack of memory: the next transform tries again."""
+    model = featurizer(folder=folder, memory=folder / "memory").fit(["red.png"])
+    with monkeypatch.context() as patch:
+        patch.setattr(picture_encoder, "decode", raise_picture_error)
+        with pytest.warns(UnreadablePictureWarning, match="was changed or away when it was read"):
+            vectors = model.transform(["red.png", None])
+    np.testing.assert_array_equal(vectors, [MISSING, MISSING])
+    np.testing.assert_allclose(model.transform([None, "red.png"]), [MISSING, vector("red")])
+
+
+def raise_picture_error(*args, **kwargs):
+    raise PictureError("away")
+
+
+def test_a_file_that_changes_while_it_is_read(folder, monkeypatch):
+    """Between its key and its pixels; another picture with the old content keeps its vector."""
+    model = featurizer(folder=folder, memory=folder / "memory", on_error="ignore")
+    model.fit(["red.png"])
+
+    def decode(source, **settings):
+        (folder / "blue.png").write_bytes(png("green") + b" ")
+        return pictures.decode(source, **settings)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(picture_encoder, "decode", decode)
+        np.testing.assert_array_equal(model.transform(["blue.png"]), [MISSING])
+    (folder / "copy.png").write_bytes(png("blue"))
+    found = model.transform(["copy.png", "blue.png"])
+    np.testing.assert_allclose(found, [vector("blue"), vector("green")])
+
+
+def test_a_memory_map_with_failures(folder):
+    memory = Memory(folder / "memory", mmap_mode="r", verbose=0)
+    model = featurizer(folder=folder, memory=memory, on_error="ignore").fit(["red.png"])
+    vectors = model.transform(["broken.png", "red.png"])
+    np.testing.assert_allclose(vectors, [MISSING, vector("red")])
+    assert isinstance(vectors, np.memmap)
+
+
+def test_much_is_stored_a_part_at_a_time(folder, monkeypatch):
+    """What is done when the process dies is there for the next one."""
+    monkeypatch.setattr(_frozen, "STORED_AT_A_TIME", 2 * 16)  # two pictures
+    model = featurizer(folder=folder, memory=folder / "memory", n_decoders=1).fit(["red.png"])
+    Spy.seen.clear()
+    cells = [f"{colour}.png" for colour in COLOURS]
+    with monkeypatch.context() as patch:
+        patch.setattr(Spy, "forward", fail_at_the_second_batch)
+        with pytest.raises(ValueError, match="fails|killed"):
+            model.transform(cells)
+    Spy.seen.clear()
+    np.testing.assert_allclose(model.transform(cells), [vector(c) for c in COLOURS], atol=1e-3)
+    assert sum(Spy.seen) == 2
+
+
+def fail_at_the_second_batch(self, pictures):
+    Spy.seen.append(len(pictures))
+    if len(Spy.seen) > 1:
+        raise ValueError("killed")
+    return pictures.mean((2, 3)) * self.scale
+
+
+def test_workers_look_in_the_folder_of_now(folder, monkeypatch):
+    """Worker processes outlive the call, and stay where they were."""
+    for name, colour in {"x": "red", "y": "blue"}.items():
+        (folder / name).mkdir()
+        for i in range(2):
+            Image.new("RGB", (20, 10 + i), COLOURS[colour]).save(folder / name / f"{i}.png")
+    model = ImageFeaturizer(backbone="descriptor", n_jobs=2, batch_size=1)
+    found = []
+    for name in ("x", "y"):
+        monkeypatch.chdir(folder / name)
+        found.append(model.fit_transform(["0.png", "1.png"]))
+    assert not np.allclose(*found)
+    monkeypatch.chdir(folder / "x")
+    np.testing.assert_allclose(model.set_params(n_jobs=1).transform(["0.png", "1.png"]), found[0])
+
+
+@pytest.mark.parametrize("with_memory", [False, True])
+@pytest.mark.parametrize(
+    "cell",
+    ["x" * 300 + ".jpg", "http://[broken/x.jpg", "\ud800.png", "a\0b.png"],
+    ids=["long", "no url", "surrogate", "null"],
+)
+def test_names_that_no_file_has(folder, cell, with_memory):
+    memory = folder / "memory" if with_memory else None
+    model = featurizer(folder=folder, memory=memory).fit([cell, "red.png"])
+    with pytest.warns(UnreadablePictureWarning, match="1 of 2 pictures could not be read"):
+        vectors = model.transform([cell, "red.png"])
+    np.testing.assert_allclose(vectors, [MISSING, vector("red")])
+
+
+@pytest.mark.parametrize("change", ["data", "layer"])
+def test_a_network_that_changes_in_any_way(change):
+    network = nn.Sequential(Spy(), nn.Linear(3, 2))
+    model = featurizer(backbone=network).fit([png("red")])
+    before = model.transform([png("red")])
+    if change == "data":
+        network[1].weight.data.zero_()
+    else:
+        network[1] = nn.Linear(3, 2)
+    with pytest.raises(ValueError, match="not the one that it was fitted with"):
+        model.transform([png("red")])
+    assert not np.allclose(model.fit(["x.png"]).transform([png("red")]), before)
+
+
+def test_values_within_preprocess_count(folder):
+    """Two functions of the same code are told apart by what they hold."""
+
+    def darker(factor):
+        return lambda image: small(image) * factor
+
+    for factor in (1.0, 0.5):
+        model = featurizer(preprocess=darker(factor), memory=folder / "memory")
+        np.testing.assert_allclose(
+            model.fit_transform([png("red")]), [[factor, 0, 0, 0]], atol=1e-3
+        )
+
+
+def test_palettes_with_transparency():
+    """Equal colours, another alpha."""
+    faint, full = (
+        Image.new("RGBA", (8, 8), (*COLOURS["red"], alpha)).quantize(4) for alpha in (10, 255)
+    )
+    vectors = featurizer().fit_transform([full, faint])
+    np.testing.assert_allclose(vectors[0], vector("red"), atol=0.02)
+    assert vectors[1, 1] > 0.9
 
 
 def test_a_picture_that_comes_later_is_found(folder):

@@ -303,3 +303,17 @@ def test_loading_is_quiet(capfd):
     assert capfd.readouterr() == ("", "")
     featurizer(verbose=1).fit(ITEMS).transform(ITEMS)
     assert "4/4" in capfd.readouterr().err
+
+
+def test_a_model_that_is_trained_on_in_place():
+    """The vectors of the old weights are not mixed with those of the new ones."""
+    from sentence_transformers import SentenceTransformer
+
+    model = SentenceTransformer(str(tiny_bert_folder()), device="cpu")
+    fitted = TextEncoderItemFeaturizer(model=model, device="cpu").fit(["red pen"])
+    before = fitted.transform(["red pen"])
+    for weight in model.parameters():
+        weight.data += 0.1
+    with pytest.raises(ValueError, match="not the one that it was fitted with"):
+        fitted.transform(["red pen"])
+    assert not np.allclose(fitted.fit(["blue"]).transform(["red pen"]), before)

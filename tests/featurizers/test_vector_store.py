@@ -1,6 +1,8 @@
 """Vectors on disk."""
 
+import os
 import threading
+import time
 from hashlib import blake2b
 
 import joblib
@@ -94,14 +96,47 @@ def test_many_segments_are_merged(store, tmp_path):
 def test_a_failed_write_leaves_nothing(store, tmp_path, monkeypatch):
     add(store, [1])
 
-    def fail(path, array):
+    def fail(file):
         raise OSError("no space left")
 
-    monkeypatch.setattr(np, "save", fail)
+    monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(OSError, match="no space"):
         add(store, [2])
     assert len(list(tmp_path.glob("segments/*"))) == 1
     assert len(list(tmp_path.glob("segments/.*"))) == 0
+
+
+@pytest.mark.parametrize("name", ["keys.npy", "vectors.npy"])
+@pytest.mark.parametrize("size", [0, 100, 150])
+def test_a_segment_cut_short_is_removed(store, tmp_path, name, size):
+    add(store, [1, 2])
+    add(store, range(3, 60))
+    damaged = next(
+        path for path in tmp_path.glob("segments/*") if len(np.load(path / "keys.npy")) == 57
+    )
+    (damaged / name).write_bytes((damaged / name).read_bytes()[:size])
+    with pytest.warns(UserWarning, match=f"{damaged} is damaged and was removed"):
+        assert store.contains(keys_of([1, 2, 3])).tolist() == [True, True, False]
+    add(store, [3])
+    np.testing.assert_array_equal(store.read(keys_of([1, 3])), vectors_of([1, 3]))
+
+
+def test_keys_without_vectors_are_removed(store, tmp_path):
+    add(store, [1, 2])
+    [path] = tmp_path.glob("segments/*/keys.npy")
+    np.save(path, np.load(path)[:1])
+    with pytest.warns(UserWarning, match="is damaged"):
+        assert not store.contains(keys_of([1, 2])).any()
+
+
+def test_what_killed_processes_left_is_removed_in_time(store, tmp_path):
+    for name, age in {".old": 1e6, ".new": 0}.items():
+        (tmp_path / "segments" / name).mkdir()
+        (tmp_path / "segments" / name / "keys.npy").touch()
+        os.utime(tmp_path / "segments" / name, (time.time() - age,) * 2)
+    for number in range(_vector_store.MAX_SEGMENTS + 1):
+        add(store, [number])
+    assert [path.name for path in tmp_path.glob("segments/.*")] == [".new"]
 
 
 def test_threads_that_write_and_read(tmp_path):
@@ -158,6 +193,21 @@ class TestMapped:
 
 
 class TestOpen:
+    def test_old_blocks_are_forgotten(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(_vector_store, "BLOCK_BYTES", 1)
+        monkeypatch.setattr(_vector_store, "N_BLOCKS", 3)
+        store = VectorStore(tmp_path, 3, mapped=True)
+        add(store, range(50))
+        first = store.read(keys_of([1, 2]))
+        for number in range(3, 10):
+            store.read(keys_of([0, number]))
+            store.read(keys_of([0, 3]))  # stays in use
+        assert len(list(tmp_path.glob("blocks/*"))) == 3
+        names = {path.name for path in tmp_path.glob("blocks/*")}
+        store.read(keys_of([0, 3]))
+        assert {path.name for path in tmp_path.glob("blocks/*")} == names
+        np.testing.assert_array_equal(first, vectors_of([1, 2]))  # mapped, it lives on
+
     def test_a_path(self, tmp_path):
         store = VectorStore.open(tmp_path, "words", 3)
         assert store.folder == tmp_path / "embrec" / "words"
