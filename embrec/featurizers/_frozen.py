@@ -19,7 +19,7 @@ from embrec.featurizers._vector_store import KEY_BYTES, KEY_DTYPE, VectorStore
 from embrec.network.device import resolve_device
 
 #: Bytes of vectors that are encoded before they are written to disk.
-STORED_AT_A_TIME = 2**28
+STORED_AT_A_TIME = 2**26
 #: The key of a content that is missing.
 _NO_CONTENT = b""
 #: How many contents go through a model together on a GPU, if the user does not say.
