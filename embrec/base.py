@@ -7,24 +7,25 @@ ranks, ids in and out - is here, once.
 
 from abc import abstractmethod
 from collections.abc import Collection, Mapping, Sequence, Set
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
-import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from embrec._tables import is_table
 from embrec.ids import check_ids, short_repr
-from embrec.index import ExactIndex
+from embrec.index.base import BaseIndex
+from embrec.index.filters import Filter
 from embrec.interactions import LogColumns, encode, read_sequences
 from embrec.live import LiveCatalogMixin
 from embrec.metrics import TargetRanks, hit_rate_at_k
 from embrec.persistence import load_estimator, save_estimator
 from embrec.ragged import Ragged
-from embrec.ranking import Candidates, Ties, check_k
+from embrec.ranking import Ties, check_k
 from embrec.store import InteractionStore
 
 #: Cut-off of ``score``.
@@ -123,8 +124,8 @@ class BaseRecommender(LiveCatalogMixin, BaseEstimator):
         check_is_fitted(self)
         check_k(k)
         histories = self._read_histories(X, on_unknown)
-        candidates = self._candidates(histories, exclude_seen, include, exclude)
-        scores, rows = self.index_.kneighbors(self._query_vectors(histories), k, candidates)
+        rules = self._filter(histories, exclude_seen, include, exclude)
+        scores, rows = self.index_.search(self._query_vectors(histories), k, rules)
         return self._ids_at(rows), scores
 
     def predict(self, X: Any) -> np.ndarray:
@@ -187,9 +188,9 @@ class BaseRecommender(LiveCatalogMixin, BaseEstimator):
                     f"y {len(targets)} items."
                 )
         histories = self._encode(sequences)
-        candidates = Candidates(excluded=(histories,) if exclude_seen else ())
+        rules = Filter(excluded=(histories,) if exclude_seen else ())
         queries = self._query_vectors(histories)
-        return TargetRanks(*self.index_.rank(queries, targets, candidates, ties=ties))
+        return TargetRanks(*self.index_.rank(queries, targets, rules, ties=ties))
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Hit rate at 50 of each visitor's next item.
@@ -230,37 +231,31 @@ class BaseRecommender(LiveCatalogMixin, BaseEstimator):
         check_is_fitted(self)
         check_k(k)
         rows = self._rows_of(ids, what="ids")
-        itself = Ragged.from_lengths(rows, np.ones(len(rows), dtype=np.int64))
-        unit = self._similarity_index()
-        found = unit.kneighbors(unit.vectors[rows], k, Candidates(excluded=(itself,)))
-        return self._ids_at(found[1]), found[0]
+        by_cosine = self._similarity_index()
+        vectors = by_cosine.snapshot.take(rows)
+        scores, found = by_cosine.search(vectors, k, Filter.without_itself(rows))
+        return self._ids_at(found), scores
 
-    def _similarity_index(self) -> ExactIndex:
-        return self.index_.normalized()
+    def _similarity_index(self) -> BaseIndex:
+        return self.index_.companion()
 
     # ---- from ids to candidates and back
 
-    def _candidates(
-        self, histories: Ragged, exclude_seen: bool, include: Any, exclude: Any
-    ) -> Candidates:
-        n = len(histories)
-        excluded = [histories] if exclude_seen else []
-        allowed, included = None, None
+    def _filter(self, histories: Ragged, exclude_seen: bool, include: Any, exclude: Any) -> Filter:
+        rules = Filter(excluded=(histories,) if exclude_seen else ())
         if include is not None:
-            rows = self._filter_rows(include, n, what="include")
+            rows = self._filter_rows(include, len(histories), what="include")
             if isinstance(rows, Ragged):
-                included = rows
+                rules = replace(rules, included=rows)
             else:
-                allowed = torch.zeros(len(self.catalog_), dtype=torch.bool)
-                allowed[rows] = True
+                rules = replace(rules, include=rows)
         if exclude is not None:
-            rows = self._filter_rows(exclude, n, what="exclude")
+            rows = self._filter_rows(exclude, len(histories), what="exclude")
             if isinstance(rows, Ragged):
-                excluded.append(rows)
+                rules = replace(rules, excluded=(*rules.excluded, rows))
             else:
-                allowed = _all_true(len(self.catalog_)) if allowed is None else allowed
-                allowed[rows] = False
-        return Candidates(allowed, included, tuple(excluded))
+                rules = replace(rules, exclude=rows)
+        return rules
 
     def _filter_rows(self, ids: Any, n: int, *, what: str) -> np.ndarray | Ragged:
         """Catalogue rows of a filter: one array for all, or a Ragged with one row per query."""
@@ -293,7 +288,7 @@ class BaseRecommender(LiveCatalogMixin, BaseEstimator):
         return rows[rows >= 0]
 
     def _ids_at(self, rows: np.ndarray) -> np.ndarray:
-        ids = self.catalog_.ids.ids[rows]
+        ids = self.catalog_.ids.take(rows)
         none = rows < 0
         if none.any():
             ids = ids.astype(object)
@@ -363,7 +358,3 @@ def _last_items(sequences: Ragged) -> np.ndarray:
             "or pass the targets as y."
         )
     return sequences.last()
-
-
-def _all_true(n: int) -> torch.Tensor:
-    return torch.ones(n, dtype=torch.bool)

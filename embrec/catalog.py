@@ -13,6 +13,8 @@ from embrec._warn import warn
 from embrec.ids import IdIndex, check_ids, preview
 from embrec.memmaps import StackedRows, is_stored, row_blocks
 
+#: Features are copied together when this many times those that count are held.
+MAX_STORED = 2
 #: One feature matrix of shape (n_items, n_features): CSR or ndarray, float32.
 Features = Any
 
@@ -142,9 +144,8 @@ class ItemCatalog:
     def __init__(self, ids: np.ndarray, blocks: Sequence[Features]) -> None:
         self.ids = IdIndex(ids)
         self._chunks: list[list[Features]] = [[block] for block in blocks]
-        # where each item's features are in its block's chunks, stacked
-        self._position = np.arange(len(ids))
-        self._n_stored = len(ids)
+        # the rows that each chunk holds, later ones in place of earlier ones
+        self._rows = [np.arange(len(ids))]
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -156,16 +157,19 @@ class ItemCatalog:
         return [chunks[0] for chunks in self._chunks]
 
     def _compact(self) -> None:
-        if all(len(chunks) == 1 for chunks in self._chunks):
+        if len(self._rows) == 1:
             return
-        self._chunks = [[_stack(chunks, self._position)] for chunks in self._chunks]
-        self._position = np.arange(len(self.ids))
-        self._n_stored = len(self.ids)
+        rows = np.concatenate(self._rows)
+        position = np.empty(len(self.ids), dtype=np.int64)
+        position[rows] = np.arange(len(rows))  # the last one counts
+        self._chunks = [[_stack(chunks, position)] for chunks in self._chunks]
+        self._rows = [np.arange(len(self.ids))]
 
     def write(self, ids: np.ndarray, blocks: Sequence[Features]) -> np.ndarray:
         """Store items, new ones in new rows and known ones in place of their old content.
 
-        The cost depends on how many are stored here, not on how many there are.
+        The cost depends on how many are stored here, not on how many there are (amortised, if the
+        same ones are stored time and again).
 
         Parameters
         ----------
@@ -181,12 +185,13 @@ class ItemCatalog:
         new = self.ids.rows(ids) < 0
         if new.any():
             self.ids.extend(ids[new])
-            self._position = np.concatenate([self._position, np.full(int(new.sum()), -1)])
         rows = self.ids.rows(ids)
-        for chunks, block in zip(self._chunks, blocks, strict=True):
-            chunks.append(block)
-        self._position[rows] = np.arange(self._n_stored, self._n_stored + len(ids))
-        self._n_stored += len(ids)
+        if self._chunks:
+            for chunks, block in zip(self._chunks, blocks, strict=True):
+                chunks.append(block)
+            self._rows.append(rows)
+            if sum(map(len, self._rows)) > MAX_STORED * len(self.ids):
+                self._compact()
         return rows
 
     def __getstate__(self) -> dict[str, Any]:

@@ -39,6 +39,7 @@ from embrec.fitting import (
 from embrec.held_out import choose_held_out
 from embrec.ids import IdIndex
 from embrec.index import ExactIndex
+from embrec.index.base import BaseIndex
 from embrec.interactions import encode
 from embrec.network import Dropout, EmbRecNetwork, NetworkSize, to_feature_tensors
 from embrec.network.device import available_device, resolve_device
@@ -46,7 +47,7 @@ from embrec.network.inference import embed_items, encode_queries
 from embrec.network.weights import build_network, copy_network, fingerprint
 from embrec.persistence import SavedState
 from embrec.ragged import Ragged
-from embrec.session import SessionRecommender
+from embrec.session import ItemVectors, SessionRecommender
 from embrec.store import InteractionStore
 from embrec.training import TrainingRun, TrainingSequences
 
@@ -496,7 +497,7 @@ class EmbRecEstimator(  # type: ignore[call-arg]
 
     def _known_among(self, ids: IdIndex) -> tuple[KnownItems, np.ndarray]:
         """Find the items that were trained on in another catalogue, and which of them are there."""
-        rows = ids.rows(self.catalog_.ids.ids[self._known.rows])
+        rows = ids.rows(self.catalog_.ids.take(self._known.rows))
         kept = np.flatnonzero(rows >= 0)
         return KnownItems(rows[kept], self._known.counts[kept]), kept
 
@@ -577,7 +578,7 @@ class EmbRecEstimator(  # type: ignore[call-arg]
         return _embed(self.network_, blocks, self._known.places(self.catalog_.ids.rows(ids)))
 
     def _query_vectors(self, histories: Ragged) -> np.ndarray:
-        vectors = torch.from_numpy(self.index_.vectors)
+        vectors = ItemVectors(self.index_.snapshot)
         return encode_queries(self.network_, vectors, histories).cpu().numpy()
 
     # ---- queries
@@ -610,11 +611,11 @@ class EmbRecEstimator(  # type: ignore[call-arg]
         """
         check_is_fitted(self)
         rows = self._rows_of(ids, what="ids")
-        return np.array(self.index_.vectors[rows, : self.network_.embedding_size])
+        return np.array(self.index_.snapshot.take(rows)[:, : self.network_.embedding_size])
 
-    def _similarity_index(self) -> ExactIndex:
+    def _similarity_index(self) -> BaseIndex:
         # a bias tells nothing of what an item is
-        return self.index_.normalized(self.network_.embedding_size)
+        return self.index_.companion(self.network_.embedding_size)
 
     # ---- persistence
 

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from embrec.growing import Growing
+
 #: From this many on, ids are looked up once each: pandas' hashing outruns a dict's.
 MANY = 10_000
 
@@ -121,21 +123,43 @@ class IdIndex:
     """
 
     def __init__(self, ids: np.ndarray) -> None:
-        self._ids = ids
+        self._old = ids
+        self._new = Growing((), ids.dtype)
         self._row_of = dict(zip(ids.tolist(), range(len(ids)), strict=True))
 
     def __len__(self) -> int:
-        return len(self._ids)
+        return len(self._row_of)
 
     @property
     def ids(self) -> np.ndarray:
-        """Ids in row order, shape (n,), int64 or object."""
-        return self._ids
+        """Ids in row order, shape (n,), int64 or object. Takes a copy if some were added."""
+        if len(self) == len(self._old):
+            return self._old
+        return np.concatenate([self._old, self._new.values])[: len(self)]
 
     @property
     def holds_strings(self) -> bool:
         """Whether the ids are strings rather than integers."""
-        return self._ids.dtype == object
+        return self._old.dtype == object
+
+    def take(self, rows: np.ndarray) -> np.ndarray:
+        """Return the ids of rows.
+
+        Parameters
+        ----------
+        rows : ndarray of int
+
+        Returns
+        -------
+        ndarray of int64 or object
+        """
+        n = len(self._old)
+        is_new = rows >= n
+        if not is_new.any():
+            return self._old[rows]
+        ids = self._old[np.where(is_new, 0, rows)]
+        ids[is_new] = self._new.values[rows[is_new] - n]
+        return ids
 
     def rows(self, ids: np.ndarray) -> np.ndarray:
         """Return the row of each id, -1 where there is none.
@@ -158,12 +182,21 @@ class IdIndex:
         found = map(self._row_of.get, ids.tolist(), repeat(-1))
         return np.fromiter(found, dtype=np.int64, count=len(ids))
 
+    def reserve(self, ids: np.ndarray) -> None:
+        """Give the rows after the last to new unique ids, which are not found before `extend`.
+
+        So one thread may look up the ids of rows while another adds some.
+        """
+        self._new.cut(len(self) - len(self._old))  # what was reserved and came to nothing
+        self._new.extend(ids)
+
     def extend(self, ids: np.ndarray) -> None:
-        """Append new unique ids."""
-        start = len(self._ids)
-        extended = np.concatenate([self._ids, ids])
+        """Append new unique ids, or let those that were reserved be found."""
+        start = len(self)
+        reserved = self._new.values[start - len(self._old) :]
+        if not np.array_equal(reserved, ids):
+            self.reserve(ids)
         self._row_of.update(zip(ids.tolist(), range(start, start + len(ids)), strict=True))
-        self._ids = extended
 
     def check_kind(self, ids: np.ndarray, *, what: str) -> None:
         """Raise if ``ids`` are integers where these are strings, or the other way round.
@@ -178,11 +211,11 @@ class IdIndex:
             )
             raise TypeError(
                 f"{what} holds {theirs} (such as {preview(ids[:1])}) but the catalogue's item ids "
-                f"are {ours} (such as {preview(self._ids[:1])}). Convert one of them."
+                f"are {ours} (such as {preview(self._old[:1])}). Convert one of them."
             )
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"ids": self._ids}
+        return {"ids": self.ids}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         IdIndex.__init__(self, state["ids"])

@@ -17,7 +17,7 @@ from embrec.catalog import (
     warn_of_no_content,
 )
 from embrec.ids import check_ids, preview
-from embrec.index import ExactIndex
+from embrec.index.base import BaseIndex
 
 
 class LiveCatalogMixin:
@@ -28,7 +28,7 @@ class LiveCatalogMixin:
 
     item_col: str
     catalog_: ItemCatalog
-    index_: ExactIndex
+    index_: BaseIndex
 
     #: whether the catalogue keeps the features, for training to go on from them
     _keeps_features = False
@@ -65,13 +65,14 @@ class LiveCatalogMixin:
         """
         check_is_fitted(self)
         rows = read_items(items, self.item_col)
-        present = self._is_active(rows.ids)
-        if present.any():
-            raise ValueError(
-                f"{int(present.sum())} of {len(rows.ids)} items are in the catalogue already: "
-                f"{preview(rows.ids[present])}. Use update_items to change them."
-            )
-        return self._write_items(rows)
+        with self.index_.changing():
+            present = self._is_active(rows.ids)
+            if present.any():
+                raise ValueError(
+                    f"{int(present.sum())} of {len(rows.ids)} items are in the catalogue already: "
+                    f"{preview(rows.ids[present])}. Use update_items to change them."
+                )
+            return self._write_items(rows)
 
     def update_items(self, items: Table | ItemTable) -> Self:
         """Replace the content of items of the catalogue.
@@ -92,13 +93,14 @@ class LiveCatalogMixin:
         """
         check_is_fitted(self)
         rows = read_items(items, self.item_col)
-        absent = ~self._is_active(rows.ids)
-        if absent.any():
-            raise ValueError(
-                f"{int(absent.sum())} of {len(rows.ids)} items are not in the catalogue: "
-                f"{preview(rows.ids[absent])}. Use add_items to add them."
-            )
-        return self._write_items(rows)
+        with self.index_.changing():
+            absent = ~self._is_active(rows.ids)
+            if absent.any():
+                raise ValueError(
+                    f"{int(absent.sum())} of {len(rows.ids)} items are not in the catalogue: "
+                    f"{preview(rows.ids[absent])}. Use add_items to add them."
+                )
+            return self._write_items(rows)
 
     def remove_items(self, ids: Any) -> Self:
         """Take items out of the catalogue.
@@ -120,24 +122,33 @@ class LiveCatalogMixin:
             If an id is not in the catalogue. Nothing changes then.
         """
         check_is_fitted(self)
-        self.index_.remove(self._rows_of(ids, what="ids"))
+        with self.index_.changing():
+            self.index_.remove(self._rows_of(ids, what="ids"))
         return self
 
     def _is_active(self, ids: np.ndarray) -> np.ndarray:
         self.catalog_.ids.check_kind(ids, what=f"items[{self.item_col!r}]")
         rows = self.catalog_.ids.rows(ids)
-        return (rows >= 0) & self.index_.active[rows]
+        return self.index_.snapshot.are_active(rows)
 
     def _write_items(self, items: ItemRows) -> Self:
         """Add new items and replace known ones; what can fail comes first."""
         blocks = self._featurize(items.content)
         warn_of_no_content(items.ids, blocks)
-        vectors = self._item_vectors(blocks, items.ids)
-        known = self.catalog_.ids.rows(items.ids) >= 0
-        rows = self.catalog_.write(items.ids, blocks if self._keeps_features else [])
-        self.index_.add(vectors[~known])
-        self.index_.replace(rows[known], vectors[known])
+        self._show_items(items.ids, self._item_vectors(blocks, items.ids))
+        self.catalog_.write(items.ids, blocks if self._keeps_features else [])
         return self
+
+    def _show_items(self, ids: np.ndarray, vectors: Any) -> None:
+        """Write vectors to the index: rows have ids by then, and ids have rows only afterwards.
+
+        So whoever reads meanwhile finds an id for every row and a vector for every id.
+        """
+        rows = self.catalog_.ids.rows(ids)
+        new = rows < 0
+        rows[new] = len(self.catalog_) + np.arange(np.count_nonzero(new))
+        self.catalog_.ids.reserve(ids[new])
+        self.index_.write(rows, vectors)
 
     def _rows_of(self, ids: Any, *, what: str, removed: bool = False) -> np.ndarray:
         """Catalogue rows of ids that must be there (and, unless ``removed``, not removed)."""
@@ -146,7 +157,7 @@ class LiveCatalogMixin:
         rows = self.catalog_.ids.rows(checked)
         present = rows >= 0
         if not removed:
-            present[present] = self.index_.active[rows[present]]
+            present = self.index_.snapshot.are_active(rows)
         if not present.all():
             raise ValueError(
                 f"{what}: {int((~present).sum())} of {len(checked)} ids are not in the catalogue: "

@@ -1,7 +1,8 @@
 """Scores of vectors against vectors, in blocks: the best k, and ranks by counting.
 
-Nothing here knows ids, users or models. Queries and vectors are torch tensors, or scipy CSR
-matrices; a score is their inner product. No more than ``memory`` bytes of scores exist at a time.
+Nothing here knows ids, users or models. Queries and vectors are torch tensors, float32 arrays or
+scipy CSR matrices; a score is their inner product. No more than ``memory`` bytes of scores exist at
+a time.
 """
 
 from collections.abc import Iterator
@@ -15,11 +16,15 @@ from torch import Tensor
 
 from embrec.ragged import Ragged
 
-Vectors: TypeAlias = Tensor | sp.csr_matrix | sp.csr_array
+Vectors: TypeAlias = Tensor | np.ndarray | sp.csr_matrix | sp.csr_array
 Ties: TypeAlias = Literal["pessimistic", "average", "optimistic"]
 
 #: Bytes of scores held at a time.
 SCORE_MEMORY = 64 * 2**20
+#: Up to so many queries are multiplied one by one.
+FEW = 4
+#: How many scores a block has, of which top-k looks at the largest first.
+BLOCK = 256
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,8 @@ class Candidates:
     ----------
     allowed : Tensor of shape (n_vectors,), bool, optional
         For all queries alike.
+    forbidden : Tensor of vector rows, int64, optional
+        None of these, for all queries alike.
     included : Ragged of vector rows, optional
         Per query: nothing but these.
     excluded : tuple of Ragged of vector rows
@@ -39,11 +46,13 @@ class Candidates:
     allowed: Tensor | None = None
     included: Ragged | None = None
     excluded: tuple[Ragged, ...] = ()
+    forbidden: Tensor | None = None
 
     @property
     def are_all(self) -> bool:
         """Whether every vector may answer every query."""
-        return self.allowed is None and self.included is None and not self.excluded
+        for_all = self.allowed is None and self.forbidden is None
+        return for_all and self.included is None and not self.excluded
 
     def mask(self, scores: Tensor, start: int) -> None:
         """Set the scores of what may not answer to -inf, in place.
@@ -57,7 +66,9 @@ class Candidates:
         """
         stop = start + len(scores)
         if self.allowed is not None:
-            scores[:, ~self.allowed] = -torch.inf
+            scores.masked_fill_(~self.allowed.to(scores.device), -torch.inf)
+        if self.forbidden is not None:
+            scores.index_fill_(1, self.forbidden.to(scores.device), -torch.inf)
         if self.included is not None:
             kept = torch.full_like(scores, -torch.inf)
             cells = _cells(self.included.slice_rows(start, stop), scores.device)
@@ -73,14 +84,15 @@ def _cells(rows: Ragged, device: torch.device) -> tuple[Tensor, Tensor]:
 
 
 def score_blocks(
-    queries: Vectors, vectors: Vectors, *, memory: int = SCORE_MEMORY
+    queries: Vectors, vectors: Vectors | list[Vectors], *, memory: int = SCORE_MEMORY
 ) -> Iterator[tuple[int, Tensor]]:
     """Yield the inner products of queries and vectors, some queries at a time.
 
     Parameters
     ----------
-    queries : Tensor or CSR of shape (n_queries, d)
-    vectors : Tensor or CSR of shape (n_vectors, d)
+    queries : Tensor, ndarray or CSR of shape (n_queries, d)
+    vectors : Tensor, ndarray or CSR of shape (n_vectors, d), float32, or a list of them
+        A list counts as one matrix, its parts below each other.
     memory : int, default=64 MiB
         Bytes of scores in a block; a block has one query at least.
 
@@ -91,18 +103,41 @@ def score_blocks(
     scores : Tensor of shape (n_block, n_vectors), float32
         The caller may change it.
     """
-    n_rows = max(1, memory // (4 * max(1, vectors.shape[0])))
-    transposed: Any = vectors.T
-    if sp.issparse(vectors):
-        transposed = transposed.tocsr()  # once, not in every product
+    parts: list[Any] = vectors if isinstance(vectors, list) else [vectors]
+    n_vectors = sum(part.shape[0] for part in parts)
+    n_rows = max(1, memory // (4 * max(1, n_vectors)))
+    # once, not in every product
+    turned = [part.T.tocsr() if sp.issparse(part) else part for part in parts]
     for start in range(0, queries.shape[0], n_rows):
-        scores: Any = queries[start : start + n_rows] @ transposed
-        yield start, torch.as_tensor(scores.toarray() if sp.issparse(scores) else scores)
+        block = queries[start : start + n_rows]
+        yield start, _products(block, turned, n_vectors)
+
+
+def _products(queries: Vectors, parts: list[Any], n_vectors: int) -> Tensor:
+    if sp.issparse(queries):
+        return torch.from_numpy(np.hstack([(queries @ part).toarray() for part in parts]))
+    if isinstance(queries, Tensor) and queries.device.type != "cpu":
+        return torch.cat([queries @ part.T for part in parts], dim=1)
+    scores = np.empty((len(queries), n_vectors), dtype=np.float32)
+    stop = 0
+    for part in parts:
+        start, stop = stop, stop + len(part)
+        _multiply(np.asarray(queries), np.asarray(part), scores[:, start:stop])
+    return torch.from_numpy(scores)
+
+
+def _multiply(queries: np.ndarray, vectors: np.ndarray, out: np.ndarray) -> None:
+    """Write inner products to `out`; numpy's way for one vector is several times torch's."""
+    if len(queries) > FEW:
+        np.matmul(queries, vectors.T, out=out)
+        return
+    for query, scores in zip(queries, out, strict=True):
+        np.matmul(vectors, query, out=scores)
 
 
 def top_k(
     queries: Vectors,
-    vectors: Vectors,
+    vectors: Vectors | list[Vectors],
     k: int,
     candidates: Candidates | None = None,
     *,
@@ -112,8 +147,8 @@ def top_k(
 
     Parameters
     ----------
-    queries : Tensor or CSR of shape (n_queries, d)
-    vectors : Tensor or CSR of shape (n_vectors, d)
+    queries : Tensor, ndarray or CSR of shape (n_queries, d)
+    vectors : Tensor, ndarray or CSR of shape (n_vectors, d)
     k : int
         How many to return for each query.
     candidates : Candidates, optional
@@ -132,17 +167,16 @@ def top_k(
     -----
     A vector whose inner product is NaN is not found.
     """
-    n_found = min(k, vectors.shape[0])
+    parts = vectors if isinstance(vectors, list) else [vectors]
+    n_found = min(k, sum(part.shape[0] for part in parts))
     rows = np.full((queries.shape[0], k), -1, dtype=np.int64)
     values = np.full((queries.shape[0], k), -np.inf, dtype=np.float32)
     for start, scores in score_blocks(queries, vectors, memory=memory):
         if candidates is not None:
             candidates.mask(scores, start)
-        best, where = torch.topk(scores, n_found, dim=1)
+        best, where = largest(scores, n_found)
         if best.isnan().any():  # NaN sorts as the largest
-            best, where = torch.topk(
-                scores.masked_fill_(scores.isnan(), -torch.inf), n_found, dim=1
-            )
+            best, where = largest(scores.masked_fill_(scores.isnan(), -torch.inf), n_found)
         block = slice(start, start + len(scores))
         values[block, :n_found] = best.cpu().numpy()
         rows[block, :n_found] = where.cpu().numpy()
@@ -150,9 +184,37 @@ def top_k(
     return rows, values
 
 
+def largest(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """Do as ``torch.topk(scores, k, dim=1)`` does, several times as fast for small k.
+
+    The k largest are in the k blocks whose maxima are largest.
+
+    Parameters
+    ----------
+    scores : Tensor of shape (n, m)
+    k : int
+        At most m.
+
+    Returns
+    -------
+    values, columns : Tensor of shape (n, k)
+        Largest first.
+    """
+    n_blocks = scores.shape[1] // BLOCK
+    if n_blocks < 4 * k or scores.device.type != "cpu":
+        return torch.topk(scores, k, dim=1)
+    whole = scores[:, : n_blocks * BLOCK].reshape(len(scores), n_blocks, BLOCK)
+    blocks = torch.topk(whole.amax(2), k, dim=1, sorted=False).indices
+    columns = (blocks[:, :, None] * BLOCK + torch.arange(BLOCK)).flatten(1)
+    rest = torch.arange(n_blocks * BLOCK, scores.shape[1]).expand(len(scores), -1)
+    columns = torch.cat([columns, rest], dim=1)
+    values, places = torch.topk(scores.gather(1, columns), k, dim=1)
+    return values, columns.gather(1, places)
+
+
 def rank_targets(
     queries: Vectors,
-    vectors: Vectors,
+    vectors: Vectors | list[Vectors],
     targets: np.ndarray,
     candidates: Candidates | None = None,
     *,
@@ -163,8 +225,8 @@ def rank_targets(
 
     Parameters
     ----------
-    queries : Tensor or CSR of shape (n_queries, d)
-    vectors : Tensor or CSR of shape (n_vectors, d)
+    queries : Tensor, ndarray or CSR of shape (n_queries, d)
+    vectors : Tensor, ndarray or CSR of shape (n_vectors, d)
     targets : ndarray of shape (n_queries,), int
         The row of ``vectors`` to rank for each query; a candidate always.
     candidates : Candidates, optional

@@ -12,14 +12,33 @@ from sklearn.utils.validation import check_is_fitted
 
 from embrec.base import BaseRecommender
 from embrec.ids import check_ids
+from embrec.index.filters import Filter
+from embrec.index.rows import Snapshot
 from embrec.network import EmbRecNetwork
 from embrec.network.inference import encode_states
 from embrec.ragged import Ragged
-from embrec.ranking import Candidates, check_k
+from embrec.ranking import check_k
 
 _MAGIC = b"embrec-session-1"
 #: Magic, fingerprint of the model, checksum of what follows, bytes of state and of history.
 _HEADER = struct.Struct("<16s16sIII")
+
+
+class ItemVectors:
+    """The vectors of a snapshot, by tensors of rows.
+
+    Parameters
+    ----------
+    snapshot : Snapshot
+    """
+
+    device = torch.device("cpu")
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+
+    def __getitem__(self, rows: torch.Tensor) -> torch.Tensor:
+        return torch.from_numpy(self._snapshot.take(rows.numpy()))
 
 
 class SessionRecommender(BaseRecommender):
@@ -67,20 +86,20 @@ class SessionRecommender(BaseRecommender):
         return Session._from_bytes(self, data, restart=restart)
 
     def _states(self, histories: Ragged) -> torch.Tensor:
-        return encode_states(self.network_, torch.from_numpy(self.index_.vectors), histories)
+        return encode_states(self.network_, ItemVectors(self.index_.snapshot), histories)
 
     @torch.inference_mode()
     def _advance(self, state: torch.Tensor, rows: np.ndarray) -> torch.Tensor:
-        inputs = torch.from_numpy(self.index_.vectors[rows]).to(state.device)
+        inputs = torch.from_numpy(self.index_.snapshot.take(rows)).to(state.device)
         return self.network_.advance(state, inputs)
 
     @torch.inference_mode()
     def _recommend_from_state(
-        self, state: torch.Tensor, candidates: Candidates, k: int
+        self, state: torch.Tensor, rules: Filter, k: int
     ) -> tuple[np.ndarray, np.ndarray]:
         check_k(k)
         query = self.network_.predict(state).cpu().numpy()
-        scores, rows = self.index_.kneighbors(query, k, candidates)
+        scores, rows = self.index_.search(query, k, rules)
         return self._ids_at(rows), scores
 
 
@@ -175,8 +194,8 @@ class Session:
         self._check_model()
         seen = self._seen_rows()
         history = Ragged.from_lengths(seen, np.array([len(seen)]))
-        candidates = self._recommender._candidates(history, exclude_seen, include, exclude)
-        ids, scores = self._recommender._recommend_from_state(self._state, candidates, k)
+        rules = self._recommender._filter(history, exclude_seen, include, exclude)
+        ids, scores = self._recommender._recommend_from_state(self._state, rules, k)
         return ids[0], scores[0]
 
     def _seen_rows(self) -> np.ndarray:

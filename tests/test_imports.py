@@ -21,6 +21,7 @@ ORDER = [
     "_files",
     "memmaps",
     "ragged",
+    "growing",
     "ids",
     "interactions",
     "ranking",

@@ -162,9 +162,10 @@ class ContentNeighborsRecommender(BaseRecommender):
         weights = np.repeat(
             1 / np.maximum(histories.lengths, 1).astype(np.float32), histories.lengths
         )
-        vectors = self.index_.vectors
-        shape = (len(histories), vectors.shape[0])
-        return sp.csr_matrix((weights, histories.values, histories.offsets), shape) @ vectors
+        touched, columns = np.unique(histories.values, return_inverse=True)
+        shape = (len(histories), len(touched))
+        mean = sp.csr_matrix((weights, columns, histories.offsets), shape)
+        return mean @ self.index_.snapshot.take(touched)
 
     def _get_state(self) -> SavedState:
         return SavedState(objects={"featurizer": self.featurizer_})

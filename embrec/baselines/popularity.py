@@ -130,11 +130,11 @@ class PopularityRecommender(BaseRecommender):
         return self
 
     def _write_items(self, items: ItemRows) -> Self:
-        rows = self.catalog_.write(items.ids, [])
-        n_new = len(self.catalog_) - len(self.counts_)
-        self.counts_ = np.concatenate([self.counts_, np.zeros(n_new, dtype=np.int64)])
-        self.index_.add(np.zeros((n_new, 1), dtype=np.float32))
-        self.index_.replace(rows, _as_vectors(self.counts_[rows]))
+        rows = self.catalog_.ids.rows(items.ids)
+        counts = np.where(rows >= 0, self.counts_[rows], 0)
+        self._show_items(items.ids, _as_vectors(counts))
+        self.counts_ = np.concatenate([self.counts_, counts[rows < 0]])
+        self.catalog_.write(items.ids, [])
         return self
 
     def _query_vectors(self, histories: Ragged) -> np.ndarray:

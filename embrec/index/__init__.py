@@ -1,5 +1,6 @@
-"""Top-k search over vectors, one backend per file."""
+"""Top-k search over vectors that come, change and go; one backend per file."""
 
+from embrec.index.base import IndexRebuildWarning
 from embrec.index.exact import ExactIndex
 
-__all__ = ["ExactIndex"]
+__all__ = ["ExactIndex", "IndexRebuildWarning"]

@@ -1,6 +1,7 @@
 """Running a network without gradients, in blocks of bounded size."""
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -23,10 +24,21 @@ def embed_items(
     return network.embed_items(features, ids)
 
 
+class Rows(Protocol):
+    """Item vectors by row: a Tensor, or what can be indexed by one."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the vectors are."""
+
+    def __getitem__(self, rows: Tensor) -> Tensor:
+        """Gather rows: (n, vector_size)."""
+
+
 @torch.inference_mode()
 def encode_states(
     network: EmbRecNetwork,
-    items: Tensor,
+    items: Tensor | Rows,
     sequences: Ragged,
     *,
     max_steps: int = STEPS_PER_BLOCK,
@@ -39,7 +51,7 @@ def encode_states(
     Parameters
     ----------
     network : EmbRecNetwork
-    items : Tensor of shape (n_items, vector_size)
+    items : Tensor of shape (n_items, vector_size), or Rows
         Items' vectors, on any device.
     sequences : Ragged of item rows
     max_steps : int, default=65536
@@ -65,6 +77,6 @@ def encode_states(
 
 
 @torch.inference_mode()
-def encode_queries(network: EmbRecNetwork, items: Tensor, sequences: Ragged) -> Tensor:
+def encode_queries(network: EmbRecNetwork, items: Tensor | Rows, sequences: Ragged) -> Tensor:
     """Predict the embedding of each sequence's next item: (n_sequences, vector_size)."""
     return network.predict(encode_states(network, items, sequences))

@@ -1,0 +1,552 @@
+"""What all indexes share: vectors that come, change and go while others search."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from numbers import Integral, Real
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
+from sklearn.preprocessing import normalize
+from sklearn.utils import Tags
+from sklearn.utils.validation import check_is_fitted
+
+from embrec._compat import Interval, StrOptions, fit_context, validate_data
+from embrec._warn import warn
+from embrec.index.filters import Filter, present_slots
+from embrec.index.protocol import StaticSearch
+from embrec.index.rows import RowStore, Snapshot
+from embrec.index.searching import parts, search
+from embrec.ranking import Ties, Vectors, rank_targets
+
+_EVERYTHING = Filter()
+
+
+class IndexRebuildWarning(UserWarning):
+    """An index could not be rebuilt in the background; the old one goes on serving."""
+
+
+class BaseIndex(  # type: ignore[call-arg]
+    ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
+):
+    """Base of the indexes: top-k search over vectors that are added, updated and removed.
+
+    It knows rows of vectors, not ids. Rows never move, so whoever keeps row numbers may go on using
+    them: removing keeps a vector's row and its value.
+
+    Any number of threads may search while others change it. A search sees each change as a whole or
+    not at all: never what was removed before it began, always what was added before.
+
+    A subclass has at least the parameters ``n_neighbors``, ``metric``, ``mode``,
+    ``rebuild_fraction`` and ``memory``, and says in `_build` how to search vectors that do not
+    change. What changes afterwards is searched exactly, beside them; once it is more than
+    ``rebuild_fraction`` of the whole, all is built anew by a thread in the background.
+    """
+
+    n_neighbors: int
+    metric: str
+    mode: str
+    rebuild_fraction: float
+    memory: int
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "n_neighbors": [Interval(Integral, 1, None, closed="left")],
+        "metric": [StrOptions({"dot", "angular"})],
+        "mode": [StrOptions({"connectivity", "distance"})],
+        "rebuild_fraction": [Interval(Real, 0, None, closed="neither")],
+        "memory": [Interval(Integral, 1, None, closed="left")],
+    }
+    #: Changes that are searched beside the rest whatever their share.
+    _min_changes: ClassVar[int] = 1024
+
+    # ---- building
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: object = None, *, queries: Any = None) -> Self:
+        """Take the vectors to search.
+
+        Parameters
+        ----------
+        X : array-like or CSR of shape (n_vectors, d)
+            Float32 without a copy, which is never written to; a memory map stays one.
+        y : None
+            Ignored.
+        queries : array-like of shape (n_queries, d), optional
+            What will be asked, for measuring how well it is answered; by default, vectors of `X`.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If values are missing or infinite.
+        """
+        vectors = self._as_unit(self._validated(X, reset=True))
+        sample = None if queries is None else self._as_unit(self._validated(queries, reset=False))
+        static = self._build(vectors, np.arange(vectors.shape[0]), sample)
+        self._set_up(RowStore(vectors, static=static), sample)
+        return self
+
+    def _set_up(self, store: RowStore, sample: Any) -> None:
+        self._sample = sample
+        self._lock = threading.RLock()
+        self._worker: threading.Thread | None = None
+        self._failure: Exception | None = None
+        self._companion: BaseIndex | None = None
+        self._store = store
+
+    def _build(
+        self, vectors: Any, rows: np.ndarray, queries: np.ndarray | None
+    ) -> StaticSearch | None:
+        """Make a search over some of the rows of vectors that do not change.
+
+        Parameters
+        ----------
+        vectors : ndarray or CSR of shape (n, d), float32
+        rows : ndarray of int
+            Those that may be found.
+        queries : ndarray of shape (n_queries, d), float32, or None
+            To measure with.
+
+        Returns
+        -------
+        StaticSearch or None
+            None if all rows are to be scored.
+        """
+        return None
+
+    def _validated(self, X: Any, *, reset: bool) -> Any:
+        return validate_data(self, X, reset=reset, dtype=np.float32, order="C", accept_sparse="csr")
+
+    def _as_unit(self, vectors: Any) -> Any:
+        return normalize(vectors) if self.metric == "angular" else vectors
+
+    # ---- what there is
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """All that there is now; it stays as it is while the index changes."""
+        return self._store.snapshot
+
+    def __len__(self) -> int:
+        """Count the rows, removed ones included."""
+        return self.snapshot.n_rows
+
+    @property
+    def n_samples_fit_(self) -> int:
+        """How many rows there are, removed ones included."""
+        return self.snapshot.n_rows
+
+    @property
+    def vectors(self) -> Any:
+        """Vectors in row order, removed ones included: shape (n_vectors, d). May take a copy."""
+        return self.snapshot.whole()
+
+    @property
+    def active(self) -> np.ndarray:
+        """Which rows may be found, shape (n_vectors,), bool."""
+        return self.snapshot.active
+
+    @property
+    def recall_(self) -> float:
+        """Share of the true best that is found, as measured when it was built; 1 if exact."""
+        static = self.snapshot.static
+        return 1.0 if static is None else float(static.recall)
+
+    # ---- changing
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Keep other threads from changing the index meanwhile; they may go on searching."""
+        with self._lock:
+            yield
+
+    def add(self, vectors: Any) -> np.ndarray:
+        """Append vectors, at a cost that does not depend on how many there are already.
+
+        (A CSR index copies what was added since it was built.)
+
+        Parameters
+        ----------
+        vectors : array-like or CSR of shape (n_new, d)
+
+        Returns
+        -------
+        ndarray of shape (n_new,)
+            Their rows.
+        """
+        vectors = self._checked(vectors)
+        with self._lock:
+            rows = len(self) + np.arange(vectors.shape[0])
+            self._write(rows, vectors)
+        return rows
+
+    def replace(self, rows: Any, vectors: Any) -> None:
+        """Give rows new vectors, and make them findable if they were removed.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n,), int
+            Unique.
+        vectors : array-like or CSR of shape (n, d)
+        """
+        vectors = self._checked(vectors)
+        with self._lock:
+            self._write(self._known(rows), vectors)
+
+    def write(self, rows: np.ndarray, vectors: Any) -> None:
+        """Append some vectors and replace others, in one change.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n,), int
+            Unique. Those that there are not yet follow the last, in this order.
+        vectors : array-like or CSR of shape (n, d)
+        """
+        vectors = self._checked(vectors)
+        with self._lock:
+            self._write(rows, vectors)
+
+    def remove(self, rows: Any) -> None:
+        """Never return these rows again.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n,), int
+        """
+        check_is_fitted(self)
+        with self._lock:
+            rows = self._known(rows)
+            if len(rows) == 0:
+                return
+            if self._companion is not None:
+                self._companion.remove(rows)
+            self._store.remove(rows)
+            self._after_change()
+
+    def _write(self, rows: np.ndarray, vectors: Any) -> None:
+        if len(rows) == 0:
+            return
+        if self._companion is not None:
+            self._companion.write(rows, vectors[:, : self._companion.n_features_in_])
+        self._store.write(rows, vectors)
+        self._after_change()
+
+    def _checked(self, vectors: Any) -> Any:
+        check_is_fitted(self)
+        if vectors.shape[0] == 0:
+            return vectors
+        return self._as_unit(self._validated(vectors, reset=False))
+
+    def _known(self, rows: Any) -> np.ndarray:
+        known, n = np.asarray(rows, dtype=np.int64), len(self)
+        if len(known) and (known.min() < 0 or known.max() >= n):
+            raise IndexError(f"There are rows 0 to {n - 1}; got {known.min()} to {known.max()}.")
+        return known
+
+    # ---- building anew
+
+    def _after_change(self) -> None:
+        self._report_failure()
+        snapshot = self.snapshot
+        limit = max(self._min_changes, self.rebuild_fraction * snapshot.n_base)
+        if snapshot.n_changes > limit and self._worker is None:
+            self._worker = threading.Thread(
+                target=self._rebuild_in_background, name="embrec-index", daemon=True
+            )
+            self._worker.start()
+
+    def _rebuild_in_background(self) -> None:
+        try:
+            self._rebuild()
+        except Exception as error:  # the old index goes on; the next change tells of it
+            self._failure = error
+        finally:
+            self._worker = None
+
+    def _report_failure(self) -> None:
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            warn(
+                f"The index could not be rebuilt in the background ({failure!r}). It goes on as it "
+                "is, more slowly as it grows; rebuild() tries again and raises the error.",
+                IndexRebuildWarning,
+            )
+
+    def rebuild(self) -> Self:
+        """Build anew from all there is now, and wait for it; searches go on meanwhile.
+
+        Returns
+        -------
+        self
+        """
+        check_is_fitted(self)
+        self.wait()
+        self._rebuild()
+        return self
+
+    def wait(self) -> Self:
+        """Wait until nothing is being built in the background.
+
+        Returns
+        -------
+        self
+        """
+        worker = self._worker
+        if worker is not None:
+            worker.join()
+        return self
+
+    def _rebuild(self) -> None:
+        with self._lock:
+            store, snapshot = self._store, self._store.snapshot
+        vectors, active = snapshot.whole(), snapshot.active
+        static = self._build(vectors, np.flatnonzero(active), self._sample)
+        with self._lock:
+            if self._store is not store:
+                return  # another rebuild was faster
+            removed = np.flatnonzero(~active)
+            version = store.snapshot.version + 1
+            renewed = RowStore(vectors, removed, static=static, version=version)
+            renewed.catch_up(store, snapshot)
+            self._store = renewed
+
+    # ---- searching
+
+    def search(
+        self, queries: Any, k: int, rules: Filter = _EVERYTHING, *, exactly: bool = False
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Find the vectors with the largest inner products, or cosines.
+
+        Parameters
+        ----------
+        queries : ndarray or CSR of shape (n_queries, d)
+        k : int
+        rules : Filter, optional
+            Further limits on what may be found. As many are returned as qualify, up to k.
+        exactly : bool, default=False
+            Whether to score all vectors though the index is approximate.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_queries, k), float32
+            Largest first; -inf where fewer may be found.
+        rows : ndarray of shape (n_queries, k), int64
+            Their rows; -1 where fewer may be found.
+        """
+        rows, scores = search(
+            self.snapshot,
+            self._as_queries(queries),
+            k,
+            rules,
+            memory=self.memory,
+            exactly=exactly,
+        )
+        return scores, rows
+
+    def rank(
+        self,
+        queries: Any,
+        targets: np.ndarray,
+        rules: Filter = _EVERYTHING,
+        *,
+        ties: Ties = "pessimistic",
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Rank one row per query among all that may be found, exactly, by counting.
+
+        Parameters
+        ----------
+        queries : ndarray or CSR of shape (n_queries, d)
+        targets : ndarray of shape (n_queries,), int
+            The row to rank for each query.
+        rules : Filter, optional
+            Further limits on what it is ranked against.
+        ties : {"pessimistic", "average", "optimistic"}, default="pessimistic"
+            How vectors that score exactly as the target count.
+
+        Returns
+        -------
+        ranks : ndarray of shape (n_queries,), float64
+            How many are ahead of the target.
+        n_candidates : ndarray of shape (n_queries,), int64
+            How many there are, the target included.
+        """
+        snapshot = self.snapshot
+        return rank_targets(
+            self._as_queries(queries),
+            parts(snapshot),
+            present_slots(snapshot, targets),
+            rules.slots(snapshot).candidates(),
+            ties=ties,
+            memory=self.memory,
+        )
+
+    def _as_queries(self, queries: Any) -> Vectors:
+        if sp.issparse(queries):
+            return self._as_unit(queries)
+        return self._as_unit(np.ascontiguousarray(queries, dtype=np.float32))
+
+    def companion(self, n_columns: int | None = None) -> "BaseIndex":
+        """Return an index of the same kind and rows by cosine, which changes along with this one.
+
+        It is built at the first call, and kept.
+
+        Parameters
+        ----------
+        n_columns : int, optional
+            How many of the first columns to compare; all by default, and the same at every call.
+
+        Returns
+        -------
+        BaseIndex
+        """
+        if self._companion is None:
+            with self._lock:
+                if self._companion is None:
+                    snapshot = self.snapshot
+                    made = clone(self).set_params(metric="angular")
+                    made.fit(snapshot.whole()[:, :n_columns])
+                    made.remove(np.flatnonzero(~snapshot.active))
+                    self._companion = made
+        return self._companion
+
+    # ---- scikit-learn's neighbours
+
+    def kneighbors(
+        self, X: Any = None, n_neighbors: int | None = None, return_distance: bool = True
+    ) -> Any:
+        """Find nearest neighbours, in the manner of scikit-learn.
+
+        Parameters
+        ----------
+        X : array-like or CSR of shape (n_queries, d), optional
+            Queries; without them, the vectors of the index, none of which is its own neighbour.
+        n_neighbors : int, optional
+            How many; by default as the constructor says.
+        return_distance : bool, default=True
+
+        Returns
+        -------
+        distances : ndarray of shape (n_queries, n_neighbors)
+            Nearest first. For ``metric="angular"`` 1 minus the cosine. For "dot" what makes the
+            largest inner product the nearest: the Euclidean distance to ``(v, sqrt(M**2 -
+            |v|**2))``, ``M`` being the length of the longest vector [Bachrach et al. 2014].
+        rows : ndarray of shape (n_queries, n_neighbors), int64
+
+        Raises
+        ------
+        ValueError
+            If there are not that many to be found.
+        """
+        check_is_fitted(self)
+        k = self.n_neighbors if n_neighbors is None else n_neighbors
+        snapshot = self.snapshot
+        n_left = snapshot.n_active - (X is None)
+        if not 0 < k <= n_left:
+            raise ValueError(
+                f"Expected n_neighbors <= n_samples_fit, which is {n_left}, and at least 1; "
+                f"got n_neighbors = {k}."
+            )
+        rules = _EVERYTHING
+        if X is None:
+            rows = np.flatnonzero(snapshot.active)
+            queries = snapshot.take(rows)
+            rules = Filter.without_itself(rows)
+        else:
+            queries = self._as_queries(self._validated(X, reset=False))
+        rows, scores = search(snapshot, queries, k, rules, memory=self.memory, exactly=False)
+        return (self._distances(snapshot, queries, scores), rows) if return_distance else rows
+
+    def _distances(self, snapshot: Snapshot, queries: Any, scores: np.ndarray) -> np.ndarray:
+        if self.metric == "angular":
+            return np.maximum(1 - scores, 0)
+        longest = max(float(_squares(part).max(initial=0)) for part in parts(snapshot))
+        squares = longest + _squares(queries)[:, None] - 2 * scores
+        return np.sqrt(np.maximum(squares, 0))
+
+    def kneighbors_graph(
+        self, X: Any = None, n_neighbors: int | None = None, mode: str = "connectivity"
+    ) -> sp.csr_matrix:
+        """Find nearest neighbours as a sparse graph, in the manner of scikit-learn.
+
+        Parameters
+        ----------
+        X, n_neighbors
+            As for `kneighbors`.
+        mode : {"connectivity", "distance"}, default="connectivity"
+            Whether the values are ones or distances.
+
+        Returns
+        -------
+        CSR matrix of shape (n_queries, n_vectors)
+        """
+        distances, rows = self.kneighbors(X, n_neighbors)
+        values = distances if mode == "distance" else np.ones_like(distances)
+        indptr = np.arange(0, rows.size + 1, rows.shape[1])
+        shape = (len(rows), self.n_samples_fit_)
+        return sp.csr_matrix((values.ravel(), rows.ravel(), indptr), shape=shape)
+
+    def transform(self, X: Any) -> sp.csr_matrix:
+        """Return the graph of the nearest neighbours of `X`: see `kneighbors_graph`.
+
+        Parameters
+        ----------
+        X : array-like or CSR of shape (n_queries, d)
+
+        Returns
+        -------
+        CSR matrix of shape (n_queries, n_vectors)
+            With one neighbour more if ``mode="distance"``, as a vector of the index is its own.
+        """
+        check_is_fitted(self)
+        k = min(self.n_neighbors + (self.mode == "distance"), self.snapshot.n_active)
+        return self.kneighbors_graph(X, k, self.mode)
+
+    @property
+    def _n_features_out(self) -> int:
+        # the name that scikit-learn's mixin reads
+        return self.n_samples_fit_
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "_store")
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
+
+    # ---- pickling
+
+    def __getstate__(self) -> dict[str, Any]:
+        state: dict[str, Any] = dict(super().__getstate__())
+        if "_store" not in state:
+            return state
+        with self._lock:
+            snapshot = self._store.snapshot
+        for name in ("_store", "_lock", "_worker", "_failure", "_companion"):
+            del state[name]
+        state["_vectors"], state["_removed"] = snapshot.whole(), np.flatnonzero(~snapshot.active)
+        # what was built covers the base alone
+        state["_static"] = snapshot.static if len(snapshot.tail_rows) == 0 else None
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        state = dict(state)
+        fitted = [state.pop(name, None) for name in ("_vectors", "_removed", "_static")]
+        super().__setstate__(state)
+        if fitted[0] is None:
+            return
+        self._set_up(RowStore(fitted[0], fitted[1], static=fitted[2]), state["_sample"])
+        if fitted[2] is None:
+            self._rebuild()
+
+
+def _squares(vectors: Any) -> np.ndarray:
+    if sp.issparse(vectors):
+        return np.asarray(vectors.multiply(vectors).sum(axis=1)).ravel()
+    return np.einsum("ij,ij->i", vectors, vectors)

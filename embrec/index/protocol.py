@@ -1,0 +1,49 @@
+"""What a search over vectors that do not change must offer."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+
+class StaticSearch(Protocol):
+    """Finds slots whose inner products with a query are among the largest.
+
+    Several threads may use one at a time.
+    """
+
+    @property
+    def recall(self) -> float:
+        """Share of the truly best that it finds, as measured; 1 if it is exact."""
+
+    def search(self, queries: np.ndarray, n: int) -> np.ndarray:
+        """Find about ``n`` slots for each query, or more.
+
+        Parameters
+        ----------
+        queries : ndarray of shape (n_queries, d), float32
+        n : int
+
+        Returns
+        -------
+        ndarray of shape (n_queries, at least n), int64
+            In any order, -1 where there are no more. What is not found is no better than the
+            ``n`` best that are, or recall is less than 1.
+        """
+
+
+class Backend(Protocol):
+    """A library's approximate index, and how hard it searches."""
+
+    #: From fast to thorough; the last one finds (nearly) everything.
+    efforts: Sequence[int]
+
+    def search(self, queries: np.ndarray, n: int, effort: int) -> np.ndarray:
+        """Find about ``n`` places for each query: (n_queries, n) int64, -1 where there are none."""
+
+    def save(self, path: Path) -> None:
+        """Write a file that the backend's class reads again."""
+
+    def __reduce__(self) -> Any:
+        """Pickle."""

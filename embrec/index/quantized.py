@@ -1,0 +1,138 @@
+"""Exact search that reads a byte per number: int8 products, and proof of what they leave out.
+
+A vector v is kept as s * c + r, with a scale s, codes c of 8 bits and a remainder r; a query in the
+same way. By Cauchy and Schwarz the product of the codes is off the true one by no more than
+``|q| |r| + |r_q| |s c|``, so that what is further below the k-th best than this cannot be among the
+k best. The few others are scored exactly.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from embrec.ranking import BLOCK
+
+#: Vectors whose products with some queries are in the CPU's caches together.
+VECTORS_AT_A_TIME = 2**16
+#: Queries that are multiplied together: more are slower, for what they write.
+QUERIES_AT_A_TIME = 16
+
+
+@dataclass(frozen=True)
+class Codes:
+    """Vectors in 8 bits per number.
+
+    Parameters
+    ----------
+    codes : Tensor of shape (n, d), int8
+    scales : Tensor of shape (n, 1), float32
+    """
+
+    codes: Tensor
+    scales: Tensor
+
+    @classmethod
+    def of(cls, vectors: Tensor) -> "Codes":
+        """Round vectors."""
+        largest = vectors.abs().amax(1, keepdim=True)
+        scales = largest.clamp_min(torch.finfo(torch.float32).tiny) / 127
+        return cls((vectors / scales).round_().to(torch.int8), scales)
+
+    def decode(self) -> Tensor:
+        """Return what they stand for: (n, d) float32."""
+        return self.codes.float() * self.scales
+
+
+class QuantizedSearch:
+    """Finds the slots that may be among the best, and no others are.
+
+    Parameters
+    ----------
+    vectors : ndarray of shape (n, d), float32
+    """
+
+    recall = 1.0
+
+    def __init__(self, vectors: np.ndarray) -> None:
+        n, d = vectors.shape
+        padded = -n % BLOCK
+        self._n = n
+        self._codes = torch.zeros(n + padded, d, dtype=torch.int8)
+        self._scales = torch.zeros(n + padded)
+        lengths = torch.zeros(n + padded)
+        self._remainder = 0.0  # of a vector of length 1
+        for start in range(0, n, VECTORS_AT_A_TIME):
+            # a copy: the vectors may be in memory that is read-only
+            part = torch.tensor(vectors[start : start + VECTORS_AT_A_TIME])
+            rows = slice(start, start + len(part))
+            codes = Codes.of(part)
+            self._codes[rows], self._scales[rows] = codes.codes, codes.scales[:, 0]
+            lengths[rows] = part.norm(dim=1)
+            tiny = torch.finfo(torch.float32).tiny
+            remainders = (part - codes.decode()).norm(dim=1) / lengths[rows].clamp_min(tiny)
+            self._remainder = max(self._remainder, float(remainders.max()))
+        self._block_lengths = lengths.reshape(-1, BLOCK).amax(1)
+        self._lengths = lengths
+
+    def search(self, queries: np.ndarray, n: int) -> np.ndarray:
+        """Find the slots that may be among the ``n`` best: (n_queries, at least n), -1 for none."""
+        found = [
+            slots
+            for start in range(0, len(queries), QUERIES_AT_A_TIME)
+            for slots in self._search(
+                torch.from_numpy(queries[start : start + QUERIES_AT_A_TIME]), n
+            )
+        ]
+        width = max(n, max(map(len, found), default=0))
+        result = np.full((len(queries), width), -1, dtype=np.int64)
+        for row, slots in zip(result, found, strict=True):
+            row[: len(slots)] = slots
+        return result
+
+    def _search(self, queries: Tensor, n: int) -> list[np.ndarray]:
+        codes = Codes.of(queries)
+        scores = self._products(codes.codes)
+        # in units of the query's scale
+        lengths = queries.norm(dim=1, keepdim=True) / codes.scales
+        remainders = (queries - codes.decode()).norm(dim=1, keepdim=True) / codes.scales
+        # a hair more, for what float32 rounds
+        slack = lengths * (self._remainder + 1e-6) + remainders * (1 + self._remainder)
+        return [
+            self._select(row, 1.0001 * float(s), n) for row, s in zip(scores, slack, strict=True)
+        ]
+
+    def _products(self, queries: Tensor) -> Tensor:
+        scores = torch.empty(len(queries), len(self._codes))
+        for start in range(0, len(self._codes), VECTORS_AT_A_TIME):
+            rows = slice(start, start + VECTORS_AT_A_TIME)
+            products = torch._int_mm(queries, self._codes[rows].T)
+            torch.mul(products, self._scales[rows], out=scores[:, rows])
+        scores[:, self._n :] = -torch.inf
+        return scores
+
+    def _select(self, scores: Tensor, slack: float, n: int) -> np.ndarray:
+        """Choose all slots whose score may be among the n best."""
+        blocks = scores.reshape(-1, BLOCK)
+        best = blocks.amax(1)
+        if self._n <= n:
+            return np.arange(self._n)
+        # what the n-th best scores at least
+        near = torch.topk(best, min(n, len(best)), sorted=False).indices
+        sure = (blocks[near] - slack * self._lengths.reshape(-1, BLOCK)[near]).flatten()
+        least = torch.topk(sure, min(n, len(sure))).values[-1]
+        may = torch.nonzero(best + slack * self._block_lengths >= least)[:, 0]
+        lengths = self._lengths.reshape(-1, BLOCK)[may]
+        where = torch.nonzero(blocks[may] + slack * lengths >= least)
+        slots: np.ndarray = (may[where[:, 0]] * BLOCK + where[:, 1]).numpy()
+        return slots[slots < self._n]
+
+
+def is_available() -> bool:
+    """Whether this torch multiplies integers on this CPU."""
+    try:
+        ones = torch.ones(1, 8, dtype=torch.int8)
+        return bool(torch._int_mm(ones, ones.expand(8, 8).contiguous().T)[0, 0] == 8)
+    except (AttributeError, NotImplementedError, RuntimeError):
+        return False
