@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -34,16 +34,17 @@ class StaticSearch(Protocol):
 
 
 class Backend(Protocol):
-    """A library's approximate index, and how hard it searches."""
+    """A library's approximate index."""
 
-    #: From fast to thorough; the last one finds (nearly) everything.
-    efforts: Sequence[int]
+    #: How thorough a search is; 0 before it is tuned.
+    effort: int
 
-    def search(self, queries: np.ndarray, n: int, effort: int) -> np.ndarray:
+    @property
+    def efforts(self) -> Sequence[int]:
+        """Efforts to try, from fast to thorough."""
+
+    def search(self, queries: np.ndarray, n: int) -> np.ndarray:
         """Find about ``n`` places for each query: (n_queries, n) int64, -1 where there are none."""
 
     def save(self, path: Path) -> None:
-        """Write a file that the backend's class reads again."""
-
-    def __reduce__(self) -> Any:
-        """Pickle."""
+        """Write a file that the backend's class opens again."""

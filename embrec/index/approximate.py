@@ -1,0 +1,156 @@
+"""What the approximate indexes share: a backend, tuned to the recall that is asked for."""
+
+from abc import abstractmethod
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.utils import check_random_state
+
+from embrec._compat import Interval
+from embrec._warn import warn
+from embrec.index.base import BaseIndex
+from embrec.index.protocol import Backend, StaticSearch
+from embrec.ranking import top_k
+
+#: Recall is the share of so many best that are found.
+RECALL_AT = 50
+#: Queries that it is measured with.
+N_QUERIES = 256
+#: With fewer vectors all are scored.
+MIN_VECTORS = 512
+
+
+class LowRecallWarning(UserWarning):
+    """An approximate index does not reach the recall that was asked for."""
+
+
+class TunedSearch:
+    """A backend over some slots, as thorough as the recall asks for.
+
+    Parameters
+    ----------
+    backend : Backend
+    slots : ndarray of int
+        Those that the backend holds, in its order.
+    recall : float
+        As measured.
+    """
+
+    def __init__(self, backend: Backend, slots: np.ndarray, recall: float) -> None:
+        self.backend = backend
+        self.slots = slots
+        self.recall = recall
+
+    def search(self, queries: np.ndarray, n: int) -> np.ndarray:
+        """Find about ``n`` slots for each query: (n_queries, n), -1 where there are no more."""
+        places = self.backend.search(queries, min(n, len(self.slots)))
+        return np.where(places < 0, -1, self.slots[places])
+
+
+class ApproximateIndex(BaseIndex):
+    """Base of the approximate indexes.
+
+    A subclass has the parameters ``min_recall`` and ``random_state`` besides those of `BaseIndex`,
+    names the one that says how thorough a search is in `_effort`, and makes its backend.
+
+    What the backend finds is scored again from the vectors themselves, so that scores are exact.
+    """
+
+    min_recall: float
+    random_state: Any
+
+    #: The parameter that says how thorough a search is; None leaves it to `min_recall`.
+    _effort: ClassVar[str]
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **BaseIndex._parameter_constraints,
+        "min_recall": [Interval(Real, 0, 1, closed="right")],
+        "random_state": ["random_state"],
+        "n_jobs": [Integral, None],
+    }
+
+    @abstractmethod
+    def _make(self, vectors: np.ndarray, seed: int) -> Backend:
+        """Build the backend for vectors: (n, d) float32."""
+
+    def _build(
+        self, vectors: Any, rows: np.ndarray, queries: np.ndarray | None
+    ) -> StaticSearch | None:
+        if sp.issparse(vectors):
+            raise TypeError(
+                f"{type(self).__name__} takes dense vectors; got a {type(vectors).__name__}. Use "
+                "ExactIndex, or reduce them with TruncatedSVD."
+            )
+        if len(rows) < MIN_VECTORS:
+            return None
+        rng = check_random_state(self.random_state)
+        held = vectors if len(rows) == len(vectors) else vectors[rows]
+        backend = self._make(held, int(rng.randint(2**31 - 1)))
+        asked = _sample(held if queries is None else queries, rng)
+        true = top_k(asked, held, RECALL_AT, memory=self.memory)[0]
+        recall = tune(backend, asked, true, self.min_recall, getattr(self, self._effort))
+        if recall < self.min_recall:
+            warn(
+                f"{type(self).__name__} finds {recall:.1%} of the {RECALL_AT} best, less than "
+                f"min_recall={self.min_recall}. Look at its parameters, or use ExactIndex.",
+                LowRecallWarning,
+            )
+        return TunedSearch(backend, rows, recall)
+
+    @property
+    def effort_(self) -> int | None:
+        """How thorough a search is, in the backend's own terms; None if all is scored."""
+        static = self.snapshot.static
+        return static.backend.effort if isinstance(static, TunedSearch) else None
+
+
+def _sample(vectors: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
+    if len(vectors) <= N_QUERIES:
+        return vectors
+    return vectors[rng.choice(len(vectors), N_QUERIES, replace=False)]
+
+
+def tune(
+    backend: Backend, queries: np.ndarray, true: np.ndarray, recall: float, effort: int | None
+) -> float:
+    """Make a backend as thorough as the recall asks for, and return what it reaches.
+
+    Parameters
+    ----------
+    backend : Backend
+    queries : ndarray of shape (n_queries, d), float32
+    true : ndarray of shape (n_queries, k), int
+        The k best places of each.
+    recall : float
+    effort : int or None
+        What to take instead, if anything.
+
+    Returns
+    -------
+    float
+    """
+    reached = 0.0
+    for tried in backend.efforts if effort is None else [effort]:
+        backend.effort = tried
+        reached = measure_recall(backend.search(queries, true.shape[1]), true)
+        if reached >= recall:
+            break
+    return reached
+
+
+def measure_recall(found: np.ndarray, true: np.ndarray) -> float:
+    """Return the share of what is true that was found.
+
+    Parameters
+    ----------
+    found : ndarray of shape (n_queries, m), int
+    true : ndarray of shape (n_queries, k), int
+
+    Returns
+    -------
+    float
+    """
+    n = 1 + max(int(found.max(initial=0)), int(true.max(initial=0)))
+    numbers = np.arange(len(true))[:, None] * (n + 1)
+    return float(np.isin(numbers + true + 1, numbers + found + 1).mean())

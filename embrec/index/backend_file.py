@@ -1,0 +1,59 @@
+"""Backends that live in a file: mapped into memory, shared between processes, pickled."""
+
+import shutil
+import tempfile
+import weakref
+from pathlib import Path
+from typing import Any, Self
+
+
+class FileBackend:
+    """Base of the backends that a library reads from a file, which it maps into memory.
+
+    A subclass sets its settings and opens the file in `_open`.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    settings : dict
+        What the library has to be told besides.
+    """
+
+    effort = 0
+
+    def __init__(self, path: Path, settings: dict[str, Any]) -> None:
+        self.path = path
+        self.settings = settings
+        self._open()
+
+    def _open(self) -> None:
+        raise NotImplementedError
+
+    @classmethod
+    def in_temporary_file(cls, write: Any, settings: dict[str, Any]) -> Self:
+        """Make one of a file that ``write(path)`` writes and that goes when the backend goes."""
+        folder = Path(tempfile.mkdtemp(prefix="embrec-index-"))
+        try:
+            write(folder / "index")
+            backend = cls(folder / "index", settings)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        weakref.finalize(backend, shutil.rmtree, folder, ignore_errors=True)
+        return backend
+
+    def save(self, path: Path) -> None:
+        """Copy the file."""
+        shutil.copyfile(self.path, path)
+
+    def __reduce__(self) -> Any:
+        return _unpickle, (type(self), self.path.read_bytes(), self.settings, self.effort)
+
+
+def _unpickle(
+    cls: type[FileBackend], content: bytes, settings: dict[str, Any], effort: int
+) -> FileBackend:
+    backend = cls.in_temporary_file(lambda path: path.write_bytes(content), settings)
+    backend.effort = effort
+    return backend
