@@ -38,8 +38,8 @@ from embrec.fitting import (
 )
 from embrec.held_out import choose_held_out
 from embrec.ids import IdIndex
-from embrec.index import ExactIndex
 from embrec.index.base import BaseIndex
+from embrec.index.choice import NAMES, make_index
 from embrec.interactions import encode
 from embrec.network import Dropout, EmbRecNetwork, NetworkSize, to_feature_tensors
 from embrec.network.device import available_device, resolve_device
@@ -50,6 +50,9 @@ from embrec.ragged import Ragged
 from embrec.session import ItemVectors, SessionRecommender
 from embrec.store import InteractionStore
 from embrec.training import TrainingRun, TrainingSequences
+
+#: Queries that an index is measured with.
+N_QUERIES = 256
 
 
 class EmbRecEstimator(  # type: ignore[call-arg]
@@ -155,6 +158,9 @@ class EmbRecEstimator(  # type: ignore[call-arg]
     score_memory : "auto" or int, default="auto"
         MiB of scores held at a time in training. "auto" is 16, or as much as the item embeddings
         take if that is more.
+    index : {"auto", "exact", "annoy", "hnsw", "faiss"} or index, default="auto"
+        How the catalogue is searched: see `embrec.index`. "auto" is exact as long as that is
+        fastest, which it is for tens of thousands of items.
     precision : {"auto", "float32", "bfloat16"}, default="auto"
         Of the scores in training, and of partial sums over them. "auto" is bfloat16 where the
         hardware multiplies it faster. Weights and answers are float32.
@@ -173,8 +179,9 @@ class EmbRecEstimator(  # type: ignore[call-arg]
         The fitted featurizer.
     catalog_ : ItemCatalog
         Ids and features of all items, those added since included.
-    index_ : ExactIndex
-        Item embeddings, and the search over them.
+    index_ : AutoIndex, ExactIndex, AnnoyIndex, HnswIndex or FaissIndex
+        Item embeddings, and the search over them; ``index_.recall_`` is the share of the best
+        items that it finds.
     training_log_ : list of dict
         One record per epoch: epoch, loss, seconds, events_per_second and, with early stopping,
         valid_hit_rate and valid_mrr.
@@ -252,6 +259,7 @@ class EmbRecEstimator(  # type: ignore[call-arg]
         "callbacks": [list, tuple, None],
         "checkpoint_dir": [str, PathLike, None],
         "score_memory": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "index": [StrOptions(set(NAMES)), BaseIndex],
         "precision": [StrOptions({"auto", "float32", "bfloat16"})],
         "device": [str, torch.device],
         "random_state": ["random_state"],
@@ -298,6 +306,7 @@ class EmbRecEstimator(  # type: ignore[call-arg]
         callbacks: Sequence[Any] | None = None,
         checkpoint_dir: str | PathLike[str] | None = None,
         score_memory: str | int = "auto",
+        index: Any = "auto",
         precision: str = "auto",
         device: str | torch.device = "auto",
         random_state: Any = None,
@@ -340,6 +349,7 @@ class EmbRecEstimator(  # type: ignore[call-arg]
         self.callbacks = callbacks
         self.checkpoint_dir = checkpoint_dir
         self.score_memory = score_memory
+        self.index = index
         self.precision = precision
         self.device = device
         self.random_state = random_state
@@ -393,7 +403,7 @@ class EmbRecEstimator(  # type: ignore[call-arg]
         network = self._warm_network(data, kept) if goes_on else self._cold_network(data, rng)
         run = self._train(network, data, rng, checkpoint_dir=self.checkpoint_dir)
         catalog = ItemCatalog(catalog_rows.ids, blocks)
-        return self._commit(network, catalog, run, known, rng, featurizer)
+        return self._commit(network, catalog, run, data, rng, featurizer)
 
     @fit_context(prefer_skip_nested_validation=False)
     def partial_fit(
@@ -453,7 +463,7 @@ class EmbRecEstimator(  # type: ignore[call-arg]
         data = TrainingData(sequences, None, catalog.blocks, known)
         network = self._warm_network(data)
         run = self._train(network, data, rng, max_epochs=1).after(self.training_log_)
-        return self._commit(network, catalog, run, known, rng, self.featurizer_, removed)
+        return self._commit(network, catalog, run, data, rng, self.featurizer_, removed)
 
     def _encoded(self, X: Any, ids: IdIndex, what: str = "X") -> tuple[Ragged, np.ndarray | None]:
         """Read sequences: of catalogue rows, or of codes and the row of each code."""
@@ -527,14 +537,14 @@ class EmbRecEstimator(  # type: ignore[call-arg]
         network: EmbRecNetwork,
         catalog: ItemCatalog,
         run: TrainingRun,
-        known: KnownItems,
+        data: TrainingData,
         rng: np.random.RandomState,
         featurizer: Any,
         removed: np.ndarray | None = None,
     ) -> Self:
         """Compute what is left to compute, then assign everything."""
-        places = known.places(np.arange(len(catalog)))
-        index = ExactIndex().fit(_embed(network, catalog.blocks, places))
+        vectors = _embed(network, catalog.blocks, data.known.places(np.arange(len(catalog))))
+        index = make_index(self.index).fit(vectors, queries=_queries(network, vectors, data))
         if removed is not None:
             index.remove(removed)
         identity = fingerprint(network)
@@ -546,7 +556,7 @@ class EmbRecEstimator(  # type: ignore[call-arg]
         self.best_epoch_ = run.best_epoch
         self.device_ = next(network.parameters()).device
         self.fingerprint_ = identity
-        self._known = known
+        self._known = data.known
         # a number, not the generator, which may be shared and would change if training failed
         self._next_seed = int(rng.randint(2**31))
         return self
@@ -679,6 +689,14 @@ class EmbRecEstimator(  # type: ignore[call-arg]
 def _with_rows(sequences: Ragged, rows: np.ndarray | None) -> Ragged:
     """Sequences of catalogue rows, from codes and the row of each code."""
     return sequences if rows is None else Ragged(rows[sequences.values], sequences.offsets)
+
+
+def _queries(network: EmbRecNetwork, vectors: np.ndarray, data: TrainingData) -> np.ndarray:
+    """Predict what follows some of the sequences: what an index will be asked."""
+    n = len(data.sequences)
+    some = data.sequences.take(np.unique(np.linspace(0, n - 1, N_QUERIES).astype(np.int64)))
+    queries: np.ndarray = encode_queries(network, torch.from_numpy(vectors), some).cpu().numpy()
+    return queries
 
 
 def _embed(network: EmbRecNetwork, blocks: Sequence[Features], places: np.ndarray) -> np.ndarray:

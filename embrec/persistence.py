@@ -15,7 +15,8 @@ from safetensors.numpy import load_file, save_file
 import embrec
 from embrec._files import is_empty_folder, replace_folder
 from embrec.catalog import ItemCatalog
-from embrec.index import ExactIndex
+from embrec.index.base import BaseIndex
+from embrec.index.saving import describe_index, read_index
 from embrec.saved_objects import dump_objects, load_objects
 
 #: Raised when what is written changes so that older code cannot read it.
@@ -62,6 +63,13 @@ def save_estimator(estimator: Any, path: Path) -> None:
 
 
 def _write(estimator: Any, folder: Path) -> None:
+    if estimator.index_.snapshot.n_changes and estimator.index_.recall_ < 1:
+        estimator.index_.rebuild()  # once here, rather than at every load
+    with estimator.index_.changing():
+        _write_fitted(estimator, folder)
+
+
+def _write_fitted(estimator: Any, folder: Path) -> None:
     state: SavedState = estimator._get_state()
     params = estimator.get_params(deep=False)
     for name in estimator._unsaved_parameters:
@@ -70,6 +78,8 @@ def _write(estimator: Any, folder: Path) -> None:
     objects |= {f"state:{k}": v for k, v in state.objects.items()}
     arrays = {f"state:{k}": v for k, v in state.arrays.items()}
     arrays |= _catalog_arrays(estimator.catalog_, estimator.index_)
+    index, index_arrays = describe_index(estimator.index_, folder)
+    arrays |= index_arrays
     meta = {
         "format": FORMAT,
         "embrec_version": embrec.__version__,
@@ -78,6 +88,7 @@ def _write(estimator: Any, folder: Path) -> None:
         "values": state.values,
         "blocks": [_describe(block) for block in estimator.catalog_.blocks],
         "vectors": _describe(estimator.index_.vectors),
+        "index": index,
         "objects": bool(objects),
     }
     (folder / META).write_text(json.dumps(meta, indent=2) + "\n", encoding="utf-8")
@@ -94,7 +105,7 @@ def load_estimator(cls: type, path: Path, *, trusted: Sequence[str] = ()) -> Any
     objects = load_objects(path / OBJECTS, trusted) if meta["objects"] else {}
     params = meta["params"] | _with_prefix(objects, "param:")
     estimator = cls(**params)
-    estimator.catalog_, estimator.index_ = _read_catalog(arrays, meta)
+    estimator.catalog_, estimator.index_ = _read_catalog(arrays, meta, path)
     if len(estimator.catalog_) != len(estimator.index_):
         raise ValueError(
             f"{path} is damaged: it holds {len(estimator.catalog_)} ids and "
@@ -136,7 +147,7 @@ def _is_plain(value: Any) -> bool:
 # ---- catalogue and index
 
 
-def _catalog_arrays(catalog: ItemCatalog, index: ExactIndex) -> dict[str, np.ndarray]:
+def _catalog_arrays(catalog: ItemCatalog, index: BaseIndex) -> dict[str, np.ndarray]:
     arrays = {"active": index.active, **pack_ids(catalog.ids.ids)}
     for i, block in enumerate(catalog.blocks):
         arrays |= _pack_matrix(block, f"block:{i}")
@@ -144,14 +155,15 @@ def _catalog_arrays(catalog: ItemCatalog, index: ExactIndex) -> dict[str, np.nda
 
 
 def _read_catalog(
-    arrays: dict[str, np.ndarray], meta: dict[str, Any]
-) -> tuple[ItemCatalog, ExactIndex]:
+    arrays: dict[str, np.ndarray], meta: dict[str, Any], folder: Path
+) -> tuple[ItemCatalog, BaseIndex]:
     blocks = [
         _unpack_matrix(arrays, f"block:{i}", description)
         for i, description in enumerate(meta["blocks"])
     ]
-    index = ExactIndex().fit(_unpack_matrix(arrays, "vectors", meta["vectors"]))
-    index.remove(np.flatnonzero(~arrays["active"]))
+    vectors = _unpack_matrix(arrays, "vectors", meta["vectors"])
+    removed = np.flatnonzero(~arrays["active"])
+    index = read_index(meta.get("index"), arrays, vectors, removed, folder)
     return ItemCatalog(unpack_ids(arrays), blocks), index
 
 

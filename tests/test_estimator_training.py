@@ -362,6 +362,7 @@ BAD_PARAMETERS = {
     "patience": 0,
     "max_length": 1,
     "on_unknown": "ignore",
+    "index": "fast",
     "user_col": 3,
     "item_col": None,
     "timestamp_col": 1,

@@ -2,7 +2,18 @@
 
 from embrec.index.annoy import AnnoyIndex
 from embrec.index.approximate import LowRecallWarning
+from embrec.index.auto import AutoIndex
 from embrec.index.base import IndexRebuildWarning
 from embrec.index.exact import ExactIndex
+from embrec.index.faiss import FaissIndex
+from embrec.index.hnsw import HnswIndex
 
-__all__ = ["AnnoyIndex", "ExactIndex", "IndexRebuildWarning", "LowRecallWarning"]
+__all__ = [
+    "AnnoyIndex",
+    "AutoIndex",
+    "ExactIndex",
+    "FaissIndex",
+    "HnswIndex",
+    "IndexRebuildWarning",
+    "LowRecallWarning",
+]

@@ -2,11 +2,11 @@
 
 import time
 from collections.abc import Sequence
+from importlib import import_module
 from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
-from annoy import AnnoyIndex as Forest
 from joblib import effective_n_jobs
 
 from embrec._compat import Interval
@@ -28,10 +28,10 @@ class AnnoyBackend(FileBackend):
 
     @classmethod
     def build(
-        cls, vectors: np.ndarray, *, metric: Any, n_trees: int, n_jobs: int, seed: int
+        cls, vectors: np.ndarray, *, metric: str, n_trees: int, n_jobs: int, seed: int
     ) -> "AnnoyBackend":
         """Build trees; while it takes its time other threads may run."""
-        forest = Forest(vectors.shape[1], metric)
+        forest = _forest(vectors.shape[1], metric)
         forest.set_seed(seed)
         for start in range(0, len(vectors), HANDED_OVER):
             # Annoy takes one vector at a time
@@ -43,7 +43,7 @@ class AnnoyBackend(FileBackend):
         return cls.in_temporary_file(lambda path: forest.save(str(path)), settings)
 
     def _open(self) -> None:
-        self._forest = Forest(self.settings["n_features"], self.settings["metric"])
+        self._forest = _forest(self.settings["n_features"], self.settings["metric"])
         self._forest.load(str(self.path))
 
     @property
@@ -63,6 +63,11 @@ class AnnoyBackend(FileBackend):
             places = self._forest.get_nns_by_vector(query, n, search_k=effort)
             row[: len(places)] = places
         return found
+
+
+def _forest(n_features: int, metric: str) -> Any:
+    # compiled when it is installed, so that not every process can load it
+    return import_module("annoy").AnnoyIndex(n_features, metric)
 
 
 class AnnoyIndex(ApproximateIndex):

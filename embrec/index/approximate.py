@@ -84,18 +84,25 @@ class ApproximateIndex(BaseIndex):
             )
         if len(rows) < MIN_VECTORS:
             return None
+        made = self.tuned(vectors, rows, queries)
+        if made.recall < self.min_recall:
+            warn(
+                f"{type(self).__name__} finds {made.recall:.1%} of the {RECALL_AT} best, less than "
+                f"min_recall={self.min_recall}. Look at its parameters, or use ExactIndex.",
+                LowRecallWarning,
+            )
+        return made
+
+    def tuned(
+        self, vectors: np.ndarray, rows: np.ndarray, queries: np.ndarray | None
+    ) -> TunedSearch:
+        """Build the backend for some rows of vectors, and tune it with queries."""
         rng = check_random_state(self.random_state)
         held = vectors if len(rows) == len(vectors) else vectors[rows]
         backend = self._make(held, int(rng.randint(2**31 - 1)))
         asked = _sample(held if queries is None else queries, rng)
         true = top_k(asked, held, RECALL_AT, memory=self.memory)[0]
         recall = tune(backend, asked, true, self.min_recall, getattr(self, self._effort))
-        if recall < self.min_recall:
-            warn(
-                f"{type(self).__name__} finds {recall:.1%} of the {RECALL_AT} best, less than "
-                f"min_recall={self.min_recall}. Look at its parameters, or use ExactIndex.",
-                LowRecallWarning,
-            )
         return TunedSearch(backend, rows, recall)
 
     @property

@@ -522,28 +522,35 @@ class BaseIndex(  # type: ignore[call-arg]
 
     # ---- pickling
 
+    def _restore(
+        self, vectors: Any, removed: np.ndarray, static: StaticSearch | None, sample: Any
+    ) -> Self:
+        """Set up an index as it was; what was not kept is built again."""
+        self.n_features_in_ = vectors.shape[1]
+        self._set_up(RowStore(vectors, removed, static=static), sample)
+        if static is None:
+            self._rebuild()
+        return self
+
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = dict(super().__getstate__())
         if "_store" not in state:
             return state
-        with self._lock:
-            snapshot = self._store.snapshot
-        for name in ("_store", "_lock", "_worker", "_failure", "_companion"):
+        for name in ("_store", "_lock", "_worker", "_failure", "_companion", "_sample"):
             del state[name]
-        state["_vectors"], state["_removed"] = snapshot.whole(), np.flatnonzero(~snapshot.active)
-        # what was built covers the base alone
-        state["_static"] = snapshot.static if len(snapshot.tail_rows) == 0 else None
+        snapshot = self.snapshot
+        removed = np.flatnonzero(~snapshot.active)
+        # what was built covers the vectors of then alone
+        static = snapshot.static if snapshot.n_changes == 0 else None
+        state["_fitted"] = snapshot.whole(), removed, static, self._sample
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         state = dict(state)
-        fitted = [state.pop(name, None) for name in ("_vectors", "_removed", "_static")]
+        fitted = state.pop("_fitted", None)
         super().__setstate__(state)
-        if fitted[0] is None:
-            return
-        self._set_up(RowStore(fitted[0], fitted[1], static=fitted[2]), state["_sample"])
-        if fitted[2] is None:
-            self._rebuild()
+        if fitted is not None:
+            self._restore(*fitted)
 
 
 def _squares(vectors: Any) -> np.ndarray:

@@ -1,6 +1,5 @@
 """Exact search."""
 
-import time
 from typing import Any, ClassVar
 
 import numpy as np
@@ -8,17 +7,13 @@ import scipy.sparse as sp
 
 from embrec._compat import StrOptions
 from embrec.index.base import BaseIndex
-from embrec.index.filters import Filter
 from embrec.index.protocol import StaticSearch
 from embrec.index.quantized import QuantizedSearch, is_available
-from embrec.index.rows import RowStore
-from embrec.index.searching import search
+from embrec.index.timing import N_TIMED, seconds_per_query
 from embrec.ranking import SCORE_MEMORY
 
 #: From so many numbers on, codes of 8 bits may be faster than float32.
 MIN_NUMBERS = 2**21
-#: Queries with which the two are compared.
-N_TRIED = 5
 
 
 class ExactIndex(BaseIndex):
@@ -113,25 +108,12 @@ class ExactIndex(BaseIndex):
                 "use 'auto' or 'float32'."
             )
         quantized = QuantizedSearch(vectors)
-        tried = vectors[:N_TRIED] if queries is None else queries[:N_TRIED]
-        if self.precision == "int8" or self._is_faster(quantized, vectors, tried):
+        if self.precision == "int8":
             return quantized
-        return None
-
-    def _is_faster(self, static: StaticSearch, vectors: np.ndarray, queries: np.ndarray) -> bool:
-        """Compare, query by query; the answers are the same, so that noise does no harm."""
-        snapshot = RowStore(vectors, static=static).snapshot
-        seconds = {True: [], False: []}  # type: dict[bool, list[float]]
-        for query in queries:
-            for exactly in (True, False):
-                started = time.perf_counter()
-                search(
-                    snapshot,
-                    query[None],
-                    self.n_neighbors,
-                    Filter(),
-                    memory=self.memory,
-                    exactly=exactly,
-                )
-                seconds[exactly].append(time.perf_counter() - started)
-        return min(seconds[False]) < min(seconds[True])
+        asked = vectors[:: max(1, len(vectors) // N_TIMED)] if queries is None else queries
+        # the answers are the same, so that noise does no harm
+        seconds = [
+            seconds_per_query(vectors, static, asked, memory=self.memory)
+            for static in (quantized, None)
+        ]
+        return quantized if seconds[0] < seconds[1] else None

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -38,6 +38,8 @@ class Backend(Protocol):
 
     #: How thorough a search is; 0 before it is tuned.
     effort: int
+    #: What the library has to be told to open the file.
+    settings: dict[str, Any]
 
     @property
     def efforts(self) -> Sequence[int]:

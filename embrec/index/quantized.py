@@ -78,30 +78,31 @@ class QuantizedSearch:
 
     def search(self, queries: np.ndarray, n: int) -> np.ndarray:
         """Find the slots that may be among the ``n`` best: (n_queries, at least n), -1 for none."""
+        if n >= self._n:
+            every = np.full((len(queries), n), -1, dtype=np.int64)
+            every[:, : self._n] = np.arange(self._n)
+            return every
+        queries = np.ascontiguousarray(queries)
         found = [
-            slots
+            self._search(torch.from_numpy(queries[start : start + QUERIES_AT_A_TIME]), n)
             for start in range(0, len(queries), QUERIES_AT_A_TIME)
-            for slots in self._search(
-                torch.from_numpy(queries[start : start + QUERIES_AT_A_TIME]), n
-            )
         ]
-        width = max(n, max(map(len, found), default=0))
-        result = np.full((len(queries), width), -1, dtype=np.int64)
-        for row, slots in zip(result, found, strict=True):
-            row[: len(slots)] = slots
-        return result
+        width = max((slots.shape[1] for slots in found), default=n)
+        padded = [
+            np.pad(slots, ((0, 0), (0, width - slots.shape[1])), constant_values=-1)
+            for slots in found
+        ]
+        return np.concatenate(padded) if padded else np.empty((0, n), dtype=np.int64)
 
-    def _search(self, queries: Tensor, n: int) -> list[np.ndarray]:
+    def _search(self, queries: Tensor, n: int) -> np.ndarray:
         codes = Codes.of(queries)
         scores = self._products(codes.codes)
         # in units of the query's scale
         lengths = queries.norm(dim=1, keepdim=True) / codes.scales
         remainders = (queries - codes.decode()).norm(dim=1, keepdim=True) / codes.scales
         # a hair more, for what float32 rounds
-        slack = lengths * (self._remainder + 1e-6) + remainders * (1 + self._remainder)
-        return [
-            self._select(row, 1.0001 * float(s), n) for row, s in zip(scores, slack, strict=True)
-        ]
+        slack = 1.0001 * (lengths * (self._remainder + 1e-6) + remainders * (1 + self._remainder))
+        return _padded(*self._select(scores, slack, n), len(queries), n)
 
     def _products(self, queries: Tensor) -> Tensor:
         scores = torch.empty(len(queries), len(self._codes))
@@ -112,21 +113,30 @@ class QuantizedSearch:
         scores[:, self._n :] = -torch.inf
         return scores
 
-    def _select(self, scores: Tensor, slack: float, n: int) -> np.ndarray:
-        """Choose all slots whose score may be among the n best."""
-        blocks = scores.reshape(-1, BLOCK)
-        best = blocks.amax(1)
-        if self._n <= n:
-            return np.arange(self._n)
+    def _select(self, scores: Tensor, slack: Tensor, n: int) -> tuple[Tensor, Tensor]:
+        """Choose what may be among the n best: numbers of queries, in order, and slots."""
+        m = len(scores)
+        blocks, lengths = scores.view(m, -1, BLOCK), self._lengths.view(-1, BLOCK)
+        best = blocks.amax(2)
         # what the n-th best scores at least
-        near = torch.topk(best, min(n, len(best)), sorted=False).indices
-        sure = (blocks[near] - slack * self._lengths.reshape(-1, BLOCK)[near]).flatten()
-        least = torch.topk(sure, min(n, len(sure))).values[-1]
-        may = torch.nonzero(best + slack * self._block_lengths >= least)[:, 0]
-        lengths = self._lengths.reshape(-1, BLOCK)[may]
-        where = torch.nonzero(blocks[may] + slack * lengths >= least)
-        slots: np.ndarray = (may[where[:, 0]] * BLOCK + where[:, 1]).numpy()
-        return slots[slots < self._n]
+        near = torch.topk(best, min(n, best.shape[1]), dim=1, sorted=False).indices
+        of_near = blocks.gather(1, near[:, :, None].expand(-1, -1, BLOCK))
+        sure = (of_near - slack[:, :, None] * lengths[near]).flatten(1)
+        least = torch.topk(sure, n, dim=1).values[:, -1:]
+        number, block = torch.nonzero(best + slack * self._block_lengths >= least, as_tuple=True)
+        may = blocks[number, block] + slack[number] * lengths[block] >= least[number]
+        pair, place = torch.nonzero(may, as_tuple=True)
+        return number[pair], block[pair] * BLOCK + place
+
+
+def _padded(numbers: Tensor, slots: Tensor, n_queries: int, n: int) -> np.ndarray:
+    """Arrange slots in a row per query, filled up with -1: (n_queries, at least n)."""
+    counts = torch.bincount(numbers, minlength=n_queries)
+    places = torch.arange(len(numbers)) - (counts.cumsum(0) - counts)[numbers]
+    result = torch.full((n_queries, max(n, int(counts.max()))), -1)
+    result[numbers, places] = slots
+    padded: np.ndarray = result.numpy()
+    return padded
 
 
 def is_available() -> bool:
