@@ -5,7 +5,6 @@ from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
-import scipy.sparse as sp
 from sklearn.utils import check_random_state
 
 from embrec._compat import Interval
@@ -63,6 +62,7 @@ class ApproximateIndex(BaseIndex):
 
     #: The parameter that says how thorough a search is; None leaves it to `min_recall`.
     _effort: ClassVar[str]
+    _sparse_formats: ClassVar[Any] = False
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **BaseIndex._parameter_constraints,
         "min_recall": [Interval(Real, 0, 1, closed="right")],
@@ -77,11 +77,6 @@ class ApproximateIndex(BaseIndex):
     def _build(
         self, vectors: Any, rows: np.ndarray, queries: np.ndarray | None
     ) -> StaticSearch | None:
-        if sp.issparse(vectors):
-            raise TypeError(
-                f"{type(self).__name__} takes dense vectors; got a {type(vectors).__name__}. Use "
-                "ExactIndex, or reduce them with TruncatedSVD."
-            )
         if len(rows) < MIN_VECTORS:
             return None
         made = self.tuned(vectors, rows, queries)

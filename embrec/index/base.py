@@ -58,6 +58,8 @@ class BaseIndex(  # type: ignore[call-arg]
         "rebuild_fraction": [Interval(Real, 0, None, closed="neither")],
         "memory": [Interval(Integral, 1, None, closed="left")],
     }
+    #: Whether vectors may be sparse, and how.
+    _sparse_formats: ClassVar[Any] = "csr"
     #: Changes that are searched beside the rest whatever their share.
     _min_changes: ClassVar[int] = 1024
 
@@ -120,7 +122,9 @@ class BaseIndex(  # type: ignore[call-arg]
         return None
 
     def _validated(self, X: Any, *, reset: bool) -> Any:
-        return validate_data(self, X, reset=reset, dtype=np.float32, order="C", accept_sparse="csr")
+        return validate_data(
+            self, X, reset=reset, dtype=np.float32, order="C", accept_sparse=self._sparse_formats
+        )
 
     def _as_unit(self, vectors: Any) -> Any:
         return normalize(vectors) if self.metric == "angular" else vectors
@@ -196,7 +200,7 @@ class BaseIndex(  # type: ignore[call-arg]
         """
         vectors = self._checked(vectors)
         with self._lock:
-            self._write(self._known(rows), vectors)
+            self._write(self._known(rows, len(self)), vectors)
 
     def write(self, rows: np.ndarray, vectors: Any) -> None:
         """Append some vectors and replace others, in one change.
@@ -209,7 +213,11 @@ class BaseIndex(  # type: ignore[call-arg]
         """
         vectors = self._checked(vectors)
         with self._lock:
-            self._write(rows, vectors)
+            rows = np.asarray(rows, dtype=np.int64)
+            new = rows[rows >= len(self)]
+            if (new != len(self) + np.arange(len(new))).any():
+                raise IndexError(f"New rows must follow row {len(self) - 1}; got {new.tolist()}.")
+            self._write(self._known(rows, len(self) + len(new)), vectors)
 
     def remove(self, rows: Any) -> None:
         """Never return these rows again.
@@ -220,7 +228,7 @@ class BaseIndex(  # type: ignore[call-arg]
         """
         check_is_fitted(self)
         with self._lock:
-            rows = self._known(rows)
+            rows = self._known(rows, len(self))
             if len(rows) == 0:
                 return
             if self._companion is not None:
@@ -229,6 +237,10 @@ class BaseIndex(  # type: ignore[call-arg]
             self._after_change()
 
     def _write(self, rows: np.ndarray, vectors: Any) -> None:
+        if vectors.shape[0] != len(rows):
+            raise ValueError(f"Got {vectors.shape[0]} vectors for {len(rows)} rows.")
+        if len(np.unique(rows)) < len(rows):
+            raise ValueError("rows must be unique; some are there twice.")
         if len(rows) == 0:
             return
         if self._companion is not None:
@@ -238,12 +250,12 @@ class BaseIndex(  # type: ignore[call-arg]
 
     def _checked(self, vectors: Any) -> Any:
         check_is_fitted(self)
-        if vectors.shape[0] == 0:
-            return vectors
+        if hasattr(vectors, "shape") and vectors.shape[0] == 0:
+            return vectors  # no change
         return self._as_unit(self._validated(vectors, reset=False))
 
-    def _known(self, rows: Any) -> np.ndarray:
-        known, n = np.asarray(rows, dtype=np.int64), len(self)
+    def _known(self, rows: Any, n: int) -> np.ndarray:
+        known = np.asarray(rows, dtype=np.int64)
         if len(known) and (known.min() < 0 or known.max() >= n):
             raise IndexError(f"There are rows 0 to {n - 1}; got {known.min()} to {known.max()}.")
         return known
@@ -516,7 +528,7 @@ class BaseIndex(  # type: ignore[call-arg]
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
+        tags.input_tags.sparse = bool(self._sparse_formats)
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
 

@@ -7,6 +7,7 @@ k best. The few others are scored exactly.
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import torch
@@ -35,14 +36,16 @@ class Codes:
 
     @classmethod
     def of(cls, vectors: Tensor) -> "Codes":
-        """Round vectors."""
+        """Round vectors; those of one number get a second one, as torch multiplies them wrongly."""
+        if vectors.shape[1] == 1:
+            vectors = torch.nn.functional.pad(vectors, (0, 1))
         largest = vectors.abs().amax(1, keepdim=True)
         scales = largest.clamp_min(torch.finfo(torch.float32).tiny) / 127
         return cls((vectors / scales).round_().to(torch.int8), scales)
 
-    def decode(self) -> Tensor:
-        """Return what they stand for: (n, d) float32."""
-        return self.codes.float() * self.scales
+    def remainders(self, vectors: Tensor) -> Tensor:
+        """Return how far each vector is from what its codes stand for: (n,) float32."""
+        return (vectors - (self.codes.float() * self.scales)[:, : vectors.shape[1]]).norm(dim=1)
 
 
 class QuantizedSearch:
@@ -59,7 +62,7 @@ class QuantizedSearch:
         n, d = vectors.shape
         padded = -n % BLOCK
         self._n = n
-        self._codes = torch.zeros(n + padded, d, dtype=torch.int8)
+        self._codes = torch.zeros(n + padded, max(d, 2), dtype=torch.int8)
         self._scales = torch.zeros(n + padded)
         lengths = torch.zeros(n + padded)
         self._remainder = 0.0  # of a vector of length 1
@@ -71,7 +74,7 @@ class QuantizedSearch:
             self._codes[rows], self._scales[rows] = codes.codes, codes.scales[:, 0]
             lengths[rows] = part.norm(dim=1)
             tiny = torch.finfo(torch.float32).tiny
-            remainders = (part - codes.decode()).norm(dim=1) / lengths[rows].clamp_min(tiny)
+            remainders = codes.remainders(part) / lengths[rows].clamp_min(tiny)
             self._remainder = max(self._remainder, float(remainders.max()))
         self._block_lengths = lengths.reshape(-1, BLOCK).amax(1)
         self._lengths = lengths
@@ -99,7 +102,7 @@ class QuantizedSearch:
         scores = self._products(codes.codes)
         # in units of the query's scale
         lengths = queries.norm(dim=1, keepdim=True) / codes.scales
-        remainders = (queries - codes.decode()).norm(dim=1, keepdim=True) / codes.scales
+        remainders = codes.remainders(queries)[:, None] / codes.scales
         # a hair more, for what float32 rounds
         slack = 1.0001 * (lengths * (self._remainder + 1e-6) + remainders * (1 + self._remainder))
         return _padded(*self._select(scores, slack, n), len(queries), n)
@@ -139,10 +142,16 @@ def _padded(numbers: Tensor, slots: Tensor, n_queries: int, n: int) -> np.ndarra
     return padded
 
 
+@cache
 def is_available() -> bool:
-    """Whether this torch multiplies integers on this CPU."""
-    try:
-        ones = torch.ones(1, 8, dtype=torch.int8)
-        return bool(torch._int_mm(ones, ones.expand(8, 8).contiguous().T)[0, 0] == 8)
-    except (AttributeError, NotImplementedError, RuntimeError):
-        return False
+    """Whether this torch multiplies integers on this CPU, and rightly."""
+    rng = np.random.default_rng(0)
+    for n, d in [(1, 2), (1, 128), (16, 63)]:
+        a, b = (rng.integers(-127, 128, (m, d), dtype=np.int8) for m in (n, BLOCK))
+        try:
+            product = torch._int_mm(torch.from_numpy(a), torch.from_numpy(b).T)
+        except (AttributeError, NotImplementedError, RuntimeError):
+            return False
+        if (product.numpy() != a.astype(np.int64) @ b.T.astype(np.int64)).any():
+            return False
+    return True

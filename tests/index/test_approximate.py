@@ -1,0 +1,237 @@
+"""Approximate indexes: the recall they promise, and what they are built and saved with."""
+
+import pickle
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from sklearn.base import clone
+
+from embrec.index import (
+    AnnoyIndex,
+    AutoIndex,
+    ExactIndex,
+    FaissIndex,
+    HnswIndex,
+    LowRecallWarning,
+    approximate,
+    auto,
+)
+from embrec.index.approximate import TunedSearch, measure_recall
+from embrec.index.filters import Filter
+from embrec.index.hnsw import with_equal_lengths
+
+N, D = 4000, 16
+KINDS = {
+    "annoy": lambda **settings: AnnoyIndex(random_state=0, **settings),
+    "hnsw": lambda **settings: HnswIndex(random_state=0, **settings),
+    "faiss": lambda **settings: FaissIndex(random_state=0, **settings),
+}
+LIBRARIES = {"annoy": "annoy", "hnsw": "usearch", "faiss": "faiss"}
+#: How thorough a search is, by name, and a way to search badly.
+EFFORTS = {"annoy": "search_k", "hnsw": "ef", "faiss": "n_probe"}
+
+
+@pytest.fixture(params=sorted(KINDS))
+def kind(request):
+    pytest.importorskip(LIBRARIES[request.param])
+    return request.param
+
+
+def draw(seed, n):
+    """Vectors in clusters, of lengths that differ."""
+    rng = np.random.default_rng(seed)
+    centres = np.random.default_rng(0).normal(size=(40, D))
+    vectors = centres[rng.integers(0, 40, n)] + 0.5 * rng.normal(size=(n, D))
+    return (vectors * rng.lognormal(0, 0.3, (n, 1))).astype(np.float32)
+
+
+VECTORS, QUERIES = draw(1, N), draw(2, 300)
+
+
+def true_best(queries, vectors, k):
+    return np.argsort(-(queries.astype(np.float64) @ vectors.T), axis=1)[:, :k]
+
+
+def recall(found, true):
+    return np.mean([len(set(f) & set(t)) / len(t) for f, t in zip(found, true, strict=True)])
+
+
+@pytest.mark.parametrize("min_recall", [0.7, 0.9, 0.97])
+def test_the_recall_asked_for(kind, min_recall):
+    """Other queries than those it was tuned with find as much, but for chance."""
+    index = KINDS[kind](min_recall=min_recall).fit(VECTORS, queries=QUERIES[:150])
+    assert index.recall_ >= min_recall
+    asked = QUERIES[150:]
+    measured = recall(index.search(asked, 50)[1], true_best(asked, VECTORS, 50))
+    assert measured == pytest.approx(index.recall_, abs=0.07)
+    assert recall(index.search(asked, 5)[1], true_best(asked, VECTORS, 5)) >= min_recall - 0.04
+
+
+def test_more_recall_takes_more_effort(kind):
+    efforts = [KINDS[kind](min_recall=r).fit(VECTORS).effort_ for r in (0.5, 0.98)]
+    assert efforts[0] < efforts[1]
+
+
+def test_an_effort_of_the_users(kind):
+    index = KINDS[kind](**{EFFORTS[kind]: 77}, min_recall=0.1).fit(VECTORS)
+    assert index.effort_ == 77
+    assert 0.1 < index.recall_ <= 1
+
+
+def test_less_recall_than_asked_for_is_said(kind):
+    if kind == "hnsw":  # which keeps 50 candidates at least
+        settings = {"ef": 1, "n_links": 2, "ef_build": 1, "precision": "i8", "min_recall": 1.0}
+    else:
+        settings = {EFFORTS[kind]: 1}
+    with pytest.warns(LowRecallWarning, match=r"Index finds \d+\.\d% of the 50 best, less than"):
+        index = KINDS[kind](**settings).fit(VECTORS)
+    assert index.recall_ < index.min_recall
+
+
+def test_scores_are_exact(kind):
+    index = KINDS[kind]().fit(VECTORS)
+    scores, rows = index.search(QUERIES, 10)
+    exact = np.einsum("qd,qkd->qk", QUERIES.astype(np.float64), VECTORS[rows])
+    np.testing.assert_allclose(scores, exact, rtol=1e-5, atol=1e-5)
+    assert (np.diff(scores, axis=1) <= 0).all()
+    # a query alone gets the very numbers that it gets among others
+    for i in (0, 7):
+        np.testing.assert_array_equal(index.search(QUERIES[i : i + 1], 10)[0][0], scores[i])
+    np.testing.assert_array_equal(
+        index.search(QUERIES, 10, exactly=True)[0][:, 0],
+        ExactIndex().fit(VECTORS).search(QUERIES, 10)[0][:, 0],
+    )
+
+
+@pytest.mark.parametrize("n_left", [30, 3])
+def test_filters_that_leave_few_still_find_all(kind, n_left):
+    index = KINDS[kind]().fit(VECTORS)
+    rng = np.random.default_rng(0)
+    left = rng.choice(N, n_left, replace=False)
+    others = np.setdiff1d(np.arange(N), left)
+    expected = left[np.argsort(-(QUERIES[:5] @ VECTORS[left].T), axis=1)][:, :10]
+    for rules in (Filter(include=left), Filter(exclude=others)):
+        found = index.search(QUERIES[:5], 10, rules)[1]
+        assert found[:, : expected.shape[1]].tolist() == expected.tolist()
+        assert (found[:, expected.shape[1] :] == -1).all()
+
+
+def test_one_in_ten_may_be_shown(kind):
+    """Few enough to miss, too many to be scored one by one."""
+    index = KINDS[kind]().fit(VECTORS)
+    allowed = np.arange(0, N, 10)
+    _, found = index.search(QUERIES, 10, Filter(include=allowed))
+    assert (found % 10 == 0).all()
+    true = allowed[true_best(QUERIES, VECTORS[allowed], 10)]
+    assert recall(found, true) > 0.9
+
+
+def test_by_cosine(kind):
+    index = KINDS[kind](metric="angular").fit(VECTORS)
+    scores, rows = index.search(QUERIES, 10)
+    unit = VECTORS / np.linalg.norm(VECTORS, axis=1, keepdims=True)
+    asked = QUERIES / np.linalg.norm(QUERIES, axis=1, keepdims=True)
+    assert recall(rows, true_best(asked, unit, 10)) > 0.9
+    np.testing.assert_allclose(scores[:, 0], (asked * unit[rows[:, 0]]).sum(1), atol=1e-5)
+
+
+def test_the_same_seed_builds_the_same(kind):
+    first, second = (KINDS[kind]().fit(VECTORS) for _ in range(2))
+    assert first.effort_ == second.effort_
+    np.testing.assert_array_equal(first.search(QUERIES, 10)[1], second.search(QUERIES, 10)[1])
+
+
+def test_pickles_as_it_is(kind):
+    index = KINDS[kind]().fit(VECTORS)
+    index.replace(np.array([3]), QUERIES[:1] * 9)
+    index.remove(np.array([5]))
+    again = pickle.loads(pickle.dumps(index.rebuild()))
+    assert (again.recall_, again.effort_) == (index.recall_, index.effort_)
+    for found, expected in zip(again.search(QUERIES, 10), index.search(QUERIES, 10), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_few_vectors_are_all_scored(kind):
+    index = KINDS[kind]().fit(VECTORS[:100])
+    assert index.snapshot.static is None
+    assert (index.recall_, index.effort_) == (1.0, None)
+
+
+def test_sparse_vectors_are_refused(kind):
+    with pytest.raises(TypeError, match="dense data is required"):
+        KINDS[kind]().fit(sp.csr_array(VECTORS))
+
+
+def test_equal_lengths_make_the_largest_product_the_nearest():
+    longer = with_equal_lengths(VECTORS)
+    np.testing.assert_allclose(np.linalg.norm(longer, axis=1), np.linalg.norm(longer[0]), rtol=1e-5)
+    query = np.append(QUERIES[0], 0)
+    distances = np.linalg.norm(longer - query, axis=1)
+    assert np.argsort(distances)[:10].tolist() == true_best(QUERIES[:1], VECTORS, 10)[0].tolist()
+
+
+def test_recall_is_the_share_that_was_found():
+    found = np.array([[3, 1, -1], [7, 8, 9]])
+    assert measure_recall(found, np.array([[1, 2], [9, 8]])) == 0.75
+
+
+# ---- auto
+
+
+def test_few_vectors_are_searched_exactly():
+    index = AutoIndex().fit(VECTORS)
+    assert (index.chosen_, index.recall_) == ("exact", 1.0)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "chosen"), [([1.0, 2.0], "annoy"), ([2.0, 1.0], "exact")], ids=["faster", "slower"]
+)
+def test_the_faster_one_is_chosen(monkeypatch, seconds, chosen):
+    times = iter(seconds)
+    monkeypatch.setattr(auto, "MIN_VECTORS", 1000)
+    monkeypatch.setattr(auto, "find_spec", lambda name: None)
+    monkeypatch.setattr(auto, "seconds_per_query", lambda *args, **kwargs: next(times))
+    index = AutoIndex(random_state=0).fit(VECTORS)
+    assert index.chosen_ == chosen
+    assert (index.recall_ == 1.0) == (chosen == "exact")
+
+
+def test_what_recalls_too_little_is_not_chosen(monkeypatch):
+    monkeypatch.setattr(auto, "MIN_VECTORS", 1000)
+    monkeypatch.setattr(auto, "find_spec", lambda name: None)
+    monkeypatch.setattr(auto, "seconds_per_query", lambda vectors, static, *args, **kwargs: 1.0)
+    monkeypatch.setattr(
+        AnnoyIndex, "tuned", lambda self, vectors, rows, queries: TunedSearch(None, rows, 0.5)
+    )
+    assert AutoIndex().fit(VECTORS).chosen_ == "exact"
+
+
+def test_a_catalogue_that_grows_is_asked_again(monkeypatch):
+    monkeypatch.setattr(auto, "MIN_VECTORS", N + 1)
+    monkeypatch.setattr(auto, "find_spec", lambda name: None)
+    monkeypatch.setattr(
+        auto,
+        "seconds_per_query",
+        lambda vectors, static, *args, **kwargs: 1.0 if isinstance(static, TunedSearch) else 2.0,
+    )
+    index = AutoIndex(random_state=0).fit(VECTORS)
+    assert index.chosen_ == "exact"
+    index.add(VECTORS)
+    assert index.wait().chosen_ == "annoy"
+    assert clone(index).get_params() == index.get_params()
+
+
+def test_faiss_is_preferred_where_it_is(monkeypatch):
+    pytest.importorskip("faiss")
+    monkeypatch.setattr(auto, "MIN_VECTORS", 1000)
+    monkeypatch.setattr(
+        auto,
+        "seconds_per_query",
+        lambda vectors, static, *args, **kwargs: 1.0 if isinstance(static, TunedSearch) else 2.0,
+    )
+    assert AutoIndex(random_state=0).fit(VECTORS).chosen_ == "faiss"
+
+
+def test_min_vectors_is_what_tests_think():
+    assert approximate.MIN_VECTORS < N < auto.MIN_VECTORS
