@@ -45,7 +45,9 @@ class TunedSearch:
     def search(self, queries: np.ndarray, n: int) -> np.ndarray:
         """Find about ``n`` slots for each query: (n_queries, n), -1 where there are no more."""
         places = self.backend.search(queries, min(n, len(self.slots)))
-        return np.where(places < 0, -1, self.slots[places])
+        slots = np.full((len(queries), n), -1, dtype=np.int64)
+        slots[:, : places.shape[1]] = np.where(places < 0, -1, self.slots[places])
+        return slots
 
 
 class ApproximateIndex(BaseIndex):

@@ -140,7 +140,7 @@ def _first_fetch(rules: SlotFilter, k: int) -> int:
     n_left -= int(np.count_nonzero(snapshot.dead < snapshot.n_base))
     if rules.exclude is not None:
         n_left -= len(rules.exclude)
-    share = max(n_left, 1) / snapshot.n_base
+    share = min(max(n_left, 1) / snapshot.n_base, 1.0)  # lists may hold repeats
     seen = sum(float(np.median(slots.lengths)) for slots in rules.excluded if len(slots))
     # the seen resemble the query more than others do; the rest is spread as if by chance
     return int(np.ceil((k + seen) / share + (0 if share == 1 else 2 * np.sqrt(k / share))))
