@@ -18,7 +18,6 @@ from sklearn.utils.validation import check_is_fitted
 
 from embrec._tables import is_table
 from embrec.ids import check_ids, short_repr
-from embrec.index.base import BaseIndex
 from embrec.index.filters import Filter
 from embrec.interactions import LogColumns, encode, read_sequences
 from embrec.live import LiveCatalogMixin
@@ -26,6 +25,7 @@ from embrec.metrics import TargetRanks, hit_rate_at_k
 from embrec.persistence import load_estimator, save_estimator
 from embrec.ragged import Ragged
 from embrec.ranking import Ties, check_k
+from embrec.reranking import Reranking, choose, discounted
 from embrec.store import InteractionStore
 
 #: Cut-off of ``score``.
@@ -83,6 +83,9 @@ class BaseRecommender(LiveCatalogMixin, BaseEstimator):
         exclude_seen: bool = True,
         include: Any = None,
         exclude: Any = None,
+        popularity_discount: float = 0.0,
+        diversity: float = 0.0,
+        n_candidates: int | None = None,
         on_unknown: str | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Recommend the next items.
@@ -101,6 +104,17 @@ class BaseRecommender(LiveCatalogMixin, BaseEstimator):
             Recommend nothing but these.
         exclude : list of ids, or one list per row, optional
             Recommend none of these. Ids that are not in the catalogue do no harm.
+        popularity_discount : float, default=0.0
+            An item of ``n`` events in training loses ``popularity_discount * log(1 + n)`` of its
+            score. With logits for scores, as after cross-entropy, 1 ranks items by how much
+            likelier they are after this history than after any [1]_.
+        diversity : float, default=0.0
+            Between 0 and 1: how much being like what is above it in the list counts against an
+            item, and its score the less for it. Maximal marginal relevance [2]_, over the cosines
+            of item embeddings and scores scaled to between 0 and 1.
+        n_candidates : int, optional
+            How many of the best by score the last two choose from; by default 100, or
+            ``10 * k`` if that is more.
         on_unknown : {"raise", "skip"}, optional
             What to do with an item in a history that the catalogue never had; by default what the
             constructor says. An item that was removed is not unknown.
@@ -112,21 +126,59 @@ class BaseRecommender(LiveCatalogMixin, BaseEstimator):
             appearance. int64 or object (of str), as the catalogue's ids. If fewer than ``k`` items
             qualify the row is filled up with None (and the array is of objects).
         scores : ndarray of shape (n, k), float32
-            Their scores, comparable within a row; -inf beside None.
+            Their scores, comparable within a row, with the discount taken off; -inf beside None.
+            They fall from left to right unless ``diversity`` is asked for.
 
         Raises
         ------
         ValueError
-            If a history or ``include`` holds an unknown id, or ``k`` is not a positive integer.
+            If a history or ``include`` holds an unknown id, or ``k`` is not a positive integer, or
+            another number is out of its range.
         TypeError
             If ids are of another kind than the catalogue's: integers, where those are strings.
+
+        References
+        ----------
+        .. [1] H. Steck. "Item popularity and recommendation accuracy". RecSys 2011.
+        .. [2] J. Carbonell, J. Goldstein. "The use of MMR, diversity-based reranking for
+           reordering documents and producing summaries". SIGIR 1998.
         """
         check_is_fitted(self)
-        check_k(k)
+        reranking = Reranking(popularity_discount, diversity, n_candidates)
+        n_found = reranking.pool_size(check_k(k))
         histories = self._read_histories(X, on_unknown)
         rules = self._filter(histories, exclude_seen, include, exclude)
-        scores, rows = self.index_.search(self._query_vectors(histories), k, rules)
-        return self._ids_at(rows), scores
+        scores, rows = self.index_.search(self._query_vectors(histories), n_found, rules)
+        return self._choose(scores, rows, k, reranking)
+
+    def _choose(
+        self, scores: np.ndarray, rows: np.ndarray, k: int, reranking: Reranking
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Choose k of each query's candidates: ids and scores, both (n, k)."""
+        if reranking.is_off:
+            return self._ids_at(rows), scores
+        if reranking.popularity_discount:
+            counts = self._training_counts(np.maximum(rows, 0).ravel()).reshape(rows.shape)
+            scores = discounted(scores, counts, reranking.popularity_discount)
+        snapshot, n_columns = self.index_.snapshot, self._n_embedding_columns
+        chosen = choose(
+            scores,
+            k,
+            reranking.diversity,
+            lambda some: snapshot.take(np.maximum(rows[some], 0).ravel())[:, :n_columns],
+        )
+        none = chosen < 0
+        ids = self._ids_at(np.where(none, -1, np.take_along_axis(rows, chosen, 1)))
+        return ids, np.where(none, -np.inf, np.take_along_axis(scores, chosen, 1))
+
+    @abstractmethod
+    def _training_counts(self, rows: np.ndarray) -> np.ndarray:
+        """Say how many events of training each of these rows has: (n,) int."""
+
+    @property
+    def _n_embedding_columns(self) -> int | None:
+        """How many columns of an item's vector say what it is; None if all do."""
+        return None
 
     def predict(self, X: Any) -> np.ndarray:
         """Recommend one next item each: the first of ``recommend(X)``.
@@ -231,13 +283,10 @@ class BaseRecommender(LiveCatalogMixin, BaseEstimator):
         check_is_fitted(self)
         check_k(k)
         rows = self._rows_of(ids, what="ids")
-        by_cosine = self._similarity_index()
+        by_cosine = self.index_.companion(self._n_embedding_columns)
         vectors = by_cosine.snapshot.take(rows)
         scores, found = by_cosine.search(vectors, k, Filter.without_itself(rows))
         return self._ids_at(found), scores
-
-    def _similarity_index(self) -> BaseIndex:
-        return self.index_.companion()
 
     # ---- from ids to candidates and back
 

@@ -591,6 +591,14 @@ class EmbRecEstimator(  # type: ignore[call-arg]
         vectors = ItemVectors(self.index_.snapshot)
         return encode_queries(self.network_, vectors, histories).cpu().numpy()
 
+    def _training_counts(self, rows: np.ndarray) -> np.ndarray:
+        return self._known.counts_of(rows)
+
+    @property
+    def _n_embedding_columns(self) -> int:
+        # a bias tells nothing of what an item is
+        return self.network_.embedding_size
+
     # ---- queries
 
     def transform(self, X: Any, *, on_unknown: str | None = None) -> np.ndarray:
@@ -622,10 +630,6 @@ class EmbRecEstimator(  # type: ignore[call-arg]
         check_is_fitted(self)
         rows = self._rows_of(ids, what="ids")
         return np.array(self.index_.snapshot.take(rows)[:, : self.network_.embedding_size])
-
-    def _similarity_index(self) -> BaseIndex:
-        # a bias tells nothing of what an item is
-        return self.index_.companion(self.network_.embedding_size)
 
     # ---- persistence
 

@@ -96,6 +96,13 @@ class KnownItems:
         found[within] = self._place_of_row[rows[within]]
         return found
 
+    def counts_of(self, rows: np.ndarray) -> np.ndarray:
+        """Say how many events catalogue rows have: (n,) int64, 0 for those that are not known."""
+        places = self.places(rows)
+        counts = np.zeros(len(rows), dtype=np.int64)
+        counts[places >= 0] = self.counts[places[places >= 0]]
+        return counts
+
     @cached_property
     def _place_of_row(self) -> np.ndarray:
         table = np.full(self.rows.max(initial=-1) + 1, -1, dtype=np.int64)

@@ -40,6 +40,7 @@ ORDER = [
     "_spool",
     "store",
     "live",
+    "reranking",
     "base",
     "session",
     "estimator",

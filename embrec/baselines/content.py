@@ -11,6 +11,7 @@ from sklearn.preprocessing import normalize
 from embrec._compat import HasMethods, Interval, StrOptions, fit_context
 from embrec._tables import Table
 from embrec.base import BaseRecommender
+from embrec.baselines._counts import count_items, counts_of
 from embrec.catalog import Features, ItemCatalog, ItemTable, read_items, warn_of_no_content
 from embrec.featurizers._blocks import fit_feature_blocks, transform_feature_blocks
 from embrec.featurizers._default import default_featurizer
@@ -24,7 +25,8 @@ class ContentNeighborsRecommender(BaseRecommender):
     """Recommends the items whose content is nearest to that of the history.
 
     The score of an item is its mean cosine with the items of the history, over all features. It
-    learns nothing from the log, so it recommends a cold item as readily as any other.
+    learns nothing from the log, so it recommends a cold item as readily as any other. (It counts
+    interactions, for ``popularity_discount``.)
 
     Parameters
     ----------
@@ -46,6 +48,8 @@ class ContentNeighborsRecommender(BaseRecommender):
         The fitted featurizer.
     catalog_ : ItemCatalog
         Ids and features of all items.
+    counts_ : ndarray of shape (n_items_fit,), int64
+        Interactions of each item of the catalogue that was fitted.
     index_ : ExactIndex
         Features scaled to length 1.
 
@@ -67,6 +71,8 @@ class ContentNeighborsRecommender(BaseRecommender):
         "timestamp_col": [str, None],
         "on_unknown": [StrOptions({"raise", "skip"})],
     }
+
+    counts_: np.ndarray | None
 
     def __init__(
         self,
@@ -92,7 +98,7 @@ class ContentNeighborsRecommender(BaseRecommender):
         Parameters
         ----------
         X : log or list of sequences
-            Checked against the catalogue, and otherwise not used.
+            Its interactions are counted.
         y : ignored
         items : table or ItemTable
             The catalogue.
@@ -108,12 +114,13 @@ class ContentNeighborsRecommender(BaseRecommender):
         if featurizer is None:
             featurizer = default_featurizer(rows.content)
         catalog = ItemCatalog(rows.ids, [])
-        encode(sequences, catalog.ids)
+        counts = count_items(encode(sequences, catalog.ids), len(catalog))
         fitted, blocks = fit_feature_blocks(featurizer, rows.content)
         warn_of_no_content(rows.ids, blocks)
         index = ExactIndex().fit(_unit_vectors(blocks))
         self.featurizer_ = fitted
         self.catalog_ = catalog
+        self.counts_ = counts
         self.index_ = index
         return self
 
@@ -126,7 +133,7 @@ class ContentNeighborsRecommender(BaseRecommender):
         Parameters
         ----------
         X : log or list of sequences
-            Checked against the catalogue, and otherwise not used.
+            Its interactions are counted.
         y : ignored
         items : table or ItemTable, optional
             New items, and known ones whose content changed. Required at the first call.
@@ -140,15 +147,26 @@ class ContentNeighborsRecommender(BaseRecommender):
                 raise ValueError("The first call of partial_fit needs items=, the catalogue.")
             return self.fit(X, items=items)
         sequences = self._read_sequences(X)
-        if items is None:
-            encode(sequences, self.catalog_.ids)
-            return self
-        rows = read_items(items, self.item_col)
         catalog = ItemCatalog(self.catalog_.ids.ids, [])
-        catalog.ids.check_kind(rows.ids, what=f"items[{self.item_col!r}]")
-        catalog.write(rows.ids, [])
-        encode(sequences, catalog.ids)
-        return self._write_items(rows)
+        rows = None
+        if items is not None:
+            rows = read_items(items, self.item_col)
+            catalog.ids.check_kind(rows.ids, what=f"items[{self.item_col!r}]")
+            catalog.write(rows.ids, [])
+        counts = count_items(encode(sequences, catalog.ids), len(catalog))
+        if rows is not None:
+            self._write_items(rows)
+        if self.counts_ is not None:
+            self.counts_ = counts + counts_of(self.counts_, np.arange(len(catalog)))
+        return self
+
+    def _training_counts(self, rows: np.ndarray) -> np.ndarray:
+        if self.counts_ is None:
+            raise ValueError(
+                "popularity_discount: this recommender was saved by embrec 0.1, which did not "
+                "count interactions. Fit it again."
+            )
+        return counts_of(self.counts_, rows)
 
     def _featurize(self, content: Table) -> list[Features]:
         return transform_feature_blocks(self.featurizer_, content)
@@ -168,10 +186,12 @@ class ContentNeighborsRecommender(BaseRecommender):
         return mean @ self.index_.snapshot.take(touched)
 
     def _get_state(self) -> SavedState:
-        return SavedState(objects={"featurizer": self.featurizer_})
+        arrays = {} if self.counts_ is None else {"counts": self.counts_}
+        return SavedState(arrays=arrays, objects={"featurizer": self.featurizer_})
 
     def _set_state(self, state: SavedState) -> None:
         self.featurizer_ = state.objects["featurizer"]
+        self.counts_ = state.arrays.get("counts")  # version 0.1 wrote none
 
 
 def _unit_vectors(blocks: Sequence[Features]) -> Any:

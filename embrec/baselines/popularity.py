@@ -7,6 +7,7 @@ import numpy as np
 from embrec._compat import StrOptions, fit_context
 from embrec._tables import Table
 from embrec.base import BaseRecommender
+from embrec.baselines._counts import count_items, counts_of
 from embrec.catalog import ItemCatalog, ItemRows, ItemTable, read_items
 from embrec.index import ExactIndex
 from embrec.interactions import encode
@@ -90,7 +91,7 @@ class PopularityRecommender(BaseRecommender):
         else:
             ids = read_items(items, self.item_col).ids
         catalog = ItemCatalog(ids, [])
-        counts = _counts(encode(sequences, catalog.ids), len(ids))
+        counts = count_items(encode(sequences, catalog.ids), len(ids))
         self.catalog_ = catalog
         self.counts_ = counts
         self.index_ = ExactIndex().fit(_as_vectors(counts))
@@ -120,7 +121,7 @@ class PopularityRecommender(BaseRecommender):
             rows = read_items(items, self.item_col)
             catalog.ids.check_kind(rows.ids, what=f"items[{self.item_col!r}]")
             removed = np.setdiff1d(removed, catalog.write(rows.ids, []))
-        counts = _counts(encode(sequences, catalog.ids), len(catalog))
+        counts = count_items(encode(sequences, catalog.ids), len(catalog))
         counts[: len(self.counts_)] += self.counts_
         index = ExactIndex().fit(_as_vectors(counts))
         index.remove(removed)
@@ -131,7 +132,7 @@ class PopularityRecommender(BaseRecommender):
 
     def _write_items(self, items: ItemRows) -> Self:
         rows = self.catalog_.ids.rows(items.ids)
-        counts = np.where(rows >= 0, self.counts_[rows], 0)
+        counts = np.where(rows >= 0, counts_of(self.counts_, rows), 0)
         self._show_items(items.ids, _as_vectors(counts))
         self.counts_ = np.concatenate([self.counts_, counts[rows < 0]])
         self.catalog_.write(items.ids, [])
@@ -140,15 +141,14 @@ class PopularityRecommender(BaseRecommender):
     def _query_vectors(self, histories: Ragged) -> np.ndarray:
         return np.ones((len(histories), 1), dtype=np.float32)
 
+    def _training_counts(self, rows: np.ndarray) -> np.ndarray:
+        return counts_of(self.counts_, rows)
+
     def _get_state(self) -> SavedState:
         return SavedState(arrays={"counts": self.counts_})
 
     def _set_state(self, state: SavedState) -> None:
         self.counts_ = state.arrays["counts"]
-
-
-def _counts(sequences: Ragged, n_items: int) -> np.ndarray:
-    return np.bincount(sequences.values, minlength=n_items).astype(np.int64)
 
 
 def _as_vectors(counts: np.ndarray) -> np.ndarray:
