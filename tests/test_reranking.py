@@ -179,7 +179,8 @@ def test_the_knobs_do_what_they_are_for(models, histories, shop_log):
     assert events_of(shop_log, rarer).mean() < events_of(shop_log, plain).mean()
 
     model = models["content"]  # whose vectors differ more than those of two epochs
-    lists = [model.recommend(histories, k=4, diversity=d)[0] for d in (0, 0.3, 0.6, 0.9)]
+    starts = [history[:1] for history in histories]
+    lists = [model.recommend(starts, k=4, diversity=d)[0] for d in (0, 0.3, 0.6, 0.9)]
 
     def likeness(ids):
         rows = model.catalog_.ids.rows(ids.ravel())

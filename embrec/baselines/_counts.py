@@ -11,6 +11,6 @@ def count_items(sequences: Ragged, n_items: int) -> np.ndarray:
 
 
 def counts_of(counts: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Counts of rows; rows that are newer than the counts have none."""
+    """Look up the counts of rows; rows that are newer than the counts have none."""
     counted = rows < len(counts)
     return np.where(counted, counts[np.where(counted, rows, 0)], 0)
