@@ -17,7 +17,7 @@ from embrec.featurizers import (
     UnreadablePictureWarning,
     WordVectorItemFeaturizer,
 )
-from embrec.session import Session
+from embrec.session import Session, SessionBatch
 from embrec.store import InteractionStore
 from embrec.training import Callback, CheckpointError, DivergedError, TrainingProgress
 
@@ -33,6 +33,7 @@ __all__ = [
     "ItemTable",
     "NoContentWarning",
     "Session",
+    "SessionBatch",
     "TextEncoderItemFeaturizer",
     "TfidfItemFeaturizer",
     "TrainingProgress",

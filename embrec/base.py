@@ -145,10 +145,16 @@ class BaseRecommender(LiveCatalogMixin, BaseEstimator):
         """
         check_is_fitted(self)
         reranking = Reranking(popularity_discount, diversity, n_candidates)
-        n_found = reranking.pool_size(check_k(k))
+        reranking.pool_size(check_k(k))  # what is wrong with these is said first
         histories = self._read_histories(X, on_unknown)
         rules = self._filter(histories, exclude_seen, include, exclude)
-        scores, rows = self.index_.search(self._query_vectors(histories), n_found, rules)
+        return self._answer(self._query_vectors(histories), k, rules, reranking)
+
+    def _answer(
+        self, queries: Any, k: int, rules: Filter, reranking: Reranking
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Find the best k for each query vector: ids and scores, both (n, k)."""
+        scores, rows = self.index_.search(queries, reranking.pool_size(k), rules)
         return self._choose(scores, rows, k, reranking)
 
     def _choose(

@@ -5,6 +5,11 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
+from embrec.ragged import Ragged
+
+#: Values that a row of a `GrowingRagged` has room for once it grows.
+_LEAST_ROOM = 4
+
 
 class Growing:
     """A dense array that grows at its end, at an amortised cost per new row.
@@ -62,3 +67,46 @@ class GrowingSparse:
     def extend(self, rows: Any) -> None:
         """Append rows."""
         self.values = sp.vstack([self.values, rows], format="csr", dtype=np.float32)
+
+
+class GrowingRagged:
+    """Rows of different lengths that each grow at their end, at an amortised cost per value.
+
+    A row that has outgrown its place moves to one twice as large, at the end; so no more than a few
+    times the space of the values is taken.
+
+    Parameters
+    ----------
+    rows : Ragged
+        What there is at first.
+    """
+
+    def __init__(self, rows: Ragged) -> None:
+        self._values = Growing((), rows.values.dtype)
+        self._values.extend(rows.values)
+        self._starts = rows.offsets[:-1].copy()
+        self._room = rows.lengths
+        #: length of each row, int64
+        self.lengths = rows.lengths
+
+    def append(self, rows: np.ndarray, values: np.ndarray) -> None:
+        """Append a value to each of some rows, which are unique."""
+        full = rows[self.lengths[rows] == self._room[rows]]
+        if len(full):
+            self._move(full)
+        self._values.values[self._starts[rows] + self.lengths[rows]] = values
+        self.lengths[rows] += 1
+
+    def take(self, rows: np.ndarray) -> Ragged:
+        """Gather rows, in the order given."""
+        return Ragged.from_spans(self._values.values, self._starts[rows], self.lengths[rows])
+
+    def _move(self, rows: np.ndarray) -> None:
+        room = np.maximum(2 * self._room[rows], _LEAST_ROOM)
+        places = Ragged.from_lengths(np.empty(room.sum(), self._values.values.dtype), room)
+        moved = self.take(rows)
+        starts = np.repeat(places.offsets[:-1] - moved.offsets[:-1], moved.lengths)
+        places.values[starts + np.arange(len(moved.values))] = moved.values
+        self._starts[rows] = len(self._values) + places.offsets[:-1]
+        self._room[rows] = room
+        self._values.extend(places.values)

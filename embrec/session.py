@@ -1,27 +1,24 @@
-"""A visitor's session: one GRU step per item, however long the history."""
+"""Visitors' sessions: one GRU step per item, however long the history."""
 
-import json
-import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Any
-from zlib import crc32
 
 import numpy as np
 import torch
 from sklearn.utils.validation import check_is_fitted
 
 from embrec.base import BaseRecommender
+from embrec.growing import GrowingRagged
 from embrec.ids import check_ids
-from embrec.index.filters import Filter
 from embrec.index.rows import Snapshot
+from embrec.interactions import read_sequences
 from embrec.network import EmbRecNetwork
 from embrec.network.inference import encode_states
+from embrec.parked import ParkedSession
 from embrec.ragged import Ragged
-from embrec.ranking import check_k
-
-_MAGIC = b"embrec-session-1"
-#: Magic, fingerprint of the model, checksum of what follows, bytes of state and of history.
-_HEADER = struct.Struct("<16s16sIII")
+from embrec.ranking import check_k, check_positive
+from embrec.reranking import Reranking
 
 
 class ItemVectors:
@@ -60,7 +57,27 @@ class SessionRecommender(BaseRecommender):
         Session
         """
         check_is_fitted(self)
-        return Session._start(self, history)
+        if isinstance(history, (str, bytes)) or not isinstance(history, Iterable):
+            raise TypeError(f"history must be a list of ids; got {history!r}. Pass [{history!r}].")
+        ids = check_ids(list(history), what="history")
+        whole = Ragged.from_lengths(ids, np.array([len(ids)]))
+        return _started(self, whole, what="history")[0]
+
+    def start_sessions(self, histories: Any) -> "SessionBatch":
+        """Start sessions of many visitors, to be served together.
+
+        Parameters
+        ----------
+        histories : list of n sequences of ids, or log
+            What each touched before, oldest first; empty ones for visitors who are new.
+
+        Returns
+        -------
+        SessionBatch
+            Of n sessions.
+        """
+        check_is_fitted(self)
+        return _started(self, self._read_sequences(histories, what="histories"), what="histories")
 
     def resume_session(self, data: bytes, *, restart: bool = False) -> "Session":
         """Go on with a session from the bytes of ``Session.to_bytes``.
@@ -82,63 +99,292 @@ class SessionRecommender(BaseRecommender):
         ValueError
             If they are no session, or one of another model.
         """
+        return self.resume_sessions([data], restart=restart)[0]
+
+    def resume_sessions(self, data: Iterable[bytes], *, restart: bool = False) -> "SessionBatch":
+        """Go on with many sessions, to be served together.
+
+        Parameters
+        ----------
+        data : list of n bytes
+            Each from ``to_bytes``.
+        restart : bool, default=False
+            As for `resume_session`.
+
+        Returns
+        -------
+        SessionBatch
+            Of n sessions.
+
+        Raises
+        ------
+        ValueError
+            If one of them is no session, or one of another model.
+        """
         check_is_fitted(self)
-        return Session._from_bytes(self, data, restart=restart)
+        if isinstance(data, (str, bytes, bytearray, memoryview)):
+            raise TypeError(f"Expected a list of bytes; got {type(data).__name__}. Pass [data].")
+        parked = [ParkedSession.from_bytes(one) for one in data]
+        if not parked:
+            raise ValueError("data is empty: expected the bytes of at least one session.")
+        return _resumed(self, parked, restart=restart)
 
     def _states(self, histories: Ragged) -> torch.Tensor:
         return encode_states(self.network_, ItemVectors(self.index_.snapshot), histories)
 
-    @torch.inference_mode()
-    def _advance(self, state: torch.Tensor, rows: np.ndarray) -> torch.Tensor:
-        inputs = torch.from_numpy(self.index_.snapshot.take(rows)).to(state.device)
-        return self.network_.advance(state, inputs)
+
+class SessionBatch:
+    """What many visitors have touched so far, and what to recommend to each of them next.
+
+    Made by ``start_sessions`` and ``resume_sessions`` of a fitted `EmbRecEstimator`. A click costs
+    one step of the GRU, and the steps of all visitors who clicked are taken at once; the answers
+    are those of ``recommend`` on the same histories. ``batch[i]`` is visitor ``i``'s `Session`.
+
+    Sessions read the live catalogue: items added or removed meanwhile count. Items of a history
+    that are updated count as they were when they were touched. They belong to the weights they were
+    started with: after ``fit`` or ``partial_fit`` start others from the histories.
+
+    One thread at a time may use a batch, and the sessions that are parts of it.
+
+    Parameters
+    ----------
+    recommender : fitted recommender
+        Whose sessions they are.
+    states : Tensor of shape (n, state_size)
+        The network's state after each history.
+    histories : Ragged of codes
+        Rows of the catalogue, and ``-1 - i`` for ``unknown[i]``.
+    unknown : list of ids
+        Items of histories that this catalogue does not have, or did not when it was asked.
+    """
+
+    def __init__(
+        self,
+        recommender: SessionRecommender,
+        states: torch.Tensor,
+        histories: Ragged,
+        unknown: Sequence[Any] = (),
+    ) -> None:
+        self._recommender = recommender
+        self._fingerprint = recommender.fingerprint_
+        self._states = states
+        self._histories = GrowingRagged(histories)
+        self._unknown = list(unknown)
+
+    def __len__(self) -> int:
+        return len(self._states)
+
+    def __getitem__(self, position: int) -> "Session":
+        at = self._positions([position])
+        return Session(self, int(at[0]))
+
+    def __repr__(self) -> str:
+        return f"SessionBatch(n_sessions={len(self)})"
+
+    @property
+    def histories(self) -> list[list[Any]]:
+        """Ids of the items that each visitor touched so far, oldest first."""
+        return self._ids_of(np.arange(len(self)))
+
+    def add(self, items: Sequence[Any], *, at: Any = None) -> "SessionBatch":
+        """Add the items that visitors just touched, one each.
+
+        Parameters
+        ----------
+        items : list of n ids
+            Of the catalogue; removed ones will do. One that the catalogue never had is ignored if
+            the recommender's ``on_unknown`` is "skip".
+        at : list of n int, optional
+            Which sessions they are for, no session twice; all, in order, by default.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If the catalogue never had an item; no session changes then.
+        RuntimeError
+            If the recommender was trained since the sessions started.
+        """
+        positions = self._positions(at)
+        self._check_model()
+        if len(np.unique(positions)) < len(positions):
+            raise ValueError("at must name each session once: a visitor's items go one by one.")
+        if len(items) != len(positions):
+            raise ValueError(f"Got {len(items)} items for {len(positions)} sessions.")
+        return self._add(items, positions, what="items")
+
+    def _add(self, items: Sequence[Any], at: np.ndarray, *, what: str) -> "SessionBatch":
+        rows = _rows_of(self._recommender, check_ids(items, what=what), what)
+        known = rows >= 0
+        at, rows = at[known], rows[known]
+        self._advance(at, rows)
+        self._histories.append(at, rows)
+        return self
 
     @torch.inference_mode()
-    def _recommend_from_state(
-        self, state: torch.Tensor, rules: Filter, k: int
+    def _advance(self, at: np.ndarray, rows: np.ndarray) -> None:
+        if len(at) == 0:
+            return
+        network, states = self._recommender.network_, self._states
+        inputs = torch.from_numpy(self._recommender.index_.snapshot.take(rows)).to(states.device)
+        if len(at) == len(states) and (at[1:] > at[:-1]).all():
+            self._states = network.advance(states, inputs)
+            return
+        places = torch.from_numpy(at).to(states.device)
+        states[places] = network.advance(states[places], inputs)
+
+    def recommend(
+        self,
+        k: int = 10,
+        *,
+        at: Any = None,
+        exclude_seen: bool = True,
+        include: Any = None,
+        exclude: Any = None,
+        popularity_discount: float = 0.0,
+        diversity: float = 0.0,
+        n_candidates: int | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
+        """Recommend the next items, as ``EmbRecEstimator.recommend`` does for the same histories.
+
+        Parameters
+        ----------
+        k : int, default=10
+        at : list of n int, optional
+            For which sessions; for all, in order, by default.
+        exclude_seen : bool, default=True
+            Whether to leave out what is in a visitor's history.
+        include, exclude : list of ids, or one list per session asked for, optional
+            Recommend nothing but these; none of these.
+        popularity_discount, diversity : float, default=0.0
+        n_candidates : int, optional
+            As for ``EmbRecEstimator.recommend``.
+
+        Returns
+        -------
+        ids : ndarray of shape (n, k)
+            Best first; None where fewer qualify.
+        scores : ndarray of shape (n, k), float32
+        """
         check_k(k)
-        query = self.network_.predict(state).cpu().numpy()
-        scores, rows = self.index_.search(query, k, rules)
-        return self._ids_at(rows), scores
+        positions = self._positions(at)
+        self._check_model()
+        recommender = self._recommender
+        seen = self._seen_rows(positions, exclude_seen)
+        rules = recommender._filter(seen, exclude_seen, include, exclude)
+        reranking = Reranking(popularity_discount, diversity, n_candidates)
+        return recommender._answer(self._queries(positions), k, rules, reranking)
+
+    @torch.inference_mode()
+    def _queries(self, at: np.ndarray) -> np.ndarray:
+        states = self._states[torch.from_numpy(at).to(self._states.device)]
+        queries: np.ndarray = self._recommender.network_.predict(states).cpu().numpy()
+        return queries
+
+    def _seen_rows(self, at: np.ndarray, exclude_seen: bool) -> Ragged:
+        if not exclude_seen:
+            return Ragged(np.empty(0, dtype=np.int64), np.zeros(len(at) + 1, dtype=np.int64))
+        seen = self._histories.take(at)
+        if not self._unknown:
+            return seen
+        # another process may have learned of items that this one has not: they cannot be shown
+        rows = self._recommender.catalog_.ids.rows(check_ids(self._unknown, what="histories"))
+        values = seen.values.copy()
+        foreign = values < 0
+        values[foreign] = rows[-1 - values[foreign]]
+        return Ragged(values, seen.offsets).where(values >= 0)
+
+    def to_bytes(self, *, at: Any = None, max_history: int | None = None) -> list[bytes]:
+        """Pack sessions, to keep them in a cache between requests.
+
+        Parameters
+        ----------
+        at : list of n int, optional
+            Which; all, in order, by default.
+        max_history : int, optional
+            As for ``Session.to_bytes``.
+
+        Returns
+        -------
+        list of n bytes
+            To be given to ``resume_sessions`` of the same model, in this process or another.
+        """
+        positions = self._positions(at)
+        states = self._states[torch.from_numpy(positions).to(self._states.device)].cpu().numpy()
+        return [
+            ParkedSession(self._fingerprint, state, ids).to_bytes()
+            for state, ids in zip(states, self._ids_of(positions, max_history), strict=True)
+        ]
+
+    def _ids_of(self, at: np.ndarray, max_history: int | None = None) -> list[list[Any]]:
+        codes = self._histories.take(at)
+        if max_history is not None:
+            codes = codes.keep_last(check_positive(max_history, "max_history"))
+        known = np.maximum(codes.values, 0)
+        ids = self._recommender.catalog_.ids.take(known).tolist()  # without numpy's types
+        for place in np.flatnonzero(codes.values < 0).tolist():
+            ids[place] = self._unknown[-1 - codes.values[place]]
+        return [ids[start:stop] for start, stop in pairwise(codes.offsets.tolist())]
+
+    def _positions(self, at: Any) -> np.ndarray:
+        if at is None:
+            return np.arange(len(self))
+        positions = np.asarray(at)
+        if positions.ndim != 1 or (len(positions) and positions.dtype.kind not in "iu"):
+            raise TypeError(f"at must be a list of integers; got {at!r}.")
+        if len(positions) and not (-len(self) <= positions.min() <= positions.max() < len(self)):
+            raise IndexError(
+                f"There are {len(self)} sessions, from 0 on; got {positions.min()} to "
+                f"{positions.max()}."
+            )
+        return positions.astype(np.int64) % max(1, len(self))
+
+    def _check_model(self) -> None:
+        if self._fingerprint != self._recommender.fingerprint_:
+            raise RuntimeError(
+                "The recommender was trained since this session started, so its state means "
+                "nothing to the new weights. Start another: recommender.start_session("
+                "session.history)."
+            )
 
 
 class Session:
     """What one visitor has touched so far, and what to recommend next.
 
-    Made by ``start_session`` and ``resume_session`` of a fitted `EmbRecEstimator`. Adding an item
-    costs one step of the GRU whatever came before; the answers are those of ``recommend`` on the
-    same history.
+    Made by ``start_session`` and ``resume_session`` of a fitted `EmbRecEstimator`, or by
+    ``batch[i]`` of a `SessionBatch`, of which it is a part then. Adding an item costs one step of
+    the GRU whatever came before; the answers are those of ``recommend`` on the same history, all of
+    it: ``max_length`` is a matter of training.
 
     A session reads the live catalogue: items added or removed meanwhile count. Items of its history
-    that are updated count as they were when they were touched. It belongs to the
-    weights it was started with: after ``fit`` or ``partial_fit`` start another with
+    that are updated count as they were when they were touched. It belongs to the weights it was
+    started with: after ``fit`` or ``partial_fit`` start another with
     ``start_session(old.history)``, or with ``resume_session(data, restart=True)``.
 
     Parameters
     ----------
-    recommender : fitted recommender
-        Whose session it is.
-    state : Tensor of shape (1, state_size)
-        The network's state after the history.
+    batch : SessionBatch
+    position : int
+        Which of the batch it is.
     """
 
-    def __init__(self, recommender: SessionRecommender, state: torch.Tensor) -> None:
-        self._recommender = recommender
-        self._fingerprint = recommender.fingerprint_
-        self._state = state
-        self._history: list[Any] = []
+    def __init__(self, batch: SessionBatch, position: int) -> None:
+        self._batch = batch
+        self._at = np.array([position])
 
     @property
     def history(self) -> list[Any]:
         """Ids of the items added so far, oldest first."""
-        return list(self._history)
+        return self._batch._ids_of(self._at)[0]
 
     def __len__(self) -> int:
-        return len(self._history)
+        return int(self._batch._histories.lengths[self._at[0]])
 
     def __repr__(self) -> str:
-        return f"Session(history={self._history!r})"
+        return f"Session(history={self.history!r})"
 
     def add(self, item: Any) -> "Session":
         """Add the item just touched.
@@ -160,11 +406,8 @@ class Session:
         RuntimeError
             If the recommender was trained since the session started.
         """
-        self._check_model()
-        ids, rows = _understood(self._recommender, [item], what="item")
-        if len(rows):
-            self._state = self._recommender._advance(self._state, rows)
-            self._history += ids.tolist()  # without numpy's types
+        self._batch._check_model()
+        self._batch._add([item], self._at, what="item")
         return self
 
     def recommend(
@@ -174,6 +417,9 @@ class Session:
         exclude_seen: bool = True,
         include: Any = None,
         exclude: Any = None,
+        popularity_discount: float = 0.0,
+        diversity: float = 0.0,
+        n_candidates: int | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Recommend the next items, as ``EmbRecEstimator.recommend`` does for the same history.
 
@@ -184,6 +430,9 @@ class Session:
             Whether to leave out what is in the history.
         include, exclude : list of ids, optional
             Recommend nothing but these; none of these.
+        popularity_discount, diversity : float, default=0.0
+        n_candidates : int, optional
+            As for ``EmbRecEstimator.recommend``.
 
         Returns
         -------
@@ -191,114 +440,77 @@ class Session:
             Best first; None where fewer qualify.
         scores : ndarray of shape (k,), float32
         """
-        self._check_model()
-        seen = self._seen_rows()
-        history = Ragged.from_lengths(seen, np.array([len(seen)]))
-        rules = self._recommender._filter(history, exclude_seen, include, exclude)
-        ids, scores = self._recommender._recommend_from_state(self._state, rules, k)
+        ids, scores = self._batch.recommend(
+            k,
+            at=self._at,
+            exclude_seen=exclude_seen,
+            include=include,
+            exclude=exclude,
+            popularity_discount=popularity_discount,
+            diversity=diversity,
+            n_candidates=n_candidates,
+        )
         return ids[0], scores[0]
 
-    def _seen_rows(self) -> np.ndarray:
-        # another process may have learned of items that this one has not: they cannot be shown
-        if not self._history:
-            return np.empty(0, dtype=np.int64)
-        rows = self._recommender.catalog_.ids.rows(check_ids(self._history, what="history"))
-        return rows[rows >= 0]
-
-    def _check_model(self) -> None:
-        if self._fingerprint != self._recommender.fingerprint_:
-            raise RuntimeError(
-                "The recommender was trained since this session started, so its state means "
-                "nothing to the new weights. Start another: recommender.start_session("
-                "session.history)."
-            )
-
-    def to_bytes(self) -> bytes:
+    def to_bytes(self, *, max_history: int | None = None) -> bytes:
         """Pack the session, to keep it in a cache or a cookie between requests.
+
+        Parameters
+        ----------
+        max_history : int, optional
+            How many of the last ids to keep, so that the bytes grow no further; all by default.
+            The state knows the others all the same, but ``exclude_seen`` does not.
 
         Returns
         -------
         bytes
             To be given to ``resume_session`` of the same model, in this process or another.
         """
-        state = self._state.cpu().numpy().astype("<f4").tobytes()
-        history = json.dumps(self._history, separators=(",", ":")).encode()
-        model, checksum = bytes.fromhex(self._fingerprint), crc32(state + history)
-        header = _HEADER.pack(_MAGIC, model, checksum, len(state), len(history))
-        return header + state + history
-
-    @classmethod
-    def _from_bytes(
-        cls, recommender: SessionRecommender, data: bytes, *, restart: bool
-    ) -> "Session":
-        model, state, history = _unpack(data)
-        if model != recommender.fingerprint_:
-            if restart:
-                return cls._start(recommender, history, on_unknown="skip")
-            raise ValueError(
-                f"This session belongs to another model (fingerprint {model}, this one is "
-                f"{recommender.fingerprint_}): it was trained again or is a different one. Start "
-                "again from its history with resume_session(data, restart=True)."
-            )
-        like = recommender.network_.initial_states(1)
-        values = torch.from_numpy(state.astype(np.float32)).reshape(like.shape)
-        session = cls(recommender, values.to(like.device))
-        session._history = history
-        return session
-
-    @classmethod
-    def _start(
-        cls,
-        recommender: SessionRecommender,
-        history: Iterable[Any],
-        *,
-        on_unknown: str | None = None,
-    ) -> "Session":
-        if isinstance(history, (str, bytes)) or not isinstance(history, Iterable):
-            raise TypeError(f"history must be a list of ids; got {history!r}. Pass [{history!r}].")
-        ids, rows = _understood(recommender, list(history), what="history", on_unknown=on_unknown)
-        whole = Ragged.from_lengths(rows.astype(np.int32), np.array([len(rows)]))
-        session = cls(recommender, recommender._states(whole))
-        session._history = ids.tolist()
-        return session
+        return self._batch.to_bytes(at=self._at, max_history=max_history)[0]
 
 
-def _understood(
-    recommender: SessionRecommender,
-    items: list[Any],
-    *,
-    what: str,
-    on_unknown: str | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Ids and catalogue rows of items, unknown ones left out if the recommender skips them."""
-    ids = check_ids(items, what=what)
+def _rows_of(
+    recommender: SessionRecommender, ids: np.ndarray, what: str, on_unknown: str | None = None
+) -> np.ndarray:
+    """Catalogue rows of checked ids: -1 for unknown ones, if the recommender skips them."""
     if (on_unknown or recommender.on_unknown) != "skip":
-        return ids, recommender._rows_of(ids, what=what, removed=True)
+        return recommender._rows_of(ids, what=what, removed=True)
     known = recommender.catalog_.ids
     known.check_kind(ids, what=what)
-    rows = known.rows(ids)
-    return ids[rows >= 0], rows[rows >= 0]
+    return known.rows(ids)
 
 
-def _unpack(data: bytes) -> tuple[str, np.ndarray, list[Any]]:
-    """Take apart what ``to_bytes`` packed: fingerprint of the model, state and history."""
-    if not isinstance(data, (bytes, bytearray, memoryview)):
-        raise TypeError(f"Expected the bytes of Session.to_bytes; got {type(data).__name__}.")
-    raw = bytes(data)
-    if len(raw) < _HEADER.size or not raw.startswith(_MAGIC):
+def _started(recommender: SessionRecommender, histories: Ragged, *, what: str) -> SessionBatch:
+    rows = Ragged(_rows_of(recommender, histories.values, what), histories.offsets)
+    rows = rows.where(rows.values >= 0)
+    return SessionBatch(recommender, recommender._states(rows), rows)
+
+
+def _resumed(
+    recommender: SessionRecommender, parked: list[ParkedSession], *, restart: bool
+) -> SessionBatch:
+    foreign = np.array([one.model != recommender.fingerprint_ for one in parked], dtype=bool)
+    if foreign.any() and not restart:
+        model = parked[int(foreign.argmax())].model
         raise ValueError(
-            f"These {len(raw)} bytes are not a session of this version of embrec: they do not "
-            f"begin with {_MAGIC!r}. Start another session."
+            f"This session belongs to another model (fingerprint {model}, this one is "
+            f"{recommender.fingerprint_}): it was trained again or is a different one. Start "
+            "again from its history with resume_session(data, restart=True)."
         )
-    _, model, checksum, n_state, n_history = _HEADER.unpack_from(raw)
-    if len(raw) != _HEADER.size + n_state + n_history:
-        raise ValueError(
-            f"The session data is damaged: expected {_HEADER.size + n_state + n_history} bytes, "
-            f"got {len(raw)}. Start another session."
-        )
-    if crc32(raw[_HEADER.size :]) != checksum:
-        raise ValueError(
-            "The session data is damaged: its checksum is wrong. Start another session."
-        )
-    state = np.frombuffer(raw, dtype="<f4", count=n_state // 4, offset=_HEADER.size)
-    return model.hex(), state, json.loads(raw[_HEADER.size + n_state :])
+    histories, _ = read_sequences([one.history for one in parked], what="histories")
+    rows = Ragged(
+        _rows_of(recommender, histories.values, "histories", on_unknown="skip"), histories.offsets
+    )
+    is_foreign = foreign[rows.row_numbers]
+    unknown = np.flatnonzero((rows.values < 0) & ~is_foreign)
+    rows.values[unknown] = -1 - np.arange(len(unknown))
+    # one of another model starts again from what this catalogue knows
+    rows = rows.where((rows.values >= 0) | ~is_foreign)
+    states = recommender.network_.initial_states(len(parked)).detach().clone()
+    if not foreign.all():
+        kept = np.stack([one.state for one in parked if one.model == recommender.fingerprint_])
+        states[torch.from_numpy(~foreign)] = torch.from_numpy(kept).to(states.device)
+    if foreign.any():
+        again = rows.take(np.flatnonzero(foreign))
+        states[torch.from_numpy(foreign)] = recommender._states(again)
+    return SessionBatch(recommender, states, rows, histories.values[unknown].tolist())

@@ -42,6 +42,7 @@ ORDER = [
     "live",
     "reranking",
     "base",
+    "parked",
     "session",
     "estimator",
     "baselines",

@@ -1,0 +1,71 @@
+"""Sessions as bytes: what a cache or a cookie keeps of a visitor between two requests."""
+
+import json
+import struct
+from dataclasses import dataclass
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+
+_MAGIC = b"embrec-session-1"
+#: Magic, fingerprint of the model, checksum of what follows, bytes of state and of history.
+_HEADER = struct.Struct("<16s16sIII")
+
+
+@dataclass(frozen=True)
+class ParkedSession:
+    """What a session's bytes hold.
+
+    Parameters
+    ----------
+    model : str
+        Fingerprint of the model whose state it is, in hexadecimal digits.
+    state : ndarray of shape (state_size,), float32
+    history : list of ids
+        Oldest first.
+    """
+
+    model: str
+    state: np.ndarray
+    history: list[Any]
+
+    def to_bytes(self) -> bytes:
+        """Pack it: a header with a checksum, the state as little-endian float32, ids as JSON."""
+        state = self.state.astype("<f4").tobytes()
+        history = json.dumps(self.history, separators=(",", ":")).encode()
+        model, checksum = bytes.fromhex(self.model), crc32(state + history)
+        return _HEADER.pack(_MAGIC, model, checksum, len(state), len(history)) + state + history
+
+    @classmethod
+    def from_bytes(cls, data: Any) -> "ParkedSession":
+        """Take apart what `to_bytes` packed.
+
+        Raises
+        ------
+        TypeError
+            If it is not bytes.
+        ValueError
+            If it is not a session, or damaged.
+        """
+        if not isinstance(data, (bytes, bytearray, memoryview)):
+            raise TypeError(f"Expected the bytes of Session.to_bytes; got {type(data).__name__}.")
+        raw = bytes(data)
+        if len(raw) < _HEADER.size or not raw.startswith(_MAGIC):
+            raise ValueError(
+                f"These {len(raw)} bytes are not a session of this version of embrec: they do not "
+                f"begin with {_MAGIC!r}. Start another session."
+            )
+        _, model, checksum, n_state, n_history = _HEADER.unpack_from(raw)
+        if len(raw) != _HEADER.size + n_state + n_history:
+            raise ValueError(
+                f"The session data is damaged: expected {_HEADER.size + n_state + n_history} "
+                f"bytes, got {len(raw)}. Start another session."
+            )
+        if crc32(raw[_HEADER.size :]) != checksum:
+            raise ValueError(
+                "The session data is damaged: its checksum is wrong. Start another session."
+            )
+        state = np.frombuffer(raw, dtype="<f4", count=n_state // 4, offset=_HEADER.size)
+        history = json.loads(raw[_HEADER.size + n_state :])
+        return cls(model.hex(), state.astype(np.float32), history)
