@@ -1,8 +1,6 @@
 """A folder for a fitted recommender, and back: JSON, safetensors and skops, never pickle."""
 
 import json
-import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +11,7 @@ import scipy.sparse as sp
 from safetensors.numpy import load_file, save_file
 
 import embrec
-from embrec._files import is_empty_folder, replace_folder
+from embrec._files import write_folder
 from embrec.catalog import ItemCatalog
 from embrec.index.base import BaseIndex
 from embrec.index.saving import describe_index, read_index
@@ -47,19 +45,9 @@ class SavedState:
 
 def save_estimator(estimator: Any, path: Path) -> None:
     """Write a fitted recommender to a folder, whole or not at all."""
-    if path.exists() and not (path / META).is_file() and not is_empty_folder(path):
-        raise FileExistsError(
-            f"{path} is there and holds no saved recommender; choose another path or remove it."
-        )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-    try:
-        folder = staging / "new"
-        folder.mkdir()  # with the usual permissions, unlike what mkdtemp makes
-        _write(estimator, folder)
-        replace_folder(folder, path, aside=staging / "old")
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
+    write_folder(
+        path, lambda folder: _write(estimator, folder), marker=META, what="saved recommender"
+    )
 
 
 def _write(estimator: Any, folder: Path) -> None:
@@ -92,10 +80,15 @@ def _write_fitted(estimator: Any, folder: Path) -> None:
         "objects": bool(objects),
     }
     (folder / META).write_text(json.dumps(meta, indent=2) + "\n", encoding="utf-8")
-    save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, folder / ARRAYS)
-    shutil.copymode(folder / META, folder / ARRAYS)  # save_file lets nobody else read it
+    write_arrays(arrays, folder / ARRAYS)
     if objects:
         dump_objects(objects, folder / OBJECTS)
+
+
+def write_arrays(arrays: dict[str, np.ndarray], path: Path) -> None:
+    """Write arrays with safetensors, readable by whom the folder lets in."""
+    save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, path)
+    path.chmod(path.parent.stat().st_mode & 0o666)  # save_file lets nobody else read it
 
 
 def load_estimator(cls: type, path: Path, *, trusted: Sequence[str] = ()) -> Any:

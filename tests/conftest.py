@@ -53,3 +53,22 @@ def shop_log():
         for step in range(4):
             rows.append((f"u{user}", f"{topic}-{(start + step) % 5}", step))
     return pd.DataFrame(rows, columns=["user", "item", "timestamp"])
+
+
+@pytest.fixture
+def record_steps(monkeypatch):
+    """Return a function that has a network record the shape of what each step of its GRU reads."""
+
+    def record(network):
+        steps, cell, gru = [], torch.gru_cell, network.gru.forward
+        monkeypatch.setattr(
+            torch, "gru_cell", lambda x, *rest: steps.append(tuple(x.shape)) or cell(x, *rest)
+        )
+        monkeypatch.setattr(
+            network.gru,
+            "forward",
+            lambda x, *rest: steps.append(tuple(x.data.shape)) or gru(x, *rest),
+        )
+        return steps
+
+    return record

@@ -45,6 +45,7 @@ ORDER = [
     "parked",
     "session",
     "estimator",
+    "export",
     "baselines",
     "datasets",
     "demo",

@@ -10,7 +10,7 @@ from torch.nn.utils.rnn import PackedSequence
 from torch.utils.checkpoint import checkpoint
 
 from embrec.memmaps import ROWS_AT_A_TIME
-from embrec.network.features import FeatureTensor, StoredMatrix, feature_rows
+from embrec.network.features import FeatureTensor, SparseMatrix, StoredMatrix, feature_rows
 from embrec.network.id_vectors import IdVectors
 from embrec.network.tower import FixedTower, Tower
 
@@ -150,14 +150,36 @@ class EmbRecNetwork(nn.Module):
         Tensor of shape (n_items, vector_size)
         """
         n_items = len(blocks[0])
-        if n_items <= ROWS_AT_A_TIME and not any(isinstance(b, StoredMatrix) for b in blocks):
-            embedded = self._embed_rows(blocks, 0, n_items)
+        in_memory = [block for block in blocks if not isinstance(block, StoredMatrix)]
+        if n_items <= ROWS_AT_A_TIME and len(in_memory) == len(blocks):
+            embedded = self.embed_content(in_memory)
         else:
             embedded = torch.cat([*self._embed_in_chunks(blocks, n_items)])
-        if self.id_vectors is None and self.id_biases is None:
-            return embedded
-        if ids is None:
+        if ids is None and self.has_ids:
             ids = torch.full((n_items,), -1, device=embedded.device)
+        return self.add_own(embedded, ids)
+
+    @property
+    def has_ids(self) -> bool:
+        """Whether known items have vectors or biases of their own."""
+        return self.id_vectors is not None or self.id_biases is not None
+
+    def add_own(self, embedded: Tensor, ids: Tensor | None) -> Tensor:
+        """Add what items have of their own to what their content says.
+
+        Parameters
+        ----------
+        embedded : Tensor of shape (n_items, embedding_size)
+            What the towers make of their content.
+        ids : Tensor of shape (n_items,), int64
+            As for `embed_items`; may be None if no item has anything of its own.
+
+        Returns
+        -------
+        Tensor of shape (n_items, vector_size)
+        """
+        if ids is None:
+            return embedded
         if self.id_vectors is not None:
             embedded = embedded + self.id_vectors(ids)
         if self.id_biases is not None:
@@ -178,10 +200,11 @@ class EmbRecNetwork(nn.Module):
     def _embed_rows(
         self, blocks: Sequence[FeatureTensor], start: int, stop: int, _: Tensor | None = None
     ) -> Tensor:
-        parts = [
-            tower(feature_rows(block, start, stop))
-            for tower, block in zip(self.towers, blocks, strict=True)
-        ]
+        return self.embed_content([feature_rows(block, start, stop) for block in blocks])
+
+    def embed_content(self, blocks: Sequence[Tensor | SparseMatrix]) -> Tensor:
+        """Make embeddings of content alone, all rows at once: (n_items, embedding_size)."""
+        parts = [tower(block) for tower, block in zip(self.towers, blocks, strict=True)]
         embedded = torch.cat(parts, dim=1)
         return F.normalize(embedded, dim=1) if self.size.fixed_items else embedded
 
@@ -244,7 +267,12 @@ class EmbRecNetwork(nn.Module):
         Tensor of shape (n, state_size)
         """
         inputs = inputs[:, : self.embedding_size]
-        return self._join(self.gru(inputs[:, None], self._gru_layers(states))[1], inputs)
+        below, hidden, above = inputs, self._hidden(states), []
+        # a cell per layer: for single steps up to twice as fast as the GRU, and it can be exported
+        for layer, weights in enumerate(self.gru.all_weights):
+            below = torch.gru_cell(below, hidden[:, layer], *weights)
+            above.append(below)
+        return torch.cat([*above, inputs], dim=1)
 
     def predict(self, states: Tensor) -> Tensor:
         """Predict the next item's embedding from states: (n, vector_size)."""
@@ -277,7 +305,7 @@ class EmbRecNetwork(nn.Module):
 
     def _hidden(self, states: Tensor) -> Tensor:
         hidden = states[:, : -self.embedding_size]
-        return hidden.reshape(len(states), self.size.n_layers, self.size.hidden_size)
+        return hidden.reshape(states.shape[0], self.size.n_layers, self.size.hidden_size)
 
     def _gru_layers(self, states: Tensor) -> Tensor:
         """Take the GRU's layers from states: (n_layers, n, hidden_size)."""

@@ -1,0 +1,152 @@
+"""A fitted recommender for services without embrec: ONNX or torch.export, and plain arrays."""
+
+import json
+import warnings
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.utils.validation import check_is_fitted
+from torch.export import ExportedProgram
+
+import embrec
+from embrec._files import write_folder
+from embrec._optional import import_optional
+from embrec.estimator import EmbRecEstimator
+from embrec.network import EmbRecNetwork
+from embrec.network.exportable import export_item_tower, export_session_step
+from embrec.network.weights import copy_network
+from embrec.persistence import write_arrays
+
+META = "embrec-export.json"
+ARRAYS = "arrays.safetensors"
+ITEMS = "items.json"
+#: Raised when what is written changes so that older readers would misread it.
+FORMAT = 1
+
+_Write = Callable[[ExportedProgram, Path, list[str]], None]
+
+
+def to_onnx(recommender: EmbRecEstimator, path: str | Path) -> None:
+    """Export a recommender to a folder that onnxruntime can serve.
+
+    The folder holds ``session_step.onnx``, which turns states and the vectors of the items just
+    touched into new states and queries; ``item_tower.onnx``, which turns the features of new items
+    into vectors; ``arrays.safetensors`` with ``item_vectors``, ``active`` and ``initial_state``;
+    ``items.json`` with the ids of their rows; and ``embrec-export.json``, which says how all this
+    fits together. An item's score is the inner product of the query and its vector. The featurizer
+    is not part of it.
+
+    Parameters
+    ----------
+    recommender : fitted EmbRecEstimator
+    path : str or Path
+        Folder to write. A former export is replaced, as a whole, once everything is written.
+
+    Raises
+    ------
+    ImportError
+        Without the extra ``onnx``.
+    FileExistsError
+        If ``path`` is there and is no export.
+    """
+    import_optional("onnxscript", extra="onnx", purpose="to_onnx")
+    _export(recommender, Path(path), ".onnx", _write_onnx)
+
+
+def to_torch(recommender: EmbRecEstimator, path: str | Path) -> None:
+    """Export a recommender to a folder that torch can serve, without embrec.
+
+    As `to_onnx`, with ``session_step.pt2`` and ``item_tower.pt2`` for ``torch.export.load``, which
+    AOTInductor compiles for services in C++.
+
+    Parameters
+    ----------
+    recommender : fitted EmbRecEstimator
+    path : str or Path
+        Folder to write. A former export is replaced, as a whole, once everything is written.
+
+    Raises
+    ------
+    FileExistsError
+        If ``path`` is there and is no export.
+    """
+    _export(recommender, Path(path), ".pt2", _write_torch)
+
+
+def _export(recommender: Any, path: Path, suffix: str, write: _Write) -> None:
+    if not isinstance(recommender, EmbRecEstimator):
+        raise TypeError(
+            f"Expected a fitted EmbRecEstimator; got {type(recommender).__name__}. Take the last "
+            "step of a Pipeline, and best_estimator_ of a search."
+        )
+    check_is_fitted(recommender)
+    write_folder(
+        path,
+        partial(_write_all, recommender, suffix=suffix, write=write),
+        marker=META,
+        what="export of embrec",
+    )
+
+
+def _write_all(recommender: EmbRecEstimator, folder: Path, *, suffix: str, write: _Write) -> None:
+    network = copy_network(recommender.network_, torch.device("cpu"))
+    step, tower = f"session_step{suffix}", f"item_tower{suffix}"
+    with warnings.catch_warnings():
+        # torch warns of its own use of what it deprecates
+        warnings.simplefilter("ignore", FutureWarning)
+        warnings.simplefilter("ignore", DeprecationWarning)
+        write(export_session_step(network), folder / step, ["new_states", "queries"])
+        write(export_item_tower(network), folder / tower, ["vectors"])
+    with recommender.index_.changing():
+        snapshot = recommender.index_.snapshot
+        ids = recommender.catalog_.ids.take(np.arange(snapshot.n_rows)).tolist()
+    own = recommender._known.places(np.arange(snapshot.n_rows)) if network.has_ids else None
+    arrays = {
+        "item_vectors": snapshot.whole(),
+        "active": snapshot.active,
+        "initial_state": network.initial.detach().numpy(),
+        **({} if own is None else {"own": own}),
+    }
+    write_arrays(arrays, folder / ARRAYS)
+    (folder / ITEMS).write_text(json.dumps(ids), encoding="utf-8")
+    meta = _describe(network, recommender.fingerprint_, step, tower)
+    (folder / META).write_text(json.dumps(meta, indent=2) + "\n", encoding="utf-8")
+
+
+def _write_onnx(program: ExportedProgram, path: Path, outputs: list[str]) -> None:
+    made = torch.onnx.export(program, output_names=outputs, dynamo=True, verbose=False)
+    if made is None:
+        raise RuntimeError("torch.onnx.export made nothing.")
+    made.save(str(path))
+
+
+def _write_torch(program: ExportedProgram, path: Path, outputs: list[str]) -> None:
+    torch.export.save(program, path)
+
+
+def _describe(network: EmbRecNetwork, fingerprint: str, step: str, tower: str) -> dict[str, Any]:
+    features = [f"features_{i}" for i in range(len(network.size.n_features))]
+    return {
+        "format": FORMAT,
+        "embrec_version": embrec.__version__,
+        "fingerprint": fingerprint,
+        "state_size": network.state_size,
+        "vector_size": network.vector_size,
+        "n_features": list(network.size.n_features),
+        "session_step": {
+            "file": step,
+            "inputs": ["states", "vectors"],
+            "outputs": ["new_states", "queries"],
+        },
+        "item_tower": {
+            "file": tower,
+            "inputs": [*features, "own"] if network.has_ids else features,
+            "outputs": ["vectors"],
+        },
+        "items": ITEMS,
+        "arrays": ARRAYS,
+    }

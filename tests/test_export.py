@@ -1,0 +1,202 @@
+"""What was exported answers as the recommender does, without embrec."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from safetensors.numpy import load_file
+from sklearn.exceptions import NotFittedError
+from sklearn.pipeline import make_pipeline, make_union
+
+from embrec import EmbRecEstimator, TfidfItemFeaturizer
+from embrec.baselines import PopularityRecommender
+from embrec.export import to_onnx, to_torch
+from embrec.featurizers._blocks import transform_feature_blocks
+
+pytest.importorskip("onnxscript")
+onnxruntime = pytest.importorskip("onnxruntime")
+
+KINDS = {
+    "plain": {},
+    "two layers, no residual": {"n_layers": 2, "residual": False},
+    "own vectors and biases": {"item_ids": "delta", "item_bias": True},
+    "biases": {"item_bias": True, "n_layers": 2},
+    "cosine": {"loss": "cosine"},
+}
+
+
+def fit(shop_log, shop_items, **options):
+    featurizer = make_union(
+        TfidfItemFeaturizer(columns=["title"]), TfidfItemFeaturizer(columns=["title"], max_words=1)
+    )
+    sizes = {"embedding_dim": 8, "hidden_size": 6, "tower_size": 5, "max_epochs": 2}
+    model = EmbRecEstimator(featurizer, random_state=0, **sizes, **options)
+    return model.fit(shop_log, items=shop_items)
+
+
+@pytest.fixture(scope="module", params=KINDS.values(), ids=KINDS.keys())
+def model(request, shop_log, shop_items):
+    model = fit(shop_log, shop_items, **request.param)
+    new = shop_items.head(2).assign(item=["new-0", "new-1"])
+    return model.add_items(new).remove_items(["trail-0", "new-1"])
+
+
+class Served:
+    """Serves a folder, with arrays in and out; knows nothing but what the folder says."""
+
+    def __init__(self, folder):
+        self.meta = json.loads((folder / "embrec-export.json").read_text())
+        self.folder = folder
+        self.arrays = load_file(folder / self.meta["arrays"])
+        self.ids = json.loads((folder / self.meta["items"]).read_text())
+
+    def run(self, part, inputs):
+        part = self.meta[part]
+        session = onnxruntime.InferenceSession(self.folder / part["file"])
+        assert [i.name for i in session.get_inputs()] == part["inputs"]
+        assert [o.name for o in session.get_outputs()] == part["outputs"]
+        return session.run(None, dict(zip(part["inputs"], inputs, strict=True)))
+
+    def query(self, histories):
+        """Walk histories of equal lengths."""
+        states = np.tile(self.arrays["initial_state"], (len(histories), 1))
+        for items in zip(*histories, strict=True):
+            vectors = self.arrays["item_vectors"][[self.ids.index(item) for item in items]]
+            states, queries = self.run("session_step", [states, vectors])
+        return queries
+
+    def recommend(self, histories, k):
+        scores = self.query(histories) @ self.arrays["item_vectors"].T
+        scores[:, ~self.arrays["active"].astype(bool)] = -np.inf
+        rows = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+        return np.take_along_axis(scores, rows, 1), [[self.ids[i] for i in row] for row in rows]
+
+
+@pytest.mark.parametrize(
+    "histories",
+    [[["photo-0"]], [["desk-1", "trail-0", "new-1"], ["photo-3", "new-0", "photo-1"]]],
+    ids=["one click of one visitor", "three clicks of two"],
+)
+def test_onnxruntime_gives_the_same_top_k(model, tmp_path, histories):
+    to_onnx(model, tmp_path / "onnx")
+    served = Served(tmp_path / "onnx")
+    scores, ids = served.recommend(histories, 12)
+    expected_ids, expected = model.recommend(histories, k=12, exclude_seen=False)
+    assert_allclose(scores, expected, atol=1e-5)
+    for row, wanted, of_row in zip(ids, expected_ids.tolist(), expected, strict=True):
+        # where scores differ by more than rounding, the order is the same
+        apart = np.flatnonzero(np.diff(of_row) < -1e-4)
+        for start, stop in zip([0, *apart + 1], [*apart + 1, 12], strict=True):
+            if stop < 12:
+                assert set(row[start:stop]) == set(wanted[start:stop])
+    assert not {"trail-0", "new-1"} & set(np.ravel(ids))
+    assert served.meta["fingerprint"] == model.fingerprint_
+
+
+def test_the_item_tower_embeds_new_and_changed_items(model, shop_items, tmp_path):
+    to_onnx(model, tmp_path / "onnx")
+    served = Served(tmp_path / "onnx")
+    titles = shop_items[["title", "price"]]
+    features = [
+        block.toarray().astype(np.float32)
+        for block in transform_feature_blocks(model.featurizer_, titles)
+    ]
+    if "own" in served.arrays:
+        vectors = served.run("item_tower", [*features, served.arrays["own"][: len(titles)]])[0]
+        assert served.arrays["own"].dtype == np.int64
+        assert served.arrays["own"][-1] == -1  # added since
+    else:
+        vectors = served.run("item_tower", features)[0]
+    assert_allclose(vectors, model.index_.vectors[: len(titles)], atol=1e-5)
+    new = [block[:1] for block in features]
+    if "own" in served.arrays:
+        new.append(np.array([-1]))
+    assert_allclose(
+        served.run("item_tower", new)[0], model.index_.vectors[len(titles)][None], atol=1e-5
+    )
+
+
+def test_torch_serves_it_without_embrec(model, tmp_path):
+    to_torch(model, tmp_path / "torch")
+    histories = [["desk-1", "photo-0"], ["new-0", "new-0"]]
+    script = f"""if True:
+        import json, sys, torch
+        from safetensors.torch import load_file
+        sys.modules["embrec"] = None
+        folder = {str(tmp_path / "torch")!r}
+        meta = json.load(open(folder + "/embrec-export.json"))
+        step = torch.export.load(folder + "/" + meta["session_step"]["file"]).module()
+        tower = torch.export.load(folder + "/" + meta["item_tower"]["file"]).module()
+        arrays = load_file(folder + "/" + meta["arrays"])
+        ids = json.load(open(folder + "/" + meta["items"]))
+        states = arrays["initial_state"].expand(2, -1)
+        for items in zip(*{histories!r}):
+            states, queries = step(states, arrays["item_vectors"][[ids.index(i) for i in items]])
+        features = [torch.zeros(4, n) for n in meta["n_features"]]
+        own = torch.full((4,), -1) if "own" in meta["item_tower"]["inputs"] else None
+        assert tower(features, own).shape == (4, meta["vector_size"])
+        print(json.dumps(queries.tolist()))
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    sessions = model.start_sessions(histories)
+    assert_allclose(json.loads(done.stdout), sessions._queries(np.arange(2)), atol=1e-5)
+
+
+def test_onnxruntime_needs_neither_torch_nor_embrec(shop_log, shop_items, tmp_path):
+    model = fit(shop_log, shop_items)
+    to_onnx(model, tmp_path / "onnx")
+    script = f"""if True:
+        import sys
+        sys.modules["torch"] = sys.modules["embrec"] = None
+        import onnxruntime
+        for part in ("session_step", "item_tower"):
+            onnxruntime.InferenceSession({str(tmp_path / "onnx")!r} + f"/{{part}}.onnx")
+    """
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=120)
+
+
+def test_exporting_changes_nothing_and_replaces_an_export_whole(shop_log, shop_items, tmp_path):
+    model = fit(shop_log, shop_items)
+    assert not model.network_.training
+    before = model.fingerprint_, model.recommend([["photo-0"]])[1]
+    to_onnx(model, tmp_path / "folder")
+    to_torch(model, str(tmp_path / "folder"))
+    assert sorted(path.name for path in (tmp_path / "folder").iterdir()) == [
+        "arrays.safetensors",
+        "embrec-export.json",
+        "item_tower.pt2",
+        "items.json",
+        "session_step.pt2",
+    ]
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+    np.testing.assert_array_equal(model.recommend([["photo-0"]])[1], before[1])
+    assert all(p.requires_grad for p in model.network_.parameters())
+
+
+@pytest.mark.parametrize("export", [to_onnx, to_torch])
+def test_what_cannot_be_exported(export, shop_log, shop_items, tmp_path):
+    popular = PopularityRecommender().fit(shop_log, items=shop_items)
+    with pytest.raises(TypeError, match="fitted EmbRecEstimator; got PopularityRecommender"):
+        export(popular, tmp_path / "a")
+    with pytest.raises(TypeError, match="got Pipeline. Take the last step"):
+        export(make_pipeline(EmbRecEstimator()), tmp_path / "a")
+    with pytest.raises(NotFittedError):
+        export(EmbRecEstimator(), tmp_path / "a")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "mine.txt").write_text("keep")
+    model = fit(shop_log, shop_items)
+    with pytest.raises(FileExistsError, match="holds no export of embrec"):
+        export(model, tmp_path / "full")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["full"]
+
+
+def test_without_onnxscript_the_extra_is_named(shop_log, shop_items, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxscript", None)
+    with pytest.raises(ImportError, match=r'pip install "embrec\[onnx\]"'):
+        to_onnx(fit(shop_log, shop_items), tmp_path / "a")
