@@ -370,7 +370,9 @@ class BaseRecommender(LiveCatalogMixin, BaseEstimator):
         save_estimator(self, Path(path))
 
     @classmethod
-    def load(cls, path: str | Path, *, trusted: Sequence[str] = ()) -> Self:
+    def load(
+        cls, path: str | Path, *, trusted: Sequence[str] = (), mmap_mode: str | None = None
+    ) -> Self:
         """Load what `save` wrote.
 
         Parameters
@@ -379,6 +381,10 @@ class BaseRecommender(LiveCatalogMixin, BaseEstimator):
         trusted : sequence of str
             Types that the featurizer may be made of, besides those of embrec and scikit-learn, as
             in `skops.io.load`. Look at them before you name them.
+        mmap_mode : {"r"}, optional
+            "r" maps items' vectors and features from the file instead of reading them, as in
+            `joblib.load`: processes that serve one model then share them. The folder must not be
+            written to but by `save`, which replaces it.
 
         Returns
         -------
@@ -389,7 +395,7 @@ class BaseRecommender(LiveCatalogMixin, BaseEstimator):
         ValueError
             If the folder holds something else, or was written by a newer format.
         """
-        estimator: Self = load_estimator(cls, Path(path), trusted=trusted)
+        estimator: Self = load_estimator(cls, Path(path), trusted=trusted, mmap_mode=mmap_mode)
         return estimator
 
     # ---- scikit-learn

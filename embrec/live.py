@@ -44,7 +44,7 @@ class LiveCatalogMixin:
         ``ids`` are those of the items.
         """
 
-    def add_items(self, items: Table | ItemTable) -> Self:
+    def add_items(self, items: Table | ItemTable, *, exist_ok: bool = False) -> Self:
         """Add items to the catalogue: they are recommendable at once, without training.
 
         Only the new rows are featurized and embedded.
@@ -53,6 +53,9 @@ class LiveCatalogMixin:
         ----------
         items : table
             With the id column and the content columns of the catalogue that was fitted.
+        exist_ok : bool, default=False
+            Whether items that are there already get the new content, rather than being an error: so
+            a feed may be read again from any point.
 
         Returns
         -------
@@ -61,16 +64,18 @@ class LiveCatalogMixin:
         Raises
         ------
         ValueError
-            If an id is in the catalogue already, or repeated, or missing. Nothing changes then.
+            If an id is in the catalogue already, unless that is ``exist_ok``, or repeated, or
+            missing. Nothing changes then.
         """
         check_is_fitted(self)
         rows = read_items(items, self.item_col)
         with self.index_.changing():
             present = self._is_active(rows.ids)
-            if present.any():
+            if present.any() and not exist_ok:
                 raise ValueError(
                     f"{int(present.sum())} of {len(rows.ids)} items are in the catalogue already: "
-                    f"{preview(rows.ids[present])}. Use update_items to change them."
+                    f"{preview(rows.ids[present])}. Use update_items to change them, or "
+                    "exist_ok=True."
                 )
             return self._write_items(rows)
 
@@ -102,7 +107,7 @@ class LiveCatalogMixin:
                 )
             return self._write_items(rows)
 
-    def remove_items(self, ids: Any) -> Self:
+    def remove_items(self, ids: Any, *, missing_ok: bool = False) -> Self:
         """Take items out of the catalogue.
 
         They are never recommended again, but stay understood in histories. Adding them again
@@ -111,6 +116,8 @@ class LiveCatalogMixin:
         Parameters
         ----------
         ids : list of ids
+        missing_ok : bool, default=False
+            Whether ids that are not in the catalogue are passed over, rather than being an error.
 
         Returns
         -------
@@ -119,15 +126,18 @@ class LiveCatalogMixin:
         Raises
         ------
         ValueError
-            If an id is not in the catalogue. Nothing changes then.
+            If an id is not in the catalogue, unless that is ``missing_ok``. Nothing changes then.
         """
         check_is_fitted(self)
         with self.index_.changing():
+            if missing_ok:
+                checked = check_ids(ids, what="ids")
+                ids = checked[self._is_active(checked, what="ids")]
             self.index_.remove(self._rows_of(ids, what="ids"))
         return self
 
-    def _is_active(self, ids: np.ndarray) -> np.ndarray:
-        self.catalog_.ids.check_kind(ids, what=f"items[{self.item_col!r}]")
+    def _is_active(self, ids: np.ndarray, what: str | None = None) -> np.ndarray:
+        self.catalog_.ids.check_kind(ids, what=what or f"items[{self.item_col!r}]")
         rows = self.catalog_.ids.rows(ids)
         return self.index_.snapshot.are_active(rows)
 

@@ -1,7 +1,9 @@
 """Arrays that lie on disk, and are read when they are needed."""
 
+import json
 import mmap
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,6 +26,46 @@ def is_stored(matrix: Any) -> bool:
             return True
         array = array.base
     return False
+
+
+#: numpy's names of the types in files of safetensors.
+_TYPES = {
+    "F64": "<f8",
+    "F32": "<f4",
+    "F16": "<f2",
+    "I64": "<i8",
+    "I32": "<i4",
+    "I16": "<i2",
+    "I8": "|i1",
+    "U8": "|u1",
+    "BOOL": "|b1",
+}
+
+
+def map_arrays(path: Path) -> dict[str, np.ndarray]:
+    """Map the arrays of a safetensors file into memory, to be read only.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    dict of str to ndarray
+        Processes that map the same file share its pages; they stay valid if the file is replaced.
+    """
+    with path.open("rb") as file:
+        n_header = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(n_header))
+    file_map = np.memmap(path, dtype=np.uint8, mode="r")
+    arrays = {}
+    for name, described in header.items():
+        if name == "__metadata__":
+            continue
+        start, stop = (8 + n_header + offset for offset in described["data_offsets"])
+        values = file_map[start:stop].view(_TYPES[described["dtype"]])
+        arrays[name] = values.reshape(described["shape"])
+    return arrays
 
 
 class StackedRows:

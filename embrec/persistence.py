@@ -15,6 +15,7 @@ from embrec._files import write_folder
 from embrec.catalog import ItemCatalog
 from embrec.index.base import BaseIndex
 from embrec.index.saving import describe_index, read_index
+from embrec.memmaps import map_arrays
 from embrec.saved_objects import dump_objects, load_objects
 
 #: Raised when what is written changes so that older code cannot read it.
@@ -91,10 +92,14 @@ def write_arrays(arrays: dict[str, np.ndarray], path: Path) -> None:
     path.chmod(path.parent.stat().st_mode & 0o666)  # save_file lets nobody else read it
 
 
-def load_estimator(cls: type, path: Path, *, trusted: Sequence[str] = ()) -> Any:
+def load_estimator(
+    cls: type, path: Path, *, trusted: Sequence[str] = (), mmap_mode: str | None = None
+) -> Any:
     """Read what `save_estimator` wrote into a new instance of ``cls``."""
+    if mmap_mode not in (None, "r"):
+        raise ValueError(f"mmap_mode must be None or 'r'; got {mmap_mode!r}.")
     meta = _read_meta(cls, path)
-    arrays = load_file(path / ARRAYS)
+    arrays = load_file(path / ARRAYS) if mmap_mode is None else _map_items(path / ARRAYS)
     objects = load_objects(path / OBJECTS, trusted) if meta["objects"] else {}
     params = meta["params"] | _with_prefix(objects, "param:")
     estimator = cls(**params)
@@ -108,6 +113,14 @@ def load_estimator(cls: type, path: Path, *, trusted: Sequence[str] = ()) -> Any
         SavedState(meta["values"], _with_prefix(arrays, "state:"), _with_prefix(objects, "state:"))
     )
     return estimator
+
+
+def _map_items(path: Path) -> dict[str, np.ndarray]:
+    """Map what grows with the catalogue, and copy the rest, which may be written to."""
+    return {
+        name: array if name.startswith(("vectors", "block:")) else np.array(array)
+        for name, array in map_arrays(path).items()
+    }
 
 
 def _read_meta(cls: type, path: Path) -> dict[str, Any]:

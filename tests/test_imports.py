@@ -162,6 +162,7 @@ def run(code):
 
 OPTIONAL = ["pyarrow", "polars", "PIL", "skops", "annoy", "matplotlib", "transformers"]
 OPTIONAL += ["sentence_transformers", "gensim", "h5py", "skimage", "torchvision", "timm"]
+OPTIONAL += ["faiss", "usearch", "onnx", "onnxscript", "onnxruntime"]
 
 
 def test_importing_embrec_loads_no_optional_library():
@@ -171,6 +172,7 @@ def test_importing_embrec_loads_no_optional_library():
         import pandas, narwhals, torch, sklearn.pipeline
         before = set(sys.modules)
         import embrec, embrec.baselines, embrec.metrics, embrec.model_selection, embrec.datasets
+        import embrec.export, embrec.index
         print(*[n for n in {OPTIONAL} if n in set(sys.modules) - before])
     """
     assert run(code) == []

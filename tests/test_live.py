@@ -1,5 +1,6 @@
 """A recommender that answers while its catalogue changes."""
 
+import pickle
 import threading
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from embrec import EmbRecEstimator
 from embrec.baselines import ContentNeighborsRecommender, PopularityRecommender
 from embrec.datasets import make_shop
+from embrec.memmaps import is_stored
 
 
 @pytest.fixture(scope="module")
@@ -126,3 +128,50 @@ def test_saved_and_loaded_with_its_index(shop, tmp_path, index):
         np.testing.assert_array_equal(found, expected)
     again.add_items(shop.items.head(1).assign(item=["newer"]))
     assert again.recommend([[]], k=1, include=["newer"])[0] == [["newer"]]
+
+
+@pytest.mark.parametrize("kind", [EmbRecEstimator, PopularityRecommender])
+def test_a_feed_may_be_read_again(shop, kind):
+    recommender = fitted(kind, shop)
+    new = shop.items.head(3).assign(item=["feed-1", "feed-2", shop.items["item"][9]])
+    for _ in range(2):
+        recommender.add_items(new, exist_ok=True)
+        assert len(recommender.catalog_) == len(recommender.index_) == 202
+    if kind is EmbRecEstimator:  # what was there has the new content
+        vectors = recommender.item_embeddings([new["item"][2], shop.items["item"][2]])
+        np.testing.assert_allclose(vectors[0], vectors[1], atol=1e-5)
+    for _ in range(2):
+        recommender.remove_items(["feed-1", "nobody"], missing_ok=True)
+    found, _ = recommender.recommend([[]], k=2, include=["feed-1", "feed-2"])
+    assert found.tolist() == [["feed-2", None]]
+    with pytest.raises(ValueError, match=r"2 of 2 ids are not in the catalogue: 'feed-1', 'nobod"):
+        recommender.remove_items(["feed-1", "nobody"])
+    with pytest.raises(ValueError, match="exist_ok=True"):
+        recommender.add_items(new)
+    with pytest.raises(TypeError, match="ids holds integers"):
+        recommender.remove_items([1], missing_ok=True)
+
+
+@pytest.mark.parametrize("kind", [EmbRecEstimator, ContentNeighborsRecommender])
+def test_vectors_may_stay_on_disk(shop, tmp_path, kind):
+    model = fitted(kind, shop)
+    model.save(tmp_path / "model")
+    mapped = kind.load(tmp_path / "model", mmap_mode="r")
+    assert is_stored(mapped.index_.vectors)
+    assert not is_stored(kind.load(tmp_path / "model").index_.vectors)
+    PopularityRecommender().fit(shop.interactions, items=shop.items).save(tmp_path / "model")
+    new = shop.items.head(2).assign(item=["new-1", "new-2"])
+    again = pickle.loads(pickle.dumps(mapped))
+    for recommender in (model, mapped, again):
+        recommender.add_items(new).update_items(new.head(1)).remove_items([shop.items["item"][4]])
+        recommender.index_.rebuild()
+    histories = shop.interactions.head(60)
+    for other in (mapped, again):
+        for found, expected in zip(
+            other.recommend(histories), model.recommend(histories), strict=True
+        ):
+            np.testing.assert_array_equal(found, expected)
+        if kind is EmbRecEstimator:
+            other.partial_fit(shop.interactions.head(200))
+    with pytest.raises(ValueError, match=r"mmap_mode must be None or 'r'; got 'r\+'"):
+        kind.load(tmp_path / "model", mmap_mode="r+")

@@ -1,0 +1,201 @@
+"""Visitors click in eight threads for a minute while another thread changes 10,000 items.
+
+    python benchmarks/soak.py --index exact annoy faiss
+
+A model serves a generated shop of 25,000 items. First the visitors are alone; then items are added,
+updated and removed, some at a time, through `add_items` and its like, featurizer and all, and the
+index is built anew in the background as it pleases. It counts exceptions, answers that hold an item
+which had been removed before they were asked for, and items that had been added and are not found;
+any of these ends it with an error. It prints what the changes do to the p99 of a click, and stops
+by itself.
+"""
+
+import argparse
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from _common import write_result
+from _vectors import SHOP, trained_model
+from threadpoolctl import threadpool_limits
+
+from embrec.datasets import make_shop
+from embrec.index.choice import make_index
+
+K = 10
+#: Items in one call.
+PER_CALL = 20
+#: A findable item is among so many when its own vector is the query, if exact search says so.
+FOUND_AMONG = 50
+
+
+@dataclass
+class Watch:
+    """What threads tell each other.
+
+    Parameters
+    ----------
+    removed : frozenset of ids
+        Replaced as a whole, once a removal has returned.
+    """
+
+    removed: frozenset[str] = frozenset()
+    stop: threading.Event = field(default_factory=threading.Event)
+    errors: list[str] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    n_added: int = 0
+    n_updated: int = 0
+    n_removed: int = 0
+    n_expected: int = 0
+    n_found: int = 0
+
+
+def click(model: Any, ids: list[str], watch: Watch, seed: int) -> None:
+    """Be a visitor, and another, and another."""
+    rng = np.random.default_rng(seed)
+    try:
+        while not watch.stop.is_set():
+            session = model.start_session()
+            for _ in range(10):
+                gone = watch.removed
+                item = ids[rng.integers(len(ids))]
+                started = time.perf_counter()
+                found, _ = session.add(item).recommend(K)
+                watch.seconds.append(time.perf_counter() - started)
+                wrong = gone.intersection(found.tolist())
+                if wrong:
+                    raise AssertionError(f"removed items were recommended: {sorted(wrong)[:3]}")
+                if None in found:
+                    raise AssertionError(f"fewer than {K} items came back")
+            similar, _ = model.similar_items([item], k=K)
+            if gone.intersection(similar[0].tolist()):
+                raise AssertionError("removed items were found to be similar")
+    except Exception as error:
+        watch.errors.append(f"{type(error).__name__}: {error}")
+        watch.stop.set()
+
+
+def change(model: Any, items: Any, watch: Watch, seconds: float) -> None:
+    """Add all items, change and remove those of before, at a pace that takes the time given."""
+    pause = seconds / (len(items) / PER_CALL)
+    started = time.perf_counter()
+    try:
+        for i, start in enumerate(range(0, len(items), PER_CALL)):
+            if watch.stop.is_set():
+                return
+            new = items[start : start + PER_CALL]
+            model.add_items(new)
+            watch.n_added += len(new)
+            check_found(model, new["item"].tolist(), watch)
+            if start >= PER_CALL:
+                old = items[start - PER_CALL : start]
+                model.update_items(old.assign(title=new["title"].tolist()))
+                watch.n_updated += len(old)
+                gone = old["item"].tolist()
+                model.remove_items(gone)
+                watch.n_removed += len(gone)
+                watch.removed = watch.removed.union(gone)
+            time.sleep(max(0.0, started + (i + 1) * pause - time.perf_counter()))
+    except Exception as error:
+        watch.errors.append(f"{type(error).__name__}: {error}")
+    finally:
+        watch.stop.set()
+
+
+def check_found(model: Any, new: list[str], watch: Watch) -> None:
+    """See that items which were just added are found."""
+    asked, _ = model.recommend([[]], k=len(new), include=new)
+    if set(asked[0].tolist()) != set(new):
+        raise AssertionError("items that were added are not found")
+    vectors = model.item_embeddings(new)
+    rows = model.catalog_.ids.rows(np.array(new, dtype=object))
+    exact, found = (
+        model.index_.search(vectors, FOUND_AMONG, exactly=exactly)[1] for exactly in (True, False)
+    )
+    expected = (exact == rows[:, None]).any(axis=1)
+    watch.n_expected += int(expected.sum())
+    watch.n_found += int((found == rows[:, None]).any(axis=1)[expected].sum())
+
+
+def run(model: Any, ids: list[str], n_threads: int, seconds: float, items: Any = None) -> Watch:
+    """Let visitors click for a while; without items to change nothing else happens."""
+    watch = Watch()
+    threads = [
+        threading.Thread(target=click, args=(model, ids, watch, seed)) for seed in range(n_threads)
+    ]
+    if items is None:
+        threads.append(threading.Timer(seconds, watch.stop.set))
+    else:
+        threads.append(threading.Thread(target=change, args=(model, items, watch, seconds)))
+    for thread in threads:
+        thread.start()
+    watch.stop.wait(timeout=3 * seconds)
+    watch.stop.set()
+    for thread in threads:
+        thread.join(timeout=120)
+        if thread.is_alive():
+            watch.errors.append("a thread hangs")
+    return watch
+
+
+def quantiles(watch: Watch) -> dict[str, float]:
+    """Summarise what clicks took, in milliseconds."""
+    times = 1000 * np.array(watch.seconds)
+    return {
+        "clicks": len(times),
+        "p50_ms": float(np.median(times)),
+        "p99_ms": float(np.quantile(times, 0.99)),
+        "max_ms": float(times.max()),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--folder", type=Path, default=Path(".vectors"), help="keeps the model")
+    parser.add_argument("--index", nargs="*", default=["exact", "annoy", "faiss"])
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--threads", type=int, default=8)
+    parser.add_argument("--changes", type=int, default=10_000)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    shop = make_shop(n_items=SHOP["n_items"], n_users=1, random_state=0).items
+    new = make_shop(n_items=options.changes, n_users=1, random_state=2).items
+    new = new.assign(item=[f"new-{i}" for i in range(len(new))])
+    figures, failed = {}, False
+    for name in options.index:
+        model = trained_model(options.folder)
+        model.index_ = make_index(name).fit(model.index_.vectors)
+        model.similar_items(shop["item"][:1].tolist())  # builds what it needs
+        before = model.index_.snapshot.base
+        with threadpool_limits(1):
+            ids = shop["item"].tolist()
+            quiet = run(model, ids, options.threads, options.seconds / 3)
+            busy = run(model, ids, options.threads, options.seconds, new)
+        model.index_.wait()
+        row = {
+            "quiet": quantiles(quiet),
+            "busy": quantiles(busy),
+            "p99_ratio": quantiles(busy)["p99_ms"] / quantiles(quiet)["p99_ms"],
+            "added": busy.n_added,
+            "updated": busy.n_updated,
+            "removed": busy.n_removed,
+            "expected_among_50": busy.n_expected,
+            "found_among_50": busy.n_found,
+            "was_rebuilt": model.index_.snapshot.base is not before,
+            "errors": quiet.errors + busy.errors,
+        }
+        figures[name] = row
+        failed |= bool(row["errors"])
+        print(name, row, flush=True)
+    write_result("soak", {"threads": options.threads, "seconds": options.seconds, "table": figures})
+    if failed:
+        sys.exit("The soak found errors.")
+
+
+if __name__ == "__main__":
+    main()

