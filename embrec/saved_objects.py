@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from torch import nn
 
-from embrec import featurizers
+from embrec import featurizers, index
 from embrec._optional import import_optional
 from embrec.encoders.callables import is_found_by_name
 
@@ -110,7 +110,7 @@ def load_objects(path: Path, trusted: Sequence[str]) -> dict[str, Any]:
 
 def own_types() -> set[str]:
     """Name the classes of embrec that a file may hold."""
-    types = (getattr(featurizers, name) for name in featurizers.__all__)
+    types = (getattr(room, name) for room in (featurizers, index) for name in room.__all__)
     return {f"{cls.__module__}.{cls.__qualname__}" for cls in types if isinstance(cls, type)}
 
 

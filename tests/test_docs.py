@@ -15,6 +15,7 @@ PAGES = [
     "docs/datasets.md",
     "docs/featurizers.md",
     "docs/training.md",
+    "docs/serving.md",
 ]
 
 

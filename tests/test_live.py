@@ -10,6 +10,7 @@ import pytest
 from embrec import EmbRecEstimator
 from embrec.baselines import ContentNeighborsRecommender, PopularityRecommender
 from embrec.datasets import make_shop
+from embrec.index import AnnoyIndex
 from embrec.memmaps import is_stored
 
 
@@ -110,7 +111,9 @@ def test_items_of_a_change_that_fails_are_not_there(shop, monkeypatch):
         recommender.recommend([["lost-1"]])
 
 
-@pytest.mark.parametrize("index", ["exact", "annoy", "auto"])
+@pytest.mark.parametrize(
+    "index", ["exact", "annoy", "auto", AnnoyIndex(n_trees=7, random_state=1)], ids=str
+)
 def test_saved_and_loaded_with_its_index(shop, tmp_path, index):
     many = pd.concat([shop.items.assign(item=shop.items["item"] + f"-{i}") for i in range(4)])
     model = EmbRecEstimator(index=index, max_epochs=1, random_state=0)
@@ -122,7 +125,7 @@ def test_saved_and_loaded_with_its_index(shop, tmp_path, index):
     assert type(again.index_) is type(model.index_)
     assert again.index_.get_params() == model.index_.get_params()
     assert again.index_.recall_ == model.index_.recall_
-    assert (tmp_path / "model" / "index.bin").exists() == (index == "annoy")
+    assert (tmp_path / "model" / "index.bin").exists() == ("annoy" in str(index).lower())
     histories = shop.interactions.head(50)
     for found, expected in zip(again.recommend(histories), model.recommend(histories), strict=True):
         np.testing.assert_array_equal(found, expected)

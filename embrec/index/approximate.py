@@ -93,7 +93,21 @@ class ApproximateIndex(BaseIndex):
     def tuned(
         self, vectors: np.ndarray, rows: np.ndarray, queries: np.ndarray | None
     ) -> TunedSearch:
-        """Build the backend for some rows of vectors, and tune it with queries."""
+        """Build the backend for some rows of vectors, and tune it.
+
+        Parameters
+        ----------
+        vectors : ndarray of shape (n, d), float32
+        rows : ndarray of int
+            Those that may be found.
+        queries : ndarray of shape (n_queries, d), float32, or None
+            To tune it with; by default, some of the vectors.
+
+        Returns
+        -------
+        TunedSearch
+            Whatever its recall.
+        """
         rng = check_random_state(self.random_state)
         held = vectors if len(rows) == len(vectors) else vectors[rows]
         backend = self._make(held, int(rng.randint(2**31 - 1)))
