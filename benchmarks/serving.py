@@ -5,11 +5,13 @@
 On item vectors of a trained model: the p50 and p99 of a session's step and the answer to it, and
 sessions answered per second in batches of 256. On these and on drawn vectors: the recall at 50 of
 every index against exact search, for queries that it was not tuned with, and what a search takes.
-Then the sizes from which on approximate search is faster than exact search.
+Then what the step alone takes after short and long histories, and the sizes from which on approximate
+search is faster than exact search.
 """
 
 import argparse
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +72,20 @@ def batches_per_second(model: Any) -> float:
     ]
     batch = model.start_sessions(histories)
     return BATCH / (timed([lambda: batch.recommend(10)] * 9)["p50_ms"] / 1000)
+
+
+def steps(model: Any) -> dict[str, float]:
+    """Time steps alone: after short and long histories, and of many visitors at once."""
+    rng = np.random.default_rng(2)
+    ids = [f"item-{i}" for i in rng.integers(0, len(model.index_), 10_000)]
+    costs = {}
+    for n in (3, 100, 10_000):
+        add = model.start_session(ids[:n]).add
+        costs[f"after {n:,} items"] = timed([partial(add, item) for item in ids[:500]])["p50_ms"]
+    for n in (256, 5_000):
+        add = model.start_sessions([ids[i : i + 3] for i in range(n)]).add
+        costs[f"one of {n:,} together"] = timed([partial(add, ids[:n])] * 21)["p50_ms"] / n
+    return costs
 
 
 def built(name: str, vectors: np.ndarray, queries: np.ndarray) -> tuple[Any, float]:
@@ -138,9 +154,15 @@ def main() -> None:
         trained[n] = compare(*trained_vectors(n, options.folder), model)
         print(f"{n:,} items, drawn")
         drawn[n] = compare(*drawn_vectors(n))
+    with threadpool_limits(1):
+        vectors, _ = trained_vectors(25_000, options.folder)
+        step_costs = steps(with_catalogue(model, ExactIndex().fit(vectors)))
+    print("one step, ms", step_costs)
     print("sizes")
     found = sweep(*trained_vectors(max(SWEEP), options.folder))
-    write_result("serving", {"trained": trained, "drawn": drawn, "sweep": found})
+    write_result(
+        "serving", {"trained": trained, "drawn": drawn, "steps": step_costs, "sweep": found}
+    )
 
 
 if __name__ == "__main__":
