@@ -17,6 +17,7 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from embrec._tables import is_table
+from embrec.catalog import ItemCatalog
 from embrec.ids import check_ids, short_repr
 from embrec.index.filters import Filter
 from embrec.interactions import LogColumns, encode, read_sequences
@@ -397,6 +398,26 @@ class BaseRecommender(LiveCatalogMixin, BaseEstimator):
         """
         estimator: Self = load_estimator(cls, Path(path), trusted=trusted, mmap_mode=mmap_mode)
         return estimator
+
+    def __getstate__(self) -> dict[str, Any]:
+        state: dict[str, Any] = dict(super().__getstate__())
+        if "index_" in state:
+            index, catalog = state.pop("index_"), state.pop("catalog_")
+            # of one moment, though others may change them while the rest is copied
+            with index.changing():
+                state["_live"] = type(index), index.__getstate__(), catalog.__getstate__()
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        state = dict(state)
+        live = state.pop("_live", None)
+        super().__setstate__(state)
+        if live is not None:
+            kind, index, catalog = live
+            self.index_ = kind.__new__(kind)
+            self.index_.__setstate__(index)
+            self.catalog_ = ItemCatalog.__new__(ItemCatalog)
+            self.catalog_.__setstate__(catalog)
 
     # ---- scikit-learn
 

@@ -1,7 +1,9 @@
 """The live item catalogue: ids and content features, row for row."""
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from secrets import token_hex
 from typing import Any
 
 import numpy as np
@@ -143,6 +145,9 @@ class ItemCatalog:
 
     def __init__(self, ids: np.ndarray, blocks: Sequence[Features]) -> None:
         self.ids = IdIndex(ids)
+        #: tells this catalogue and its copies from all others
+        self.identity = token_hex(8)
+        self._lock = threading.RLock()
         self._chunks: list[list[Features]] = [[block] for block in blocks]
         # the rows that each chunk holds, later ones in place of earlier ones
         self._rows = [np.arange(len(ids))]
@@ -153,8 +158,9 @@ class ItemCatalog:
     @property
     def blocks(self) -> list[Features]:
         """One feature matrix per content source, rows as in ``ids``."""
-        self._compact()
-        return [chunks[0] for chunks in self._chunks]
+        with self._lock:
+            self._compact()
+            return [chunks[0] for chunks in self._chunks]
 
     def _compact(self) -> None:
         if len(self._rows) == 1:
@@ -182,23 +188,26 @@ class ItemCatalog:
         ndarray of shape (n,), int64
             Their rows.
         """
-        new = self.ids.rows(ids) < 0
-        if new.any():
-            self.ids.extend(ids[new])
-        rows = self.ids.rows(ids)
-        if self._chunks:
-            for chunks, block in zip(self._chunks, blocks, strict=True):
-                chunks.append(block)
-            self._rows.append(rows)
-            if sum(map(len, self._rows)) > MAX_STORED * len(self.ids):
-                self._compact()
+        with self._lock:
+            new = self.ids.rows(ids) < 0
+            if new.any():
+                self.ids.extend(ids[new])
+            rows = self.ids.rows(ids)
+            if self._chunks:
+                for chunks, block in zip(self._chunks, blocks, strict=True):
+                    chunks.append(block)
+                self._rows.append(rows)
+                if sum(map(len, self._rows)) > MAX_STORED * len(self.ids):
+                    self._compact()
         return rows
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"ids": self.ids.ids, "blocks": self.blocks}
+        with self._lock:
+            return {"ids": self.ids.ids, "blocks": self.blocks, "identity": self.identity}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         ItemCatalog.__init__(self, state["ids"], state["blocks"])
+        self.identity = state.get("identity", self.identity)
 
 
 def _stack(chunks: Sequence[Features], position: np.ndarray) -> Features:

@@ -387,6 +387,7 @@ class EmbRecEstimator(  # type: ignore[call-arg]
         """
         check_parameters(self)
         check_checkpoints(self)
+        make_index(self.index).check()  # now, rather than after training
         catalog_rows = read_items(items, self.item_col)
         ids = IdIndex(catalog_rows.ids)
         rng = check_random_state(self.random_state)
@@ -444,6 +445,7 @@ class EmbRecEstimator(  # type: ignore[call-arg]
         """
         self._validate_params()  # which scikit-learn leaves out once there is a fit
         check_parameters(self)
+        make_index(self.index).check()
         if not hasattr(self, "network_"):
             if items is None:
                 raise ValueError("The first call of partial_fit needs items=, the catalogue.")
@@ -563,8 +565,9 @@ class EmbRecEstimator(  # type: ignore[call-arg]
 
     def _catalog_with(self, items: Table | ItemTable | None) -> tuple[ItemCatalog, np.ndarray]:
         """Copy the catalogue, with items added and replaced, and say which rows stay removed."""
-        catalog = ItemCatalog(self.catalog_.ids.ids, self.catalog_.blocks)
-        removed = np.flatnonzero(~self.index_.active)
+        with self.index_.changing():
+            catalog = ItemCatalog(self.catalog_.ids.ids, self.catalog_.blocks)
+            removed = np.flatnonzero(~self.index_.active)
         if items is not None:
             table = read_items(items, self.item_col)
             catalog.ids.check_kind(table.ids, what=f"items[{self.item_col!r}]")

@@ -11,6 +11,7 @@ import numpy as np
 _MAGIC = b"embrec-session-1"
 #: Magic, fingerprint of the model, checksum of what follows, bytes of state and of history.
 _HEADER = struct.Struct("<16s16sIII")
+_NO_SESSION = "These bytes were not made by to_bytes, though their checksum is right:"
 
 
 @dataclass(frozen=True)
@@ -33,9 +34,10 @@ class ParkedSession:
     def to_bytes(self) -> bytes:
         """Pack it: a header with a checksum, the state as little-endian float32, ids as JSON."""
         state = self.state.astype("<f4").tobytes()
-        history = json.dumps(self.history, separators=(",", ":")).encode()
-        model, checksum = bytes.fromhex(self.model), crc32(state + history)
-        return _HEADER.pack(_MAGIC, model, checksum, len(state), len(history)) + state + history
+        history = json.dumps(self.history, separators=(",", ":"), ensure_ascii=False)
+        names = history.encode(errors="surrogatepass")
+        model, checksum = bytes.fromhex(self.model), crc32(state + names)
+        return _HEADER.pack(_MAGIC, model, checksum, len(state), len(names)) + state + names
 
     @classmethod
     def from_bytes(cls, data: Any) -> "ParkedSession":
@@ -66,6 +68,19 @@ class ParkedSession:
             raise ValueError(
                 "The session data is damaged: its checksum is wrong. Start another session."
             )
-        state = np.frombuffer(raw, dtype="<f4", count=n_state // 4, offset=_HEADER.size)
-        history = json.loads(raw[_HEADER.size + n_state :])
-        return cls(model.hex(), state.astype(np.float32), history)
+        state = np.frombuffer(raw[_HEADER.size : _HEADER.size + n_state], dtype=np.uint8)
+        if n_state % 4 or not np.isfinite(state.view("<f4")).all():
+            raise ValueError(f"{_NO_SESSION} its state is no array of finite float32.")
+        history = _read_history(raw[_HEADER.size + n_state :])
+        return cls(model.hex(), state.view("<f4").astype(np.float32), history)
+
+
+def _read_history(names: bytes) -> list[Any]:
+    try:
+        history = json.loads(names.decode(errors="surrogatepass"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{_NO_SESSION} its history is no JSON ({error}).") from error
+    kinds = {type(item) for item in history} if isinstance(history, list) else {type(history)}
+    if not isinstance(history, list) or kinds not in ({str}, {int}, set()):
+        raise ValueError(f"{_NO_SESSION} its history is no list of ids.")
+    return history

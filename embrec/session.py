@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,9 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 
 from embrec.base import BaseRecommender
+from embrec.catalog import ItemCatalog
 from embrec.growing import GrowingRagged
-from embrec.ids import check_ids
+from embrec.ids import check_ids, short_repr
 from embrec.index.rows import Snapshot
 from embrec.interactions import read_sequences
 from embrec.network import EmbRecNetwork
@@ -69,7 +71,8 @@ class SessionRecommender(BaseRecommender):
         Parameters
         ----------
         histories : list of n sequences of ids, or log
-            What each touched before, oldest first; empty ones for visitors who are new.
+            What each touched before, oldest first; empty ones for visitors who are new. Of a log,
+            one session per user, in order of first appearance.
 
         Returns
         -------
@@ -124,7 +127,7 @@ class SessionRecommender(BaseRecommender):
         check_is_fitted(self)
         if isinstance(data, (str, bytes, bytearray, memoryview)):
             raise TypeError(f"Expected a list of bytes; got {type(data).__name__}. Pass [data].")
-        parked = [ParkedSession.from_bytes(one) for one in data]
+        parked = _unpacked(data)
         if not parked:
             raise ValueError("data is empty: expected the bytes of at least one session.")
         return _resumed(self, parked, restart=restart)
@@ -143,6 +146,8 @@ class SessionBatch:
     Sessions read the live catalogue: items added or removed meanwhile count. Items of a history
     that are updated count as they were when they were touched. They belong to the weights they were
     started with: after ``fit`` or ``partial_fit`` start others from the histories.
+
+    Pickling one takes the recommender along; what `to_bytes` makes does not.
 
     One thread at a time may use a batch, and the sessions that are parts of it.
 
@@ -167,6 +172,7 @@ class SessionBatch:
     ) -> None:
         self._recommender = recommender
         self._fingerprint = recommender.fingerprint_
+        self._catalog = recommender.catalog_
         self._states = states
         self._histories = GrowingRagged(histories)
         self._unknown = list(unknown)
@@ -210,6 +216,8 @@ class SessionBatch:
         """
         positions = self._positions(at)
         self._check_model()
+        if not isinstance(items, (Sequence, np.ndarray)) or isinstance(items, (str, bytes)):
+            raise TypeError(f"items must be a list of ids, in order; got {short_repr(items)}.")
         if len(np.unique(positions)) < len(positions):
             raise ValueError("at must name each session once: a visitor's items go one by one.")
         if len(items) != len(positions):
@@ -288,13 +296,14 @@ class SessionBatch:
         if not exclude_seen:
             return Ragged(np.empty(0, dtype=np.int64), np.zeros(len(at) + 1, dtype=np.int64))
         seen = self._histories.take(at)
-        if not self._unknown:
+        foreign = seen.values < 0
+        if not foreign.any():
             return seen
         # another process may have learned of items that this one has not: they cannot be shown
-        rows = self._recommender.catalog_.ids.rows(check_ids(self._unknown, what="histories"))
+        ids = [self._unknown[-1 - code] for code in seen.values[foreign].tolist()]
+        rows = self._recommender.catalog_.ids.rows(check_ids(ids, what="histories"))
         values = seen.values.copy()
-        foreign = values < 0
-        values[foreign] = rows[-1 - values[foreign]]
+        values[foreign] = rows
         return Ragged(values, seen.offsets).where(values >= 0)
 
     def to_bytes(self, *, at: Any = None, max_history: int | None = None) -> list[bytes]:
@@ -322,9 +331,10 @@ class SessionBatch:
     def _ids_of(self, at: np.ndarray, max_history: int | None = None) -> list[list[Any]]:
         codes = self._histories.take(at)
         if max_history is not None:
-            codes = codes.keep_last(check_positive(max_history, "max_history"))
+            longest = max(1, int(codes.lengths.max(initial=0)))
+            codes = codes.keep_last(min(check_positive(max_history, "max_history"), longest))
         known = np.maximum(codes.values, 0)
-        ids = self._recommender.catalog_.ids.take(known).tolist()  # without numpy's types
+        ids = self._known_catalog().ids.take(known).tolist()  # without numpy's types
         for place in np.flatnonzero(codes.values < 0).tolist():
             ids[place] = self._unknown[-1 - codes.values[place]]
         return [ids[start:stop] for start, stop in pairwise(codes.offsets.tolist())]
@@ -337,13 +347,21 @@ class SessionBatch:
             raise TypeError(f"at must be a list of integers; got {at!r}.")
         if len(positions) and not (-len(self) <= positions.min() <= positions.max() < len(self)):
             raise IndexError(
-                f"There are {len(self)} sessions, from 0 on; got {positions.min()} to "
-                f"{positions.max()}."
+                f"There are sessions 0 to {len(self) - 1}; got at={short_repr(positions.tolist())}."
             )
         return positions.astype(np.int64) % max(1, len(self))
 
+    def _is_current(self) -> bool:
+        return self._catalog.identity == self._recommender.catalog_.identity
+
+    def _known_catalog(self) -> ItemCatalog:
+        """Return the catalogue that rows of histories belong to, whatever was trained since."""
+        if self._is_current():
+            self._catalog = self._recommender.catalog_  # copies of a batch and its model differ
+        return self._catalog
+
     def _check_model(self) -> None:
-        if self._fingerprint != self._recommender.fingerprint_:
+        if not self._is_current():
             raise RuntimeError(
                 "The recommender was trained since this session started, so its state means "
                 "nothing to the new weights. Start another: recommender.start_session("
@@ -406,6 +424,11 @@ class Session:
         RuntimeError
             If the recommender was trained since the session started.
         """
+        if not isinstance(item, (str, Integral)):
+            raise TypeError(
+                f"item must be one id; got {short_repr(item)}. Add items one by one, or start the "
+                "session with a history."
+            )
         self._batch._check_model()
         self._batch._add([item], self._at, what="item")
         return self
@@ -486,6 +509,18 @@ def _started(recommender: SessionRecommender, histories: Ragged, *, what: str) -
     return SessionBatch(recommender, recommender._states(rows), rows)
 
 
+def _unpacked(data: Iterable[bytes]) -> list[ParkedSession]:
+    """Read the bytes of sessions; an error says of which, if there are several."""
+    parked, every = [], list(data)
+    for number, one in enumerate(every):
+        try:
+            parked.append(ParkedSession.from_bytes(one))
+        except ValueError as error:
+            which = f" (data[{number}])" if len(every) > 1 else ""
+            raise ValueError(f"{error}{which}") from error
+    return parked
+
+
 def _resumed(
     recommender: SessionRecommender, parked: list[ParkedSession], *, restart: bool
 ) -> SessionBatch:
@@ -497,7 +532,11 @@ def _resumed(
             f"{recommender.fingerprint_}): it was trained again or is a different one. Start "
             "again from its history with resume_session(data, restart=True)."
         )
-    histories, _ = read_sequences([one.history for one in parked], what="histories")
+    states = recommender.network_.initial_states(len(parked)).detach().clone()
+    kept = np.flatnonzero(~foreign)
+    if len(kept):
+        states[torch.from_numpy(kept)] = _kept_states(parked, kept, states)
+    histories = _parked_histories(recommender, parked, foreign)
     rows = Ragged(
         _rows_of(recommender, histories.values, "histories", on_unknown="skip"), histories.offsets
     )
@@ -506,11 +545,38 @@ def _resumed(
     rows.values[unknown] = -1 - np.arange(len(unknown))
     # one of another model starts again from what this catalogue knows
     rows = rows.where((rows.values >= 0) | ~is_foreign)
-    states = recommender.network_.initial_states(len(parked)).detach().clone()
-    if not foreign.all():
-        kept = np.stack([one.state for one in parked if one.model == recommender.fingerprint_])
-        states[torch.from_numpy(~foreign)] = torch.from_numpy(kept).to(states.device)
     if foreign.any():
         again = rows.take(np.flatnonzero(foreign))
         states[torch.from_numpy(foreign)] = recommender._states(again)
     return SessionBatch(recommender, states, rows, histories.values[unknown].tolist())
+
+
+def _kept_states(
+    parked: list[ParkedSession], kept: np.ndarray, states: torch.Tensor
+) -> torch.Tensor:
+    width = states.shape[1]
+    wrong = [i for i in kept.tolist() if len(parked[i].state) != width]
+    if wrong:
+        raise ValueError(
+            f"data[{wrong[0]}] was not made by to_bytes: its state has "
+            f"{len(parked[wrong[0]].state)} numbers, those of this model have {width}."
+        )
+    return torch.from_numpy(np.stack([parked[i].state for i in kept.tolist()])).to(states.device)
+
+
+def _parked_histories(
+    recommender: SessionRecommender, parked: list[ParkedSession], foreign: np.ndarray
+) -> Ragged:
+    """Ids of histories; of those of another model, such as this catalogue could have."""
+    kind = str if recommender.catalog_.ids.holds_strings else int
+    histories = [one.history for one in parked]
+    for i, history in enumerate(histories):
+        if history and type(history[0]) is not kind:
+            if not foreign[i]:
+                raise ValueError(
+                    f"data[{i}] was not made by to_bytes: its history holds "
+                    f"{short_repr(history[0])}, and ids of this catalogue are of type "
+                    f"{kind.__name__}."
+                )
+            histories[i] = []  # ids that this catalogue never had
+    return read_sequences(histories, what="histories")[0]

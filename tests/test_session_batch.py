@@ -1,6 +1,9 @@
 """Many sessions at once: what each would say alone."""
 
 import copy
+import struct
+from dataclasses import replace
+from zlib import crc32
 
 import numpy as np
 import pandas as pd
@@ -12,6 +15,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from embrec import EmbRecEstimator, TfidfItemFeaturizer
 from embrec.growing import GrowingRagged
+from embrec.parked import ParkedSession
 from embrec.ragged import Ragged
 
 ITEM = st.sampled_from([f"{topic}-{i}" for topic in ("photo", "desk", "trail") for i in range(5)])
@@ -112,7 +116,7 @@ def test_a_session_is_part_of_its_batch(model):
     assert len(second) == 3
     assert [session.history for session in batch] == batch.histories
     assert second.to_bytes() == batch.to_bytes()[1]
-    with pytest.raises(IndexError, match="There are 2 sessions"):
+    with pytest.raises(IndexError, match="There are sessions 0 to 1"):
         batch[2]
 
 
@@ -130,10 +134,12 @@ def test_all_clicks_are_one_step(own_model, record_steps):
         (["photo-0"], None, ValueError, "Got 1 items for 2 sessions"),
         (["photo-0", "desk-0"], [1, 1], ValueError, "must name each session once"),
         (["photo-0", "desk-0"], [1, -1], ValueError, "must name each session once"),
-        (["photo-0"], [2], IndexError, "There are 2 sessions, from 0 on; got 2 to 2"),
+        (["photo-0"], [2], IndexError, r"There are sessions 0 to 1; got at=\[2\]"),
         (["photo-0"], [0.0], TypeError, "at must be a list of integers"),
         (["photo-0"], 0, TypeError, "at must be a list of integers"),
         ([7, 8], None, TypeError, "items"),
+        ({"photo-0", "desk-0"}, None, TypeError, "items must be a list of ids, in order"),
+        ("photo-0", [0], TypeError, "items must be a list of ids, in order; got 'photo-0'"),
     ],
 )
 def test_what_cannot_be_added_changes_nothing(items, at, error, message, model):
@@ -188,6 +194,40 @@ def test_items_of_other_processes(own_model):
         assert len(set(row) - {None}) == 17 - len(set(history))
 
 
+@pytest.mark.parametrize("newer", [slice(None, None, -1), slice(6, 9)], ids=["other rows", "fewer"])
+def test_histories_outlive_the_catalogue(own_model, shop_items, newer):
+    """What was trained since has other rows, and the ids are still what they were."""
+    batch = own_model.start_sessions([["photo-0", "desk-1"], ["desk-2"]])
+    part = shop_items[newer]
+    own_model.fit([part["item"].tolist()[:3]] * 9, items=part)
+    assert batch.histories == [["photo-0", "desk-1"], ["desk-2"]]
+    restarted = own_model.resume_sessions(batch.to_bytes(), restart=True)
+    known = set(part["item"])
+    assert restarted.histories == [[i for i in ids if i in known] for ids in batch.histories]
+    with pytest.raises(RuntimeError, match="was trained since"):
+        batch[1].recommend()
+
+
+def test_the_same_weights_over_another_catalogue_end_sessions(own_model, monkeypatch):
+    batch = own_model.start_sessions([["photo-0"]])
+    fingerprint = own_model.fingerprint_
+    own_model.partial_fit([["photo-0", "desk-0"]])
+    own_model.fingerprint_ = fingerprint
+    with pytest.raises(RuntimeError, match="was trained since"):
+        batch.recommend()
+
+
+def test_a_batch_is_copied_with_its_model(own_model):
+    batch = own_model.start_sessions([["photo-0"], ["desk-1"]])
+    twin = copy.deepcopy(batch)
+    twin._recommender.add_items(pd.DataFrame({"item": ["x"], "title": ["camera"]}))
+    twin.add(["x", "photo-1"])
+    assert twin.histories == [["photo-0", "x"], ["desk-1", "photo-1"]]
+    assert batch.histories == [["photo-0"], ["desk-1"]]
+    with pytest.raises(ValueError, match="'x'"):
+        batch.add(["x", "photo-1"])
+
+
 def test_bytes_of_bounded_length(model):
     session = model.start_session(["photo-0", "photo-1", "desk-0"])
     short = session.to_bytes(max_history=2)
@@ -197,6 +237,7 @@ def test_bytes_of_bounded_length(model):
     assert_array_equal(  # the state has forgotten nothing
         resumed.recommend(15, exclude_seen=False)[1], session.recommend(15, exclude_seen=False)[1]
     )
+    assert session.to_bytes(max_history=10**30) == session.to_bytes()
     with pytest.raises(ValueError, match="max_history must be an integer >= 1; got 0"):
         session.to_bytes(max_history=0)
 
@@ -204,6 +245,61 @@ def test_bytes_of_bounded_length(model):
 def test_one_session_is_no_list_of_sessions(model):
     with pytest.raises(TypeError, match="Expected a list of bytes"):
         model.resume_sessions(model.start_session().to_bytes())
+
+
+def forged(session, **changes):
+    """Bytes with a right checksum, made by somebody else."""
+    parked = ParkedSession.from_bytes(session.to_bytes())
+    return replace(parked, **changes).to_bytes()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"state": np.zeros(3, dtype=np.float32)}, "its state has 3 numbers, those of this"),
+        ({"state": np.full(24, np.nan, dtype=np.float32)}, "no array of finite float32"),
+        ({"history": {"a": 1}}, "its history is no list of ids"),
+        ({"history": "photo-0"}, "its history is no list of ids"),
+        ({"history": None}, "its history is no list of ids"),
+        ({"history": [["photo-0"]]}, "its history is no list of ids"),
+        ({"history": [True]}, "its history is no list of ids"),
+        ({"history": ["photo-0", 3]}, "its history is no list of ids"),
+        ({"history": [3]}, "its history holds 3, and ids of this catalogue are of type str"),
+    ],
+)
+def test_bytes_that_to_bytes_does_not_make(model, changes, message):
+    session = model.start_session(["photo-0"])
+    with pytest.raises(ValueError, match=message):
+        model.resume_session(forged(session, **changes))
+    good = session.to_bytes()
+    with pytest.raises(ValueError, match=message) as caught:
+        model.resume_sessions([good, forged(session, **changes), good])
+    assert "data[1]" in str(caught.value)
+
+
+def test_bytes_whose_json_is_broken(model):
+    data = model.start_session(["photo-0"]).to_bytes()
+    for end in (b"[" * 11, b'["photo-0",', b'["photo-\xff"]'):
+        n = len(data) - len(b'["photo-0"]')
+        broken = struct.pack("<16s16sIII", data[:16], data[16:32], crc32(data[44:n] + end),
+                             n - 44, len(end)) + data[44:n] + end  # fmt: skip
+        with pytest.raises(ValueError, match="its history is no JSON"):
+            model.resume_session(broken)
+
+
+def test_visitors_from_a_shop_with_other_ids_start_again(model):
+    session = model.start_session(["photo-0"])
+    numbers = forged(session, model="00" * 16, history=[3, 4])
+    strings = forged(session, model="00" * 16, history=["desk-0", "nobody"])
+    batch = model.resume_sessions([numbers, session.to_bytes(), strings], restart=True)
+    check(batch, model, [[], ["photo-0"], ["desk-0"]])
+
+
+def test_ids_take_no_more_bytes_than_in_utf8(model):
+    parked = ParkedSession("00" * 16, np.zeros(2, dtype=np.float32), ["日本語", "\udc80", "é\0"])
+    data = parked.to_bytes()
+    assert ParkedSession.from_bytes(data).history == parked.history
+    assert "日本語".encode() in data
 
 
 def test_states_are_those_of_single_sessions(model):

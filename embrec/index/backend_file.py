@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+import threading
 import weakref
 from pathlib import Path
 from typing import Any, Self
@@ -25,6 +26,10 @@ class FileBackend:
     def __init__(self, path: Path, settings: dict[str, Any]) -> None:
         self.path = path
         self.settings = settings
+        # the path may come to mean another file, when another model is saved there
+        self._file = path.open("rb")
+        weakref.finalize(self, self._file.close)
+        self._reading = threading.Lock()
         self._open()
 
     def _open(self) -> None:
@@ -45,10 +50,15 @@ class FileBackend:
 
     def save(self, path: Path) -> None:
         """Copy the file."""
-        shutil.copyfile(self.path, path)
+        with self._reading, path.open("wb") as copy:
+            self._file.seek(0)
+            shutil.copyfileobj(self._file, copy)
 
     def __reduce__(self) -> Any:
-        return _unpickle, (type(self), self.path.read_bytes(), self.settings, self.effort)
+        with self._reading:
+            self._file.seek(0)
+            content = self._file.read()
+        return _unpickle, (type(self), content, self.settings, self.effort)
 
 
 def _unpickle(

@@ -87,11 +87,21 @@ class BaseIndex(  # type: ignore[call-arg]
         ValueError
             If values are missing or infinite.
         """
+        self.check()
         vectors = self._as_unit(self._validated(X, reset=True))
         sample = None if queries is None else self._as_unit(self._validated(queries, reset=False))
         static = self._build(vectors, np.arange(vectors.shape[0]), sample)
         self._set_up(RowStore(vectors, static=static), sample)
         return self
+
+    def check(self) -> None:
+        """Raise if `fit` would not begin: a parameter is out of its range, or a library is missing.
+
+        Raises
+        ------
+        ValueError, TypeError, ImportError
+        """
+        self._validate_params()
 
     def _set_up(self, store: RowStore, sample: Any) -> None:
         self._sample = sample

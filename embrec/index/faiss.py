@@ -143,6 +143,11 @@ class FaissIndex(ApproximateIndex):
         self.memory = memory
         self.random_state = random_state
 
+    def check(self) -> None:
+        """Raise if `fit` would not begin; see `BaseIndex.check`."""
+        super().check()
+        _library()
+
     def _make(self, vectors: np.ndarray, seed: int) -> FaissBackend:
         n_cells = self.n_cells or int(2 * len(vectors) ** 0.5)
         # fewer vectors per cell than Faiss can find centres for

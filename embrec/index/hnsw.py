@@ -176,6 +176,11 @@ class HnswIndex(ApproximateIndex):
         self.n_jobs = n_jobs
         self.random_state = random_state
 
+    def check(self) -> None:
+        """Raise if `fit` would not begin; see `BaseIndex.check`."""
+        super().check()
+        _library()
+
     def _make(self, vectors: np.ndarray, seed: int) -> HnswBackend:
         return HnswBackend.build(
             vectors,
