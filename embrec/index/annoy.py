@@ -12,6 +12,7 @@ from joblib import effective_n_jobs
 from embrec._compat import Interval
 from embrec.index.approximate import RECALL_AT, ApproximateIndex
 from embrec.index.backend_file import FileBackend
+from embrec.index.background import check_ending
 from embrec.ranking import SCORE_MEMORY
 
 #: Vectors that are handed over before other threads get their turn.
@@ -38,6 +39,7 @@ class AnnoyBackend(FileBackend):
             for place, vector in enumerate(vectors[start : start + HANDED_OVER], start):
                 forest.add_item(place, vector)
             time.sleep(PAUSE)
+            check_ending()
         forest.build(n_trees, n_jobs=n_jobs)
         settings = {"n_features": vectors.shape[1], "metric": metric, "n_trees": n_trees}
         return cls.in_temporary_file(lambda path: forest.save(str(path)), settings)

@@ -1,5 +1,6 @@
 """Backends that live in a file: mapped into memory, shared between processes, pickled."""
 
+import os
 import shutil
 import tempfile
 import threading
@@ -37,15 +38,17 @@ class FileBackend:
 
     @classmethod
     def in_temporary_file(cls, write: Any, settings: dict[str, Any]) -> Self:
-        """Make one of a file that ``write(path)`` writes and that goes when the backend goes."""
+        """Make one of a file that ``write(path)`` writes, and that nobody else sees."""
         folder = Path(tempfile.mkdtemp(prefix="embrec-index-"))
         try:
             write(folder / "index")
             backend = cls(folder / "index", settings)
-        except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
-        weakref.finalize(backend, shutil.rmtree, folder, ignore_errors=True)
+            if os.name == "nt":  # where what is open cannot go
+                weakref.finalize(backend, shutil.rmtree, folder, ignore_errors=True)
+        finally:
+            if os.name != "nt":
+                # what is open stays, also in processes that are forked, until nobody has it open
+                shutil.rmtree(folder, ignore_errors=True)
         return backend
 
     def save(self, path: Path) -> None:

@@ -1,10 +1,12 @@
 """What all indexes share: vectors that come, change and go while others search."""
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
+from weakref import WeakSet
 
 import numpy as np
 import scipy.sparse as sp
@@ -15,13 +17,27 @@ from sklearn.utils.validation import check_is_fitted
 
 from embrec._compat import Interval, StrOptions, fit_context, validate_data
 from embrec._warn import warn
+from embrec.index.background import BackgroundBuilder
 from embrec.index.filters import Filter, present_slots
 from embrec.index.protocol import StaticSearch
-from embrec.index.rows import RowStore, Snapshot
+from embrec.index.rows import RowStore, Snapshot, squared_lengths
 from embrec.index.searching import parts, search
-from embrec.ranking import Ties, Vectors, rank_targets
+from embrec.ranking import Ties, Vectors, check_k, rank_targets
 
 _EVERYTHING = Filter()
+
+
+#: Those whose locks a forked process must not inherit: the threads that hold them are not there.
+_ALL: "WeakSet[BaseIndex]" = WeakSet()
+
+
+def _renew_all_locks() -> None:
+    for index in list(_ALL):
+        index._renew_locks()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_renew_all_locks)
 
 
 class IndexRebuildWarning(UserWarning):
@@ -105,11 +121,15 @@ class BaseIndex(  # type: ignore[call-arg]
 
     def _set_up(self, store: RowStore, sample: Any) -> None:
         self._sample = sample
-        self._lock = threading.RLock()
-        self._worker: threading.Thread | None = None
-        self._failure: Exception | None = None
         self._companion: BaseIndex | None = None
+        self._renew_locks()
         self._store = store
+        _ALL.add(self)
+
+    def _renew_locks(self) -> None:
+        self._lock = threading.RLock()
+        self._companion_lock = threading.Lock()
+        self._builder = BackgroundBuilder()
 
     def _build(
         self, vectors: Any, rows: np.ndarray, queries: np.ndarray | None
@@ -137,7 +157,9 @@ class BaseIndex(  # type: ignore[call-arg]
         )
 
     def _as_unit(self, vectors: Any) -> Any:
-        return normalize(vectors) if self.metric == "angular" else vectors
+        if self.metric == "dot" or vectors.shape[0] == 0:
+            return vectors
+        return normalize(vectors)
 
     # ---- what there is
 
@@ -223,7 +245,7 @@ class BaseIndex(  # type: ignore[call-arg]
         """
         vectors = self._checked(vectors)
         with self._lock:
-            rows = np.asarray(rows, dtype=np.int64)
+            rows = _as_rows(rows)
             new = rows[rows >= len(self)]
             if (new != len(self) + np.arange(len(new))).any():
                 raise IndexError(f"New rows must follow row {len(self) - 1}; got {new.tolist()}.")
@@ -241,10 +263,11 @@ class BaseIndex(  # type: ignore[call-arg]
             rows = self._known(rows, len(self))
             if len(rows) == 0:
                 return
+            self._report_failure()
+            self._store.remove(rows)
             if self._companion is not None:
                 self._companion.remove(rows)
-            self._store.remove(rows)
-            self._after_change()
+            self._builder.start(self)
 
     def _write(self, rows: np.ndarray, vectors: Any) -> None:
         if vectors.shape[0] != len(rows):
@@ -253,10 +276,11 @@ class BaseIndex(  # type: ignore[call-arg]
             raise ValueError("rows must be unique; some are there twice.")
         if len(rows) == 0:
             return
+        self._report_failure()  # what can raise comes before what is seen
+        self._store.write(rows, vectors)
         if self._companion is not None:
             self._companion.write(rows, vectors[:, : self._companion.n_features_in_])
-        self._store.write(rows, vectors)
-        self._after_change()
+        self._builder.start(self)
 
     def _checked(self, vectors: Any) -> Any:
         check_is_fitted(self)
@@ -265,39 +289,28 @@ class BaseIndex(  # type: ignore[call-arg]
         return self._as_unit(self._validated(vectors, reset=False))
 
     def _known(self, rows: Any, n: int) -> np.ndarray:
-        known = np.asarray(rows, dtype=np.int64)
+        known = _as_rows(rows)
         if len(known) and (known.min() < 0 or known.max() >= n):
             raise IndexError(f"There are rows 0 to {n - 1}; got {known.min()} to {known.max()}.")
         return known
 
     # ---- building anew
 
-    def _after_change(self) -> None:
-        self._report_failure()
+    def _n_due(self) -> int:
         snapshot = self.snapshot
         limit = max(self._min_changes, self.rebuild_fraction * snapshot.n_base)
-        if snapshot.n_changes > limit and self._worker is None:
-            self._worker = threading.Thread(
-                target=self._rebuild_in_background, name="embrec-index", daemon=True
-            )
-            self._worker.start()
-
-    def _rebuild_in_background(self) -> None:
-        try:
-            self._rebuild()
-        except Exception as error:  # the old index goes on; the next change tells of it
-            self._failure = error
-        finally:
-            self._worker = None
+        return snapshot.n_changes if snapshot.n_changes > limit else 0
 
     def _report_failure(self) -> None:
-        failure, self._failure = self._failure, None
-        if failure is not None:
-            warn(
-                f"The index could not be rebuilt in the background ({failure!r}). It goes on as it "
-                "is, more slowly as it grows; rebuild() tries again and raises the error.",
-                IndexRebuildWarning,
-            )
+        for index in (self, self._companion):
+            failure = None if index is None else index._builder.take_failure()
+            if failure is not None:
+                warn(
+                    f"The index could not be rebuilt in the background ({failure!r}). It goes on "
+                    "as it is, more slowly as it grows, and tries again when twice as much has "
+                    "changed; rebuild() tries at once and raises the error.",
+                    IndexRebuildWarning,
+                )
 
     def rebuild(self) -> Self:
         """Build anew from all there is now, and wait for it; searches go on meanwhile.
@@ -307,20 +320,19 @@ class BaseIndex(  # type: ignore[call-arg]
         self
         """
         check_is_fitted(self)
-        self.wait()
-        self._rebuild()
+        self._builder.build(self)
         return self
 
     def wait(self) -> Self:
-        """Wait until nothing is being built in the background.
+        """Wait until nothing is being built in the background; warn if that has failed.
 
         Returns
         -------
         self
         """
-        worker = self._worker
-        if worker is not None:
-            worker.join()
+        check_is_fitted(self)
+        self._builder.wait()
+        self._report_failure()
         return self
 
     def _rebuild(self) -> None:
@@ -330,11 +342,11 @@ class BaseIndex(  # type: ignore[call-arg]
         static = self._build(vectors, np.flatnonzero(active), self._sample)
         with self._lock:
             if self._store is not store:
-                return  # another rebuild was faster
+                return  # it was fitted again
             removed = np.flatnonzero(~active)
             version = store.snapshot.version + 1
             renewed = RowStore(vectors, removed, static=static, version=version)
-            renewed.catch_up(store, snapshot)
+            renewed.catch_up(store.snapshot, snapshot)
             self._store = renewed
 
     # ---- searching
@@ -359,7 +371,14 @@ class BaseIndex(  # type: ignore[call-arg]
             Largest first; -inf where fewer may be found.
         rows : ndarray of shape (n_queries, k), int64
             Their rows; -1 where fewer may be found.
+
+        Raises
+        ------
+        ValueError
+            If queries are not of the vectors' length, or ``k`` is not a positive integer.
         """
+        check_is_fitted(self)
+        check_k(k)
         rows, scores = search(
             self.snapshot,
             self._as_queries(queries),
@@ -397,6 +416,7 @@ class BaseIndex(  # type: ignore[call-arg]
         n_candidates : ndarray of shape (n_queries,), int64
             How many there are, the target included.
         """
+        check_is_fitted(self)
         snapshot = self.snapshot
         return rank_targets(
             self._as_queries(queries),
@@ -408,9 +428,14 @@ class BaseIndex(  # type: ignore[call-arg]
         )
 
     def _as_queries(self, queries: Any) -> Vectors:
-        if sp.issparse(queries):
-            return self._as_unit(queries)
-        return self._as_unit(np.ascontiguousarray(queries, dtype=np.float32))
+        if not sp.issparse(queries):
+            queries = np.ascontiguousarray(queries, dtype=np.float32)
+        if queries.ndim != 2 or queries.shape[1] != self.n_features_in_:
+            raise ValueError(
+                f"Expected queries of shape (n_queries, {self.n_features_in_}), as the vectors; "
+                f"got {queries.shape}."
+            )
+        return self._as_unit(queries)
 
     def companion(self, n_columns: int | None = None) -> "BaseIndex":
         """Return an index of the same kind and rows by cosine, which changes along with this one.
@@ -426,15 +451,24 @@ class BaseIndex(  # type: ignore[call-arg]
         -------
         BaseIndex
         """
-        if self._companion is None:
+        check_is_fitted(self)
+        with self._companion_lock:
+            if self._companion is None:
+                self._make_companion(n_columns)
+        return self._companion  # type: ignore[return-value]
+
+    def _make_companion(self, n_columns: int | None) -> None:
+        with self._builder.turn():
+            snapshot = self.snapshot
+            made = clone(self).set_params(metric="angular")
+            made.fit(snapshot.whole()[:, :n_columns])
+            made.remove(np.flatnonzero(~snapshot.active))
             with self._lock:
-                if self._companion is None:
-                    snapshot = self.snapshot
-                    made = clone(self).set_params(metric="angular")
-                    made.fit(snapshot.whole()[:, :n_columns])
-                    made.remove(np.flatnonzero(~snapshot.active))
-                    self._companion = made
-        return self._companion
+                now = self.snapshot
+                written = now.written_since(snapshot)
+                made.write(written, now.take(written)[:, :n_columns])
+                made.remove(np.flatnonzero(made.active & ~now.active))
+                self._companion = made
 
     # ---- scikit-learn's neighbours
 
@@ -446,7 +480,8 @@ class BaseIndex(  # type: ignore[call-arg]
         Parameters
         ----------
         X : array-like or CSR of shape (n_queries, d), optional
-            Queries; without them, the vectors of the index, none of which is its own neighbour.
+            Queries; without them, the vectors of the index that were not removed, none of which is
+            its own neighbour.
         n_neighbors : int, optional
             How many; by default as the constructor says.
         return_distance : bool, default=True
@@ -456,7 +491,8 @@ class BaseIndex(  # type: ignore[call-arg]
         distances : ndarray of shape (n_queries, n_neighbors)
             Nearest first. For ``metric="angular"`` 1 minus the cosine. For "dot" what makes the
             largest inner product the nearest: the Euclidean distance to ``(v, sqrt(M**2 -
-            |v|**2))``, ``M`` being the length of the longest vector [Bachrach et al. 2014].
+            |v|**2))``, ``M`` being the length of the longest vector, removed ones included
+            [Bachrach et al. 2014].
         rows : ndarray of shape (n_queries, n_neighbors), int64
 
         Raises
@@ -466,6 +502,8 @@ class BaseIndex(  # type: ignore[call-arg]
         """
         check_is_fitted(self)
         k = self.n_neighbors if n_neighbors is None else n_neighbors
+        if isinstance(k, bool) or not isinstance(k, (int, np.integer)):
+            raise TypeError(f"n_neighbors must be an integer; got {k!r}.")
         snapshot = self.snapshot
         n_left = snapshot.n_active - (X is None)
         if not 0 < k <= n_left:
@@ -486,8 +524,7 @@ class BaseIndex(  # type: ignore[call-arg]
     def _distances(self, snapshot: Snapshot, queries: Any, scores: np.ndarray) -> np.ndarray:
         if self.metric == "angular":
             return np.maximum(1 - scores, 0)
-        longest = max(float(_squares(part).max(initial=0)) for part in parts(snapshot))
-        squares = longest + _squares(queries)[:, None] - 2 * scores
+        squares = snapshot.longest_square + squared_lengths(queries)[:, None] - 2 * scores
         return np.sqrt(np.maximum(squares, 0))
 
     def kneighbors_graph(
@@ -505,11 +542,20 @@ class BaseIndex(  # type: ignore[call-arg]
         Returns
         -------
         CSR matrix of shape (n_queries, n_vectors)
+            Without `X`, of shape (n_vectors, n_vectors); lines and columns of removed vectors are
+            empty.
         """
-        distances, rows = self.kneighbors(X, n_neighbors)
+        if mode not in ("connectivity", "distance"):
+            raise ValueError(f"mode must be 'connectivity' or 'distance'; got {mode!r}.")
+        with self._lock:  # or what is removed meanwhile would shift the lines
+            distances, rows = self.kneighbors(X, n_neighbors)
+            active, n_vectors = self.active, self.n_samples_fit_
+        lengths = np.full(len(rows), rows.shape[1])
+        if X is None:
+            lengths = np.where(active, rows.shape[1], 0)
         values = distances if mode == "distance" else np.ones_like(distances)
-        indptr = np.arange(0, rows.size + 1, rows.shape[1])
-        shape = (len(rows), self.n_samples_fit_)
+        indptr = np.concatenate([[0], np.cumsum(lengths)])
+        shape = (len(lengths), n_vectors)
         return sp.csr_matrix((values.ravel(), rows.ravel(), indptr), shape=shape)
 
     def transform(self, X: Any) -> sp.csr_matrix:
@@ -522,7 +568,8 @@ class BaseIndex(  # type: ignore[call-arg]
         Returns
         -------
         CSR matrix of shape (n_queries, n_vectors)
-            With one neighbour more if ``mode="distance"``, as a vector of the index is its own.
+            With one neighbour more if ``mode="distance"``, as `KNeighborsTransformer` does, for
+            which a vector is its own first neighbour (by cosine, but not by inner product).
         """
         check_is_fitted(self)
         k = min(self.n_neighbors + (self.mode == "distance"), self.snapshot.n_active)
@@ -545,26 +592,48 @@ class BaseIndex(  # type: ignore[call-arg]
     # ---- pickling
 
     def _restore(
-        self, vectors: Any, removed: np.ndarray, static: StaticSearch | None, sample: Any
+        self,
+        vectors: Any,
+        removed: np.ndarray,
+        static: StaticSearch | None,
+        sample: Any,
+        changes: tuple[np.ndarray, Any, np.ndarray] | None = None,
     ) -> Self:
-        """Set up an index as it was; what was not kept is built again."""
+        """Set up an index as it was.
+
+        Parameters
+        ----------
+        vectors : ndarray or CSR of shape (n, d)
+            Of the base.
+        removed : ndarray of int
+            Rows that were removed when the base was made.
+        static : StaticSearch or None
+        sample : ndarray or None
+        changes : tuple, optional
+            Since then: rows, their vectors, and the rows that were removed.
+        """
         self.n_features_in_ = vectors.shape[1]
-        self._set_up(RowStore(vectors, removed, static=static), sample)
-        if static is None:
-            self._rebuild()
+        store = RowStore(vectors, removed, static=static)
+        if changes is not None:
+            rows, newest, gone = changes
+            if len(rows):
+                store.write(rows, newest)
+            store.remove(gone)
+        self._set_up(store, sample)
         return self
 
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = dict(super().__getstate__())
         if "_store" not in state:
             return state
-        for name in ("_store", "_lock", "_worker", "_failure", "_companion", "_sample"):
+        for name in _NOT_PICKLED:
             del state[name]
         snapshot = self.snapshot
-        removed = np.flatnonzero(~snapshot.active)
-        # what was built covers the vectors of then alone
-        static = snapshot.static if snapshot.n_changes == 0 else None
-        state["_fitted"] = snapshot.whole(), removed, static, self._sample
+        rows = np.unique(snapshot.tail_rows)
+        gone = np.flatnonzero(~snapshot.active)
+        before = np.setdiff1d(gone, rows)
+        changes = (rows, snapshot.take(rows), np.intersect1d(gone, rows)) if len(rows) else None
+        state["_fitted"] = snapshot.base, before, snapshot.static, self._sample, changes
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -575,7 +644,14 @@ class BaseIndex(  # type: ignore[call-arg]
             self._restore(*fitted)
 
 
-def _squares(vectors: Any) -> np.ndarray:
-    if sp.issparse(vectors):
-        return np.asarray(vectors.multiply(vectors).sum(axis=1)).ravel()
-    return np.einsum("ij,ij->i", vectors, vectors)
+_NOT_PICKLED = ("_store", "_lock", "_companion_lock", "_builder", "_companion", "_sample")
+
+
+def _as_rows(rows: Any) -> np.ndarray:
+    array = np.asarray(rows)
+    if array.ndim != 1 or (len(array) and array.dtype.kind not in "iu"):
+        raise TypeError(
+            f"rows must be a 1-D array of integers; got {array.dtype} of shape {array.shape}. "
+            "Turn a mask into rows with np.flatnonzero."
+        )
+    return array.astype(np.int64)

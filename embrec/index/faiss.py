@@ -8,7 +8,7 @@ import numpy as np
 
 from embrec._compat import Interval
 from embrec._optional import import_optional
-from embrec.index.approximate import ApproximateIndex
+from embrec.index.approximate import RECALL_AT, ApproximateIndex
 from embrec.index.backend_file import FileBackend
 from embrec.ranking import SCORE_MEMORY
 
@@ -51,9 +51,10 @@ class FaissBackend(FileBackend):
 
     def search(self, queries: np.ndarray, n: int) -> np.ndarray:
         """Find about ``n`` places for each query: (n_queries, n), -1 where there are no more."""
-        if self._cells.nprobe != self.effort:
-            self._cells.nprobe = self.effort
-        places: np.ndarray = self._cells.search(queries, n)[1]
+        # for more than recall was measured with, more cells; by the call, as threads differ in n
+        effort = min(int(self.effort * max(1.0, n / RECALL_AT)), self._cells.nlist)
+        settings = _library().SearchParametersIVF(nprobe=effort)
+        places: np.ndarray = self._cells.search(queries, n, params=settings)[1]
         return places
 
 

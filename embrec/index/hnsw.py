@@ -11,7 +11,11 @@ from embrec._compat import Interval, StrOptions
 from embrec._optional import import_optional
 from embrec.index.approximate import RECALL_AT, ApproximateIndex
 from embrec.index.backend_file import FileBackend
+from embrec.index.background import check_ending
 from embrec.ranking import SCORE_MEMORY
+
+#: Vectors that are handed over at once: a fraction of a second's work.
+ADDED_TOGETHER = 2048
 
 
 class HnswBackend(FileBackend):
@@ -34,7 +38,10 @@ class HnswBackend(FileBackend):
             connectivity=n_links,
             expansion_add=ef_build,
         )
-        graph.add(np.arange(len(longer)), longer, threads=n_threads)
+        for start in range(0, len(longer), ADDED_TOGETHER):
+            check_ending()  # its threads would abort the process
+            part = slice(start, start + ADDED_TOGETHER)
+            graph.add(np.arange(len(longer))[part], longer[part], threads=n_threads)
         return cls.in_temporary_file(lambda path: graph.save(str(path)), {})
 
     def _open(self) -> None:

@@ -35,11 +35,13 @@ class Snapshot:
         The row of each slot of the tail.
     base_died, tail_died : ndarray of int64
         The version at which each slot died or will have died; `NEVER` for the living.
-    n_dead : int
+    n_dead, n_dead_in_base : int
         How many slots are dead at this version.
+    longest_square : float
+        Of all vectors there were since the base was made, the square of the greatest length.
     static : object
         A search over the slots of ``base`` alone, or None.
-    store : RowStore
+    slot_finder : SlotFinder
         Finds the newest slots.
     """
 
@@ -51,13 +53,15 @@ class Snapshot:
     base_died: np.ndarray
     tail_died: np.ndarray
     n_dead: int
+    n_dead_in_base: int
+    longest_square: float
     static: Any
-    store: "RowStore"
+    slot_finder: "SlotFinder"
 
     @property
     def n_changes(self) -> int:
         """How many slots were added or have died since the base was made."""
-        return len(self.tail_rows) + self.n_dead - self.store.n_removed_before
+        return len(self.tail_rows) + self.n_dead - self.slot_finder.n_removed_before
 
     @property
     def n_base(self) -> int:
@@ -79,7 +83,9 @@ class Snapshot:
         """Slots that may not be found, in order."""
         if self.n_dead == 0:
             return np.empty(0, dtype=np.int64)
-        in_base = np.flatnonzero(self.base_died <= self.version)
+        in_base = np.empty(0, dtype=np.int64)
+        if self.n_dead_in_base:
+            in_base = np.flatnonzero(self.base_died <= self.version)
         in_tail = np.flatnonzero(self.tail_died <= self.version)
         return np.concatenate([in_base, in_tail + self.n_base])
 
@@ -104,9 +110,9 @@ class Snapshot:
         if len(self.tail_rows) == 0:
             return rows if known.all() else np.where(known, rows, -1)
         slots = np.full(len(rows), -1, dtype=np.int64)
-        slots[known] = self.store.newest_slots(rows[known])
+        slots[known] = self.slot_finder.newest(rows[known])
         while (late := slots >= self.n_slots).any():  # written since
-            slots[late] = self.store.previous_slots(slots[late])
+            slots[late] = self.slot_finder.previous(slots[late])
         return slots
 
     def rows_at(self, slots: np.ndarray) -> np.ndarray:
@@ -131,6 +137,10 @@ class Snapshot:
         """Whether rows are there and may be found: (n,) bool."""
         return self.are_alive(self.slots(rows))
 
+    def written_since(self, before: "Snapshot") -> np.ndarray:
+        """Rows that were added or got new vectors since another snapshot of the same store."""
+        return np.unique(self.tail_rows[len(before.tail_rows) :])
+
     def take(self, rows: np.ndarray) -> Any:
         """Gather the vectors of rows, removed ones included: (n, d)."""
         return self.at(self.slots(rows))
@@ -143,7 +153,9 @@ class Snapshot:
         if not in_tail.any():
             return self.base[slots]
         if sp.issparse(self.base):
-            return sp.vstack([self.base, self.tail], format="csr")[slots]
+            parts = [self.base[slots[~in_tail]], self.tail[slots[in_tail] - self.n_base]]
+            order = np.argsort(np.argsort(in_tail, kind="stable"))
+            return sp.vstack(parts, format="csr")[order]
         vectors = np.empty((len(slots), self.base.shape[1]), dtype=np.float32)
         vectors[~in_tail] = self.base[slots[~in_tail]]
         vectors[in_tail] = self.tail[slots[in_tail] - self.n_base]
@@ -165,6 +177,58 @@ class Snapshot:
             0, torch.from_numpy(moved), torch.from_numpy(self.tail).index_select(0, newest)
         )
         return vectors
+
+
+class SlotFinder:
+    """Knows the newest slot of every row, and which slot each slot of the tail has replaced.
+
+    Snapshots hold on to it, and it holds on to nothing of theirs: what is not needed any more goes
+    at once, and not when Python looks for cycles.
+
+    Parameters
+    ----------
+    n_base : int
+    n_removed_before : int
+        How many rows were removed when the base was made.
+    """
+
+    def __init__(self, n_base: int, n_removed_before: int) -> None:
+        self.n_removed_before = n_removed_before
+        self._of_base = np.arange(n_base)
+        self._of_new = Growing((), np.int64)
+        self._previous = Growing((), np.int64)
+
+    @property
+    def n_rows(self) -> int:
+        """How many rows there are, at the newest version."""
+        return len(self._of_base) + len(self._of_new)
+
+    def newest(self, rows: np.ndarray) -> np.ndarray:
+        """Find the newest slots of rows, which some snapshots may not reach."""
+        n = len(self._of_base)
+        is_new = rows >= n
+        slots = self._of_base[np.where(is_new, 0, rows)]
+        slots[is_new] = self._of_new.values[rows[is_new] - n]
+        return slots
+
+    def previous(self, slots: np.ndarray) -> np.ndarray:
+        """Find the slots that those of the tail have replaced, -1 for the first of a row."""
+        return self._previous.values[slots - len(self._of_base)]
+
+    def move(self, rows: np.ndarray, start: int) -> np.ndarray:
+        """Give rows, new ones among them, the slots from ``start`` on; return their old ones."""
+        n = len(self._of_base)
+        is_new = rows >= self.n_rows
+        old = np.full(len(rows), -1, dtype=np.int64)
+        old[~is_new] = self.newest(rows[~is_new])
+        slots = start + np.arange(len(rows))
+        self._previous.extend(old)
+        self._of_new.extend(slots[is_new])
+        in_base = rows < n
+        self._of_base[rows[in_base]] = slots[in_base]
+        moved = ~in_base & ~is_new
+        self._of_new.values[rows[moved] - n] = slots[moved]
+        return old
 
 
 class RowStore:
@@ -195,29 +259,14 @@ class RowStore:
         self._tail_rows = Growing((), np.int64)
         self._base_died = np.full(n, NEVER)
         self._tail_died = Growing((), np.int64)
-        self._newest_of_base = np.arange(n)
-        self._newest_of_new = Growing((), np.int64)
-        self._previous = Growing((), np.int64)
+        self._finder = SlotFinder(n, 0 if removed is None else len(removed))
         self._static = static
-        self._n_dead = 0
-        #: how many rows were removed before
-        self.n_removed_before = 0 if removed is None else len(removed)
+        self._n_dead_in_base = self._finder.n_removed_before
+        self._n_dead_in_tail = 0
+        self._longest_square = float(squared_lengths(vectors).max(initial=0))
         if removed is not None:
             self._base_died[removed] = version
-            self._n_dead = len(removed)
         self.snapshot = self._publish(version)
-
-    def newest_slots(self, rows: np.ndarray) -> np.ndarray:
-        """Find the newest slots of rows, which some snapshots may not reach."""
-        n = len(self._newest_of_base)
-        is_new = rows >= n
-        slots = self._newest_of_base[np.where(is_new, 0, rows)]
-        slots[is_new] = self._newest_of_new.values[rows[is_new] - n]
-        return slots
-
-    def previous_slots(self, slots: np.ndarray) -> np.ndarray:
-        """Find the slots that those of the tail have replaced, -1 for the first of a row."""
-        return self._previous.values[slots - self._base.shape[0]]
 
     def write(self, rows: np.ndarray, vectors: Any) -> None:
         """Add rows, and give others new vectors, at a cost that depends on these alone.
@@ -230,21 +279,14 @@ class RowStore:
         vectors : ndarray or CSR of shape (n, d), float32
         """
         before = self.snapshot
-        version, n_base = before.version + 1, before.n_base
-        is_new = rows >= before.n_rows
-        old = np.full(len(rows), -1, dtype=np.int64)
-        old[~is_new] = self.newest_slots(rows[~is_new])
-        slots = before.n_slots + np.arange(len(rows))
+        version = before.version + 1
         self._tail.extend(vectors)
         self._tail_rows.extend(rows)
-        self._previous.extend(old)
         self._tail_died.extend(np.full(len(rows), NEVER))
-        self._newest_of_new.extend(slots[is_new])
-        in_base = rows < n_base
-        self._newest_of_base[rows[in_base]] = slots[in_base]
-        moved = ~in_base & ~is_new
-        self._newest_of_new.values[rows[moved] - n_base] = slots[moved]
-        self._kill(old[~is_new], version)
+        longest = float(squared_lengths(vectors).max(initial=0))
+        self._longest_square = max(self._longest_square, longest)
+        old = self._finder.move(rows, before.n_slots)
+        self._kill(old[old >= 0], version)
         self.snapshot = self._publish(version)
 
     def remove(self, rows: np.ndarray) -> None:
@@ -255,20 +297,18 @@ class RowStore:
         rows : ndarray of shape (n,), int
         """
         version = self.snapshot.version + 1
-        self._kill(self.newest_slots(np.unique(rows)), version)
+        self._kill(self._finder.newest(np.unique(rows)), version)
         self.snapshot = self._publish(version)
 
-    def catch_up(self, other: "RowStore", since: Snapshot) -> None:
-        """Repeat what happened to another store since the snapshot that this one was made from.
+    def catch_up(self, now: Snapshot, since: Snapshot) -> None:
+        """Repeat what happened to another store since this one was made.
 
         Parameters
         ----------
-        other : RowStore
-        since : Snapshot
-            One of the other store's.
+        now, since : Snapshot
+            Of the other store; this one was made from the second.
         """
-        now = other.snapshot
-        written = np.unique(now.tail_rows[len(since.tail_rows) :])
+        written = now.written_since(since)
         if len(written):
             self.write(written, now.take(written))
         gone = np.flatnonzero(self.snapshot.active & ~now.active)
@@ -277,25 +317,36 @@ class RowStore:
 
     def _kill(self, slots: np.ndarray, version: int) -> None:
         n = self._base.shape[0]
-        for died, which in (
-            (self._base_died, slots[slots < n]),
-            (self._tail_died.values, slots[slots >= n] - n),
-        ):
-            alive = which[died[which] == NEVER]
-            died[alive] = version
-            self._n_dead += len(alive)
+        self._n_dead_in_base += _kill(self._base_died, slots[slots < n], version)
+        self._n_dead_in_tail += _kill(self._tail_died.values, slots[slots >= n] - n, version)
 
     def _publish(self, version: int) -> Snapshot:
         """Make the snapshot of what was written; one assignment shows it to readers."""
         return Snapshot(
             version=version,
-            n_rows=len(self._newest_of_base) + len(self._newest_of_new),
+            n_rows=self._finder.n_rows,
             base=self._base,
             tail=self._tail.values,
             tail_rows=self._tail_rows.values,
             base_died=self._base_died,
             tail_died=self._tail_died.values,
-            n_dead=self._n_dead,
+            n_dead=self._n_dead_in_base + self._n_dead_in_tail,
+            n_dead_in_base=self._n_dead_in_base,
+            longest_square=self._longest_square,
             static=self._static,
-            store=self,
+            slot_finder=self._finder,
         )
+
+
+def _kill(died: np.ndarray, which: np.ndarray, version: int) -> int:
+    """Let slots die that are alive, and count them."""
+    alive = which[died[which] == NEVER]
+    died[alive] = version
+    return len(alive)
+
+
+def squared_lengths(vectors: Any) -> np.ndarray:
+    """Square the lengths of vectors: (n,) float32."""
+    if sp.issparse(vectors):
+        return np.asarray(vectors.multiply(vectors).sum(axis=1)).ravel()
+    return np.einsum("ij,ij->i", vectors, vectors)

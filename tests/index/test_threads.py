@@ -1,7 +1,12 @@
 """Many threads search while others change the index and build it anew."""
 
+import gc
+import os
+import subprocess
+import sys
 import threading
 import time
+import weakref
 
 import numpy as np
 import pytest
@@ -133,13 +138,114 @@ def test_what_changes_while_it_is_built_is_not_lost(monkeypatch):
 def test_a_build_that_fails_is_told_and_the_old_index_goes_on():
     index = Spoiled(rebuild_fraction=1e-9).fit(draw(0, 100))
     index.add(draw(1, 6))
-    index.wait()
     with pytest.warns(IndexRebuildWarning, match=r"could not be rebuilt .*no memory left"):
-        index.add(draw(2, 1) + 100)
+        index.wait()
+    index.add(draw(2, 1) + 100)  # told once
+    assert index.wait().n_built == 2  # and not tried again for every change
     assert index.search(np.ones((1, D)), 1)[1] == [[106]]
     with pytest.raises(MemoryError, match="no memory left"):
         index.rebuild()
     assert len(index) == 107
+    index.add(draw(3, 7))
+    while index.n_built < 4:
+        time.sleep(0.01)
+    time.sleep(0.1)
+    with pytest.warns(IndexRebuildWarning, match="no memory left"):
+        index.remove([0])  # whoever changes it next is told
+    assert not index.active[0]
+
+
+def test_a_warning_that_is_an_error_changes_nothing():
+    index = Spoiled(rebuild_fraction=1e-9).fit(draw(0, 100))
+    index.add(draw(1, 6))
+    index._builder.wait()
+    before = index.snapshot
+    with pytest.raises(IndexRebuildWarning):  # as pytest turns warnings into errors
+        index.add(draw(2, 1))
+    assert index.snapshot is before
+    index.add(draw(2, 1))
+    assert len(index) == 107
+
+
+def test_threads_that_cannot_be_started(monkeypatch):
+    index = ExactIndex(rebuild_fraction=1e-9).fit(draw(0, 100))
+    index._min_changes = 5
+
+    def fail(self):
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", fail)
+        index.add(draw(1, 6))
+    assert len(index) == 106
+    with pytest.warns(IndexRebuildWarning, match="can't start new thread"):
+        index.wait()
+    index.add(draw(2, 6))
+    assert index.wait().snapshot.n_changes == 0
+
+
+def test_what_comes_during_a_build_is_built_in_too(monkeypatch):
+    index = ExactIndex(rebuild_fraction=1e-9).fit(draw(0, 100))
+    index._min_changes = 5
+    building, go_on = threading.Event(), threading.Event()
+
+    def slow(*args):
+        building.set()
+        go_on.wait(timeout=30)
+
+    monkeypatch.setattr(index, "_build", slow)
+    index.add(draw(1, 6))
+    building.wait(timeout=30)
+    index.add(draw(2, 50))
+    go_on.set()
+    assert index.wait().snapshot.n_changes == 0
+    assert len(index) == 156
+
+
+def test_rebuilding_together_takes_in_everything(monkeypatch):
+    index = ExactIndex().fit(draw(0, 100))
+    building, go_on = threading.Event(), threading.Event()
+
+    def slow(*args):
+        building.set()
+        go_on.wait(timeout=30)
+
+    monkeypatch.setattr(index, "_build", slow)
+    first = threading.Thread(target=index.rebuild)
+    first.start()
+    building.wait(timeout=30)
+    index.add(draw(1, 9))
+    second = threading.Thread(target=index.rebuild)
+    second.start()
+    go_on.set()
+    for thread in (first, second):
+        thread.join(timeout=30)
+    assert index.snapshot.n_changes == 0
+
+
+def test_changes_do_not_wait_for_a_companion_that_is_made(monkeypatch):
+    index = ExactIndex().fit(draw(0, 100))
+    making, go_on = threading.Event(), threading.Event()
+    fit = ExactIndex.fit
+
+    def slow(self, X, y=None, **options):
+        making.set()
+        go_on.wait(timeout=30)
+        return fit(self, X, y, **options)
+
+    monkeypatch.setattr(ExactIndex, "fit", slow)
+    maker = threading.Thread(target=index.companion)
+    maker.start()
+    making.wait(timeout=30)
+    rows = index.add(draw(1, 3))
+    index.replace(np.array([4]), draw(2, 1))
+    index.remove([7, rows[1]])
+    go_on.set()
+    maker.join(timeout=30)
+    companion = index.companion()
+    unit = index.vectors / np.linalg.norm(index.vectors, axis=1, keepdims=True)
+    np.testing.assert_allclose(companion.vectors, unit, atol=1e-6)
+    np.testing.assert_array_equal(companion.active, index.active)
 
 
 def test_old_answers_do_not_keep_growing_memory():
@@ -151,3 +257,92 @@ def test_old_answers_do_not_keep_growing_memory():
         index.wait()
     assert index.snapshot.n_slots < 200
     np.testing.assert_array_equal(index.vectors[:10], draw(99, 10))
+
+
+def test_what_was_replaced_goes_at_once():
+    """Without Python having to look for cycles."""
+    index = ExactIndex().fit(draw(0, 100))
+    stores = []
+    gc.collect()
+    gc.disable()
+    try:
+        for seed in range(3):
+            stores.append(weakref.ref(index._store))
+            index.add(draw(seed, 5))
+            index.rebuild()
+        assert [store() for store in stores] == [None] * 3
+    finally:
+        gc.enable()
+
+
+def test_a_forked_process_goes_on_by_itself():
+    """Whatever threads its parent had, and whatever they held."""
+    code = """if True:
+        import os, threading, time
+        import numpy as np
+        from embrec.index import AnnoyIndex
+        vectors = np.random.default_rng(0).normal(size=(2000, 8)).astype(np.float32)
+        index = AnnoyIndex(random_state=0, rebuild_fraction=1e-9).fit(vectors)
+        index._min_changes = 10
+        held, building = threading.Event(), threading.Event()
+        build = index._build
+        def slow(*args):
+            building.set()
+            held.wait(30)
+            return build(*args)
+        index._build = slow
+        index.add(vectors[:20])
+        building.wait(30)
+        taken = threading.Event()
+        def hold():
+            with index.changing():
+                taken.set()
+                held.wait(30)
+        threading.Thread(target=hold, daemon=True).start()
+        taken.wait(30)
+        child = os.fork()
+        if child == 0:
+            index._build = build
+            index.add(vectors[:20])
+            ok = index.wait().snapshot.n_changes == 0 and index.search(vectors[:1], 5)[1].min() >= 0
+            os._exit(0 if ok else 1)
+        _, status = os.waitpid(child, 0)
+        held.set()
+        index.wait()
+        assert os.waitstatus_to_exitcode(status) == 0
+        assert (index.search(vectors[:3], 5)[1] >= 0).all()
+        print("both")
+    """
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (done.returncode, done.stdout.split()) == (0, ["both"]), done.stderr
+
+
+@pytest.mark.parametrize("kind", ["AnnoyIndex", "HnswIndex", "FaissIndex"])
+def test_a_process_may_end_while_it_builds(kind, tmp_path):
+    pytest.importorskip({"HnswIndex": "usearch", "FaissIndex": "faiss"}.get(kind, "annoy"))
+    code = f"""if True:
+        import time
+        import numpy as np
+        from embrec.index import {kind}
+        vectors = np.random.default_rng(0).normal(size=(30_000, 32)).astype(np.float32)
+        index = {kind}(random_state=0, rebuild_fraction=1e-9).fit(vectors[:2000])
+        index.add(vectors)
+        time.sleep(0.3)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env=os.environ | {"TMPDIR": str(tmp_path)},
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    if kind != "FaissIndex":  # which cannot be told to stop while it writes
+        assert list(tmp_path.iterdir()) == []
