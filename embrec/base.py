@@ -402,9 +402,10 @@ class BaseRecommender(LiveCatalogMixin, BaseEstimator):
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = dict(super().__getstate__())
         if "index_" in state:
-            index, catalog = state.pop("index_"), state.pop("catalog_")
             # of one moment, though others may change them while the rest is copied
-            with index.changing():
+            with self._changing():
+                state = dict(super().__getstate__())
+                index, catalog = state.pop("index_"), state.pop("catalog_")
                 state["_live"] = type(index), index.__getstate__(), catalog.__getstate__()
         return state
 

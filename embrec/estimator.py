@@ -420,7 +420,8 @@ class EmbRecEstimator(  # type: ignore[call-arg]
         The first call behaves as `fit`. Later ones keep the weights, the featurizer as it was
         fitted, the items' own vectors and how often each item was trained on, which is how popular
         it is when negatives are drawn; the optimiser starts anew. What only earlier logs held is
-        forgotten bit by bit, unless some of it is replayed.
+        forgotten bit by bit, unless some of it is replayed. Other threads that change the catalogue
+        wait meanwhile.
 
         Parameters
         ----------
@@ -452,6 +453,10 @@ class EmbRecEstimator(  # type: ignore[call-arg]
             if replay is not None:
                 raise ValueError("The first call of partial_fit has no past to replay.")
             return self.fit(X, items=items)
+        with self._changing():  # or what others change would be lost in the end
+            return self._go_on(X, items, replay)
+
+    def _go_on(self, X: Any, items: Table | ItemTable | None, replay: Any) -> Self:
         catalog, removed = self._catalog_with(items)
         rng = np.random.RandomState(self._next_seed)
         new = self._encoded(X, catalog.ids)
@@ -565,9 +570,8 @@ class EmbRecEstimator(  # type: ignore[call-arg]
 
     def _catalog_with(self, items: Table | ItemTable | None) -> tuple[ItemCatalog, np.ndarray]:
         """Copy the catalogue, with items added and replaced, and say which rows stay removed."""
-        with self.index_.changing():
-            catalog = ItemCatalog(self.catalog_.ids.ids, self.catalog_.blocks)
-            removed = np.flatnonzero(~self.index_.active)
+        catalog = ItemCatalog(self.catalog_.ids.ids, self.catalog_.blocks)
+        removed = np.flatnonzero(~self.index_.active)
         if items is not None:
             table = read_items(items, self.item_col)
             catalog.ids.check_kind(table.ids, what=f"items[{self.item_col!r}]")

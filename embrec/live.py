@@ -1,7 +1,8 @@
 """The living catalogue: items come, change and go without training."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Self
 
 import numpy as np
@@ -69,7 +70,7 @@ class LiveCatalogMixin:
         """
         check_is_fitted(self)
         rows = read_items(items, self.item_col)
-        with self.index_.changing():
+        with self._changing():
             present = self._is_active(rows.ids)
             if present.any() and not exist_ok:
                 raise ValueError(
@@ -98,7 +99,7 @@ class LiveCatalogMixin:
         """
         check_is_fitted(self)
         rows = read_items(items, self.item_col)
-        with self.index_.changing():
+        with self._changing():
             absent = ~self._is_active(rows.ids)
             if absent.any():
                 raise ValueError(
@@ -129,12 +130,25 @@ class LiveCatalogMixin:
             If an id is not in the catalogue, unless that is ``missing_ok``. Nothing changes then.
         """
         check_is_fitted(self)
-        with self.index_.changing():
+        with self._changing():
             if missing_ok:
                 checked = check_ids(ids, what="ids")
                 ids = checked[self._is_active(checked, what="ids")]
             self.index_.remove(self._rows_of(ids, what="ids"))
         return self
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Let others change the catalogue only before and afterwards.
+
+        Whoever trains meanwhile makes another index: then its turn is what counts.
+        """
+        while True:
+            index = self.index_
+            with index.changing():
+                if index is self.index_:
+                    yield
+                    return
 
     def _is_active(self, ids: np.ndarray, what: str | None = None) -> np.ndarray:
         self.catalog_.ids.check_kind(ids, what=what or f"items[{self.item_col!r}]")

@@ -52,7 +52,7 @@ def save_estimator(estimator: Any, path: Path) -> None:
 
 
 def _write(estimator: Any, folder: Path) -> None:
-    if estimator.index_.snapshot.n_changes and estimator.index_.recall_ < 1:
+    if estimator.index_.snapshot.n_changes:
         estimator.index_.rebuild()  # once here, rather than at every load
     with estimator.index_.changing():
         _write_fitted(estimator, folder)

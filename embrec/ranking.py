@@ -48,12 +48,6 @@ class Candidates:
     excluded: tuple[Ragged, ...] = ()
     forbidden: Tensor | None = None
 
-    @property
-    def are_all(self) -> bool:
-        """Whether every vector may answer every query."""
-        for_all = self.allowed is None and self.forbidden is None
-        return for_all and self.included is None and not self.excluded
-
     def mask(self, scores: Tensor, start: int) -> None:
         """Set the scores of what may not answer to -inf, in place.
 

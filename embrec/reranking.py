@@ -9,7 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.preprocessing import normalize
 
-from embrec.ranking import check_positive
+from embrec.ranking import SCORE_MEMORY, check_positive
 
 #: So many candidates for each item that is asked for, and at least `MIN_CANDIDATES`.
 CANDIDATES_PER_ITEM = 10
@@ -101,7 +101,7 @@ def choose(
     diversity: float = 0.0,
     vectors: Callable[[slice], Any] | None = None,
     *,
-    block: int = 1024,
+    memory: int = SCORE_MEMORY,
 ) -> np.ndarray:
     """Choose k of each row's candidates, by score or by maximal marginal relevance.
 
@@ -118,8 +118,8 @@ def choose(
     diversity : float, default=0.0
     vectors : callable
         Gives the vectors of a slice of rows: ndarray or CSR of shape (n_slice * m, d).
-    block : int, default=1024
-        How many rows' vectors are held at a time.
+    memory : int, default=64 MiB
+        Bytes of vectors held at a time, twice: as they are and as long as 1.
 
     Returns
     -------
@@ -135,11 +135,23 @@ def choose(
         chosen = np.argsort(-scores, axis=1, kind="stable")[:, :k]
         return np.where(np.isneginf(np.take_along_axis(scores, chosen, 1)), -1, chosen)
     chosen = np.empty((len(scores), k), dtype=np.int64)
-    for start in range(0, len(scores), block):
-        rows = slice(start, start + block)
-        unit = normalize(vectors(rows))
-        chosen[rows] = _by_marginal_relevance(_relevance(scores[rows]), unit, k, diversity)
+    start, n = 0, 1
+    while start < len(scores):
+        rows = slice(start, min(start + n, len(scores)))
+        of_block = vectors(rows)
+        chosen[rows] = _by_marginal_relevance(
+            _relevance(scores[rows]), normalize(of_block), k, diversity
+        )
+        # the first row tells what one takes
+        n = max(1, memory * (rows.stop - start) // max(1, _n_bytes(of_block)))
+        start = rows.stop
     return chosen
+
+
+def _n_bytes(vectors: Any) -> int:
+    if sp.issparse(vectors):
+        return int(vectors.data.nbytes + vectors.indices.nbytes)
+    return int(vectors.nbytes)
 
 
 def _relevance(scores: np.ndarray) -> np.ndarray:

@@ -1,16 +1,19 @@
 """A recommender that answers while its catalogue changes."""
 
+import copy
 import pickle
+import shutil
+import sys
 import threading
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from embrec import EmbRecEstimator
+from embrec import EmbRecEstimator, estimator
 from embrec.baselines import ContentNeighborsRecommender, PopularityRecommender
 from embrec.datasets import make_shop
-from embrec.index import AnnoyIndex
+from embrec.index import AnnoyIndex, AutoIndex, ExactIndex
 from embrec.memmaps import is_stored
 
 
@@ -178,3 +181,159 @@ def test_vectors_may_stay_on_disk(shop, tmp_path, kind):
             other.partial_fit(shop.interactions.head(200))
     with pytest.raises(ValueError, match=r"mmap_mode must be None or 'r'; got 'r\+'"):
         kind.load(tmp_path / "model", mmap_mode="r+")
+
+
+@pytest.mark.parametrize("index", ["annoy", "faiss", "hnsw"])
+def test_what_is_served_outlives_its_folder(shop, tmp_path, index):
+    """Another model is saved where it was loaded from, and it goes on being itself."""
+    pytest.importorskip({"faiss": "faiss", "hnsw": "usearch"}.get(index, "annoy"))
+    many = pd.concat([shop.items.assign(item=shop.items["item"] + f"-{i}") for i in range(4)])
+    items = pd.concat([shop.items, many])
+    old, new = (
+        EmbRecEstimator(index=index, max_epochs=1, random_state=seed).fit(
+            shop.interactions, items=items
+        )
+        for seed in (0, 1)
+    )
+    old.save(tmp_path / "model")
+    served = EmbRecEstimator.load(tmp_path / "model")
+    new.save(tmp_path / "model")
+    pickled = pickle.dumps(served)
+    served.save(tmp_path / "other")
+    shutil.rmtree(tmp_path / "model")
+    for again in (
+        served,
+        pickle.loads(pickled),
+        copy.deepcopy(served),
+        EmbRecEstimator.load(tmp_path / "other"),
+    ):
+        assert again.index_.recall_ == old.index_.recall_
+        for found, expected in zip(
+            again.recommend(shop.interactions), old.recommend(shop.interactions), strict=True
+        ):
+            np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("kind", [EmbRecEstimator, PopularityRecommender])
+def test_copies_are_of_one_moment(shop, kind):
+    """Though another thread adds items; and the original is none the worse for it."""
+    recommender = fitted(kind, shop)
+    stop, errors = threading.Event(), []
+
+    def add():
+        i = 0
+        try:
+            while not stop.is_set():
+                new = shop.items.head(5).assign(item=[f"new-{i}-{j}" for j in range(5)])
+                recommender.add_items(new)
+                i += 1
+        except Exception as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=add)
+    thread.start()
+    copies = [copy.deepcopy(recommender) for _ in range(60)]
+    stop.set()
+    thread.join(timeout=60)
+    assert errors == []
+    for one in [*copies, recommender]:
+        n = len(one.catalog_)
+        assert n == len(one.index_) == len(one.catalog_.ids.ids)
+        for block in one.catalog_.blocks:
+            assert block.shape[0] == n
+    if kind is EmbRecEstimator:  # features go with their ids
+        last = copies[-1]
+        rows = np.arange(200, len(last.catalog_))
+        expected = last.catalog_.blocks[0][(rows - 200) % 5]
+        assert (last.catalog_.blocks[0][rows] != expected).nnz == 0
+
+
+@pytest.mark.parametrize(
+    "kind", [EmbRecEstimator, ContentNeighborsRecommender, PopularityRecommender]
+)
+def test_changes_wait_for_partial_fit(shop, kind):
+    recommender = fitted(kind, shop)
+    errors, stop = [], threading.Event()
+    n_added = [0]
+
+    def change():
+        try:
+            while not stop.is_set():
+                i = n_added[0]
+                recommender.add_items(shop.items.head(1).assign(item=[f"new-{i}"]))
+                if i % 2:
+                    recommender.remove_items([f"new-{i}"])
+                n_added[0] += 1
+        except Exception as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=change)
+    thread.start()
+    for i in range(8):
+        more = shop.items.head(2).assign(item=[f"more-{i}-{j}" for j in range(2)])
+        recommender.partial_fit(shop.interactions.head(60), items=more)
+    stop.set()
+    thread.join(timeout=60)
+    assert errors == []
+    n = 200 + n_added[0] + 16
+    assert len(recommender.catalog_) == len(recommender.index_) == n
+    left = [f"new-{i}" for i in range(0, n_added[0], 2)]
+    gone = [f"new-{i}" for i in range(1, n_added[0], 2)]
+    found, _ = recommender.recommend([[]], k=n, include=[*left, *gone])
+    assert set(found[0]) - {None} == set(left)
+
+
+def test_a_choice_is_not_made_again_by_loading(shop, tmp_path, monkeypatch):
+    model = EmbRecEstimator(index=ExactIndex(precision="int8"), max_epochs=1, random_state=0)
+    model.fit(shop.interactions, items=shop.items)
+    model.save(tmp_path / "model")
+    auto = fitted(EmbRecEstimator, shop)
+    auto.save(tmp_path / "auto")
+
+    def fail(*args, **kwargs):
+        raise AssertionError("built again")
+
+    for index in (ExactIndex, AutoIndex):
+        monkeypatch.setattr(index, "_build", fail)
+    for one, name in ((model, "model"), (auto, "auto")):
+        for again in (
+            EmbRecEstimator.load(tmp_path / name),
+            pickle.loads(pickle.dumps(one)),
+        ):
+            assert type(again.index_.snapshot.static) is type(one.index_.snapshot.static)
+
+
+def test_parameters_of_an_index_are_saved(shop, tmp_path):
+    index = AnnoyIndex(
+        n_trees=np.int64(7), min_recall=np.float32(0.5), random_state=np.random.RandomState(0)
+    )
+    model = EmbRecEstimator(index=index, max_epochs=1, random_state=0)
+    model.fit(shop.interactions, items=shop.items).save(tmp_path / "model")
+    params = EmbRecEstimator.load(tmp_path / "model").index_.get_params()
+    assert (params["n_trees"], params["min_recall"]) == (7, 0.5)
+    assert isinstance(params["random_state"], int)
+
+    class Mine(ExactIndex):
+        pass
+
+    model.index_ = Mine().fit(model.index_.vectors)
+    with pytest.raises(ValueError, match=r"index is a Mine; those that can be saved are AutoIndex"):
+        model.save(tmp_path / "model")
+
+
+@pytest.mark.parametrize(
+    ("index", "error", "message"),
+    [
+        (AnnoyIndex(metric="angular"), ValueError, "metric must be 'dot'"),
+        (AnnoyIndex(n_trees=0), ValueError, "'n_trees' parameter of AnnoyIndex"),
+        ("faiss", ImportError, r'pip install "embrec\[faiss\]"'),
+        ("hnsw", ImportError, r'pip install "embrec\[hnsw\]"'),
+    ],
+    ids=str,
+)
+def test_what_an_index_needs_is_asked_before_training(shop, monkeypatch, index, error, message):
+    for library in ("faiss", "usearch", "usearch.index"):
+        monkeypatch.setitem(sys.modules, library, None)
+    monkeypatch.setattr(estimator, "train_network", lambda *args, **kwargs: pytest.fail("trained"))
+    with pytest.raises(error, match=message):
+        EmbRecEstimator(index=index).fit(shop.interactions, items=shop.items)

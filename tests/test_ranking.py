@@ -129,15 +129,6 @@ def test_a_model_that_scores_everything_alike_ranks_last():
     assert rank_targets(*same, ties="optimistic")[0] == [0]
 
 
-@pytest.mark.parametrize(
-    "candidates",
-    [Candidates(torch.ones(3, dtype=torch.bool)), Candidates(excluded=(ragged([[1]]),))],
-)
-def test_are_all(candidates):
-    assert Candidates().are_all
-    assert not candidates.are_all
-
-
 # ---- scores that are no numbers
 
 

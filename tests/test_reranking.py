@@ -61,7 +61,11 @@ def test_marginal_relevance_is_that_of_the_paper(scores, k, diversity, seed, spa
     vectors[::7] = 0
     given_as = sp.csr_array(vectors) if sparse else vectors
     chosen = choose(
-        scores, k, diversity, lambda rows: given_as[rows.start * m : rows.stop * m], block=2
+        scores,
+        k,
+        diversity,
+        lambda rows: given_as[rows.start * m : rows.stop * m],
+        memory=2 * m * 5 * 4,
     )
     for row in range(n):
         expected, values = naive_mmr(scores[row], vectors[row * m : (row + 1) * m], k, diversity)

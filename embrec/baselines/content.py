@@ -147,6 +147,10 @@ class ContentNeighborsRecommender(BaseRecommender):
                 raise ValueError("The first call of partial_fit needs items=, the catalogue.")
             return self.fit(X, items=items)
         sequences = self._read_sequences(X)
+        with self._changing():
+            return self._count_more(sequences, items)
+
+    def _count_more(self, sequences: Ragged, items: Table | ItemTable | None) -> Self:
         catalog = ItemCatalog(self.catalog_.ids.ids, [])
         rows = None
         if items is not None:

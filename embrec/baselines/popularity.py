@@ -115,6 +115,10 @@ class PopularityRecommender(BaseRecommender):
         if not hasattr(self, "catalog_"):
             return self.fit(X, items=items)
         sequences = self._read_sequences(X)
+        with self._changing():
+            return self._count_more(sequences, items)
+
+    def _count_more(self, sequences: Ragged, items: Table | ItemTable | None) -> Self:
         catalog = ItemCatalog(self.catalog_.ids.ids, [])
         removed = np.flatnonzero(~self.index_.active)
         if items is not None:

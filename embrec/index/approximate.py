@@ -42,6 +42,11 @@ class TunedSearch:
         self.slots = slots
         self.recall = recall
 
+    @property
+    def n_held(self) -> int:
+        """How many slots it can find."""
+        return len(self.slots)
+
     def search(self, queries: np.ndarray, n: int) -> np.ndarray:
         """Find about ``n`` slots for each query: (n_queries, n), -1 where there are no more."""
         places = self.backend.search(queries, min(n, len(self.slots)))
@@ -112,8 +117,8 @@ class ApproximateIndex(BaseIndex):
         held = vectors if len(rows) == len(vectors) else vectors[rows]
         backend = self._make(held, int(rng.randint(2**31 - 1)))
         asked = _sample(held if queries is None else queries, rng)
-        true = top_k(asked, held, RECALL_AT, memory=self.memory)[0]
-        recall = tune(backend, asked, true, self.min_recall, getattr(self, self._effort))
+        best = top_k(asked, held, RECALL_AT, memory=self.memory)[1]
+        recall = tune(backend, held, asked, best, self.min_recall, getattr(self, self._effort))
         return TunedSearch(backend, rows, recall)
 
     @property
@@ -130,16 +135,23 @@ def _sample(vectors: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
 
 
 def tune(
-    backend: Backend, queries: np.ndarray, true: np.ndarray, recall: float, effort: int | None
+    backend: Backend,
+    vectors: np.ndarray,
+    queries: np.ndarray,
+    best: np.ndarray,
+    recall: float,
+    effort: int | None,
 ) -> float:
     """Make a backend as thorough as the recall asks for, and return what it reaches.
 
     Parameters
     ----------
     backend : Backend
+    vectors : ndarray of shape (n, d), float32
+        Those that it holds.
     queries : ndarray of shape (n_queries, d), float32
-    true : ndarray of shape (n_queries, k), int
-        The k best places of each.
+    best : ndarray of shape (n_queries, k), float32
+        The k best scores of each.
     recall : float
     effort : int or None
         What to take instead, if anything.
@@ -151,24 +163,38 @@ def tune(
     reached = 0.0
     for tried in backend.efforts if effort is None else [effort]:
         backend.effort = tried
-        reached = measure_recall(backend.search(queries, true.shape[1]), true)
+        found = backend.search(queries, best.shape[1])
+        reached = measure_recall(scores_of(vectors, queries, found), best)
         if reached >= recall:
             break
     return reached
 
 
-def measure_recall(found: np.ndarray, true: np.ndarray) -> float:
-    """Return the share of what is true that was found.
+def scores_of(vectors: np.ndarray, queries: np.ndarray, found: np.ndarray) -> np.ndarray:
+    """Score what was found: (n_queries, m) float32, -inf for -1."""
+    scores = np.full(found.shape, -np.inf, dtype=np.float32)
+    for of_query, query, places in zip(scores, queries, found, strict=True):
+        there = places >= 0
+        of_query[there] = vectors[places[there]] @ query
+    return scores
+
+
+def measure_recall(found: np.ndarray, best: np.ndarray) -> float:
+    """Return the share of the best that was found: by scores, as vectors may be equal.
 
     Parameters
     ----------
-    found : ndarray of shape (n_queries, m), int
-    true : ndarray of shape (n_queries, k), int
+    found : ndarray of shape (n_queries, m), float32
+        Scores of different vectors that were found; -inf for none.
+    best : ndarray of shape (n_queries, k), float32
+        The k best scores, -inf where there are fewer.
 
     Returns
     -------
     float
     """
-    n = 1 + max(int(found.max(initial=0)), int(true.max(initial=0)))
-    numbers = np.arange(len(true))[:, None] * (n + 1)
-    return float(np.isin(numbers + true + 1, numbers + found + 1).mean())
+    there = best > -np.inf
+    least = np.min(best, axis=1, keepdims=True, where=there, initial=np.inf)
+    slack = 1e-5 * np.abs(np.where(np.isfinite(least), least, 0))  # scores differ in rounding
+    hits = np.minimum((found >= least - slack).sum(axis=1), there.sum(axis=1))
+    return float(hits.sum() / max(1, there.sum()))

@@ -8,7 +8,7 @@ import scipy.sparse as sp
 from embrec._compat import StrOptions
 from embrec.index.base import BaseIndex
 from embrec.index.protocol import StaticSearch
-from embrec.index.quantized import QuantizedSearch, is_available
+from embrec.index.quantized import QuantizedSearch, is_available, suits
 from embrec.index.timing import N_TIMED, seconds_per_query
 from embrec.ranking import SCORE_MEMORY
 
@@ -30,8 +30,9 @@ class ExactIndex(BaseIndex):
     precision : {"auto", "float32", "int8"}, default="auto"
         With "int8" a copy of the vectors in 8 bits per number is read first; what could be among
         the best by the largest error of these, is then scored in float32. The answers are those of
-        "float32", for a quarter more memory and, on many vectors, several times as fast. "auto"
-        tries which is faster here.
+        "float32" (of vectors that score exactly alike others may come back), for a quarter more
+        memory and, on many vectors, several times as fast. "auto" tries which is faster here. So
+        large or small that 8 bits cannot be trusted, vectors are scored in float32.
     rebuild_fraction : float, default=0.25
         Share of changes from which the vectors are copied together anew, in the background.
     memory : int, default=64 MiB
@@ -107,6 +108,8 @@ class ExactIndex(BaseIndex):
                 "precision='int8' needs a torch that multiplies integers of 8 bits on this CPU; "
                 "use 'auto' or 'float32'."
             )
+        if not suits(vectors):
+            return None
         quantized = QuantizedSearch(vectors)
         if self.precision == "int8":
             return quantized

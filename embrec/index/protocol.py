@@ -17,6 +17,10 @@ class StaticSearch(Protocol):
     def recall(self) -> float:
         """Share of the truly best that it finds, as measured; 1 if it is exact."""
 
+    @property
+    def n_held(self) -> int:
+        """How many slots it can find."""
+
     def search(self, queries: np.ndarray, n: int) -> np.ndarray:
         """Find about ``n`` slots for each query, or more.
 
@@ -28,8 +32,9 @@ class StaticSearch(Protocol):
         Returns
         -------
         ndarray of shape (n_queries, at least n), int64
-            In any order, -1 where there are no more. What is not found is no better than the
-            ``n`` best that are, or recall is less than 1.
+            In any order, -1 where there are no more. The ``n`` best of all that it holds are among
+            them, or recall is less than 1; what else is found may be worse than what is not. A row
+            that is -1 throughout says nothing: too many would have to be found.
         """
 
 

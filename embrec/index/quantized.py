@@ -19,6 +19,10 @@ from embrec.ranking import BLOCK
 VECTORS_AT_A_TIME = 2**16
 #: Queries that are multiplied together: more are slower, for what they write.
 QUERIES_AT_A_TIME = 16
+#: A query that finds more than so many times what it asks for is left to float32.
+MOST_FOUND = 64
+#: Greatest numbers of vectors whose products and squares float32 can hold.
+RANGE = 1e-12, 1e12
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,7 @@ class QuantizedSearch:
 
     def __init__(self, vectors: np.ndarray) -> None:
         n, d = vectors.shape
+        self.n_held = n
         padded = -n % BLOCK
         self._n = n
         self._codes = torch.zeros(n + padded, max(d, 2), dtype=torch.int8)
@@ -80,12 +85,26 @@ class QuantizedSearch:
         self._lengths = lengths
 
     def search(self, queries: np.ndarray, n: int) -> np.ndarray:
-        """Find the slots that may be among the ``n`` best: (n_queries, at least n), -1 for none."""
+        """Find the slots that may be among the ``n`` best.
+
+        Parameters
+        ----------
+        queries : ndarray of shape (n_queries, d), float32
+        n : int
+
+        Returns
+        -------
+        ndarray of shape (n_queries, at least n), int64
+            -1 for none. A row is -1 throughout if far more than ``n`` may be among the best, as
+            they score alike.
+        """
         if n >= self._n:
             every = np.full((len(queries), n), -1, dtype=np.int64)
             every[:, : self._n] = np.arange(self._n)
             return every
-        queries = np.ascontiguousarray(queries)
+        # products of other lengths are in the same order, and neither over- nor underflow
+        largest = np.abs(queries).max(axis=1, keepdims=True, initial=0)
+        queries = np.ascontiguousarray(queries / np.where(largest > 0, largest, 1))
         found = [
             self._search(torch.from_numpy(queries[start : start + QUERIES_AT_A_TIME]), n)
             for start in range(0, len(queries), QUERIES_AT_A_TIME)
@@ -135,11 +154,21 @@ class QuantizedSearch:
 def _padded(numbers: Tensor, slots: Tensor, n_queries: int, n: int) -> np.ndarray:
     """Arrange slots in a row per query, filled up with -1: (n_queries, at least n)."""
     counts = torch.bincount(numbers, minlength=n_queries)
+    few = (counts <= MOST_FOUND * n)[numbers]
+    numbers, slots = numbers[few], slots[few]
+    counts = torch.bincount(numbers, minlength=n_queries)
     places = torch.arange(len(numbers)) - (counts.cumsum(0) - counts)[numbers]
     result = torch.full((n_queries, max(n, int(counts.max()))), -1)
     result[numbers, places] = slots
     padded: np.ndarray = result.numpy()
     return padded
+
+
+def suits(vectors: np.ndarray) -> bool:
+    """Whether the numbers of vectors are neither so large nor so small that float32 loses them."""
+    largest = np.abs(vectors).max(axis=1, initial=0)
+    largest = largest[largest > 0]
+    return len(largest) == 0 or bool(RANGE[0] <= largest.min() and largest.max() <= RANGE[1])
 
 
 @cache

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from embrec.index.filters import Filter, SlotFilter
 from embrec.index.rows import Snapshot
 from embrec.ragged import Ragged
-from embrec.ranking import Vectors, top_k
+from embrec.ranking import Candidates, Vectors, top_k
 
 #: To fetch more than this share of all vectors is slower than to score all of them.
 FETCHED_SHARE = 1 / 16
@@ -41,14 +41,15 @@ def search(
     Returns
     -------
     rows : ndarray of shape (n_queries, k), int64
-        Best first, equal scores by row; -1 where fewer qualify.
+        Best first, equal scores by row; -1 where fewer qualify. Which of several that score as the
+        k-th does are among them, is not defined.
     scores : ndarray of shape (n_queries, k), float32
         -inf where the row is -1. The score of a pair depends neither on the other queries nor on
         how it was found.
     """
     listed = rules.slots(snapshot)
     if _is_short(listed, queries.shape[0]):
-        slots, scores = _search_listed(listed, queries, k)
+        slots, scores = _search_listed(listed, queries, k, memory)
     elif exactly or snapshot.static is None:
         slots, scores = _search_all(listed, queries, k, memory)
     else:
@@ -76,16 +77,12 @@ def _is_short(rules: SlotFilter, n_queries: int) -> bool:
     return rules.include is not None and len(rules.include) < limit
 
 
-def _search_listed(rules: SlotFilter, queries: Any, k: int) -> Found:
+def _search_listed(rules: SlotFilter, queries: Any, k: int, memory: int) -> Found:
     """Score candidates that are listed, and nothing else."""
-    n_queries = queries.shape[0]
     if rules.included is None:
-        every = np.unique(rules.include)  # type: ignore[arg-type]
-        lists = Ragged.from_lengths(
-            np.tile(every, n_queries), np.full(n_queries, len(every), dtype=np.int64)
-        )
-    else:
-        lists = _without_repeats(rules.included, rules.snapshot.n_slots)
+        return _search_shared(rules, queries, k, memory)
+    n_queries = queries.shape[0]
+    lists = _without_repeats(rules.included, rules.snapshot.n_slots)
     lists = lists.where(rules.may_answer(lists.row_numbers, lists.values))
     scores = _score_pairs(rules.snapshot, queries, lists.row_numbers, lists.values)
     order = np.lexsort((-scores, lists.row_numbers))
@@ -95,6 +92,27 @@ def _search_listed(rules: SlotFilter, queries: Any, k: int) -> Found:
     where = lists.row_numbers[best], places[best]
     slots[where], values[where] = lists.values[order][best], scores[order][best]
     return slots, values
+
+
+def _search_shared(rules: SlotFilter, queries: Any, k: int, memory: int) -> Found:
+    """Score the candidates of one list for all queries."""
+    snapshot = rules.snapshot
+    listed = np.unique(rules.include)  # type: ignore[arg-type]
+    listed = listed[snapshot.are_alive(listed)]
+    if rules.exclude is not None:
+        listed = np.setdiff1d(listed, rules.exclude)
+    if len(listed) == 0:
+        return _nothing(queries.shape[0], k)
+    excluded = tuple(_places(slots, listed) for slots in rules.excluded)
+    candidates = Candidates(excluded=excluded)
+    found, _ = top_k(queries, snapshot.at(listed), k, candidates, memory=memory)
+    return _scored(snapshot, queries, np.where(found < 0, -1, listed[found]))
+
+
+def _places(slots: Ragged, listed: np.ndarray) -> Ragged:
+    """Find slots in a sorted list; those that are not there fall away."""
+    places = np.minimum(np.searchsorted(listed, slots.values), len(listed) - 1)
+    return Ragged(places, slots.offsets).where(listed[places] == slots.values)
 
 
 def _without_repeats(lists: Ragged, n_slots: int) -> Ragged:
@@ -114,12 +132,10 @@ def _search_static(rules: SlotFilter, queries: Any, k: int, memory: int) -> Foun
     waiting = np.arange(n_queries)
     fetched = _first_fetch(rules, k)
     while len(waiting) and fetched <= limit:
-        found = snapshot.static.search(queries[waiting], fetched)
-        may = rules.may_answer(waiting[:, None], found)
-        enough = may.sum(axis=1) >= k
+        found, values = _fetch(rules, queries, waiting, fetched)
+        enough = (found >= 0).sum(axis=1) >= k
         done = waiting[enough]
-        best = np.where(may[enough], found[enough], -1)
-        slots[done], scores[done] = _best(*_scored(snapshot, queries[done], best), k)
+        slots[done], scores[done] = _best(found[enough], values[enough], k)
         waiting = waiting[~enough]
         fetched *= 4
     if len(snapshot.tail_rows):
@@ -133,17 +149,41 @@ def _search_static(rules: SlotFilter, queries: Any, k: int, memory: int) -> Foun
     return slots, scores
 
 
+def _fetch(rules: SlotFilter, queries: Any, numbers: np.ndarray, n: int) -> Found:
+    """Find those of the n best for some queries that may answer; -1 elsewhere."""
+    snapshot = rules.snapshot
+    found = snapshot.static.search(queries[numbers], n)
+    found, scores = _scored(snapshot, queries[numbers], found)
+    may = rules.may_answer(numbers[:, None], found)
+    if found.shape[1] > n:
+        # what is worse than the n-th best is no better than what was left out
+        least = -np.partition(-scores, n - 1, axis=1)[:, n - 1 : n]
+        may &= scores >= least
+    return np.where(may, found, -1), np.where(may, scores, -np.inf)
+
+
 def _first_fetch(rules: SlotFilter, k: int) -> int:
     """Guess how many must be fetched for k to be left."""
     snapshot = rules.snapshot
-    n_left = snapshot.n_base if rules.include is None else len(rules.include)
-    n_left -= int(np.count_nonzero(snapshot.dead < snapshot.n_base))
+    n_held = max(snapshot.static.n_held, 1)
+    if rules.include is None:
+        n_left = snapshot.n_base - snapshot.n_dead_in_base
+    else:
+        n_left = _n_alive_in_base(snapshot, rules.include)
     if rules.exclude is not None:
-        n_left -= len(rules.exclude)
-    share = min(max(n_left, 1) / snapshot.n_base, 1.0)  # lists may hold repeats
+        both = rules.exclude
+        if rules.include is not None:
+            both = np.intersect1d(rules.exclude, rules.include)
+        n_left -= _n_alive_in_base(snapshot, both)
+    share = min(max(n_left, 1) / n_held, 1.0)
     seen = sum(float(np.median(slots.lengths)) for slots in rules.excluded if len(slots))
     # the seen resemble the query more than others do; the rest is spread as if by chance
     return int(np.ceil((k + seen) / share + (0 if share == 1 else 2 * np.sqrt(k / share))))
+
+
+def _n_alive_in_base(snapshot: Snapshot, slots: np.ndarray) -> int:
+    in_base = np.unique(slots[slots < snapshot.n_base])
+    return int(np.count_nonzero(snapshot.are_alive(in_base)))
 
 
 def _take(rules: SlotFilter, queries: np.ndarray) -> SlotFilter:

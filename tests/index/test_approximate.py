@@ -172,8 +172,15 @@ def test_equal_lengths_make_the_largest_product_the_nearest():
 
 
 def test_recall_is_the_share_that_was_found():
-    found = np.array([[3, 1, -1], [7, 8, 9]])
-    assert measure_recall(found, np.array([[1, 2], [9, 8]])) == 0.75
+    found = np.array([[3, 1, -np.inf], [7, 8, 9]], dtype=np.float32)
+    assert measure_recall(found, np.array([[3, 2], [9, 8]], dtype=np.float32)) == 0.75
+    fewer = np.array([[3, -np.inf], [9, 8]], dtype=np.float32)
+    assert measure_recall(found, fewer) == 1
+
+
+def test_any_of_many_equal_vectors_will_do(kind):
+    vectors = np.repeat(draw(3, 40), 100, axis=0)
+    assert KINDS[kind]().fit(vectors, queries=QUERIES).recall_ >= 0.95
 
 
 # ---- auto

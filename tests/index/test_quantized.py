@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from embrec.index import ExactIndex
-from embrec.index.quantized import QuantizedSearch, is_available
+from embrec.index import ExactIndex, searching
+from embrec.index.filters import Filter
+from embrec.index.quantized import MOST_FOUND, QuantizedSearch, is_available
 
 pytestmark = pytest.mark.skipif(not is_available(), reason="no products of int8 here")
 
@@ -42,10 +43,84 @@ def test_all_of_the_best_are_found(kind, n, d, k, n_queries, seed):
     scores = queries.astype(np.float64) @ vectors.T.astype(np.float64)
     for row, of_query in zip(found, scores, strict=True):
         slots = row[row >= 0]
+        if len(slots) == 0:  # too many may be among the best
+            assert n > MOST_FOUND * k
+            continue
         assert len(set(slots.tolist())) == len(slots) >= min(k, n)
         left_out = np.delete(of_query, slots)
         kth = np.sort(of_query)[::-1][min(k, n) - 1]
         assert (left_out <= kth).all()
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    kind=st.sampled_from(sorted(KINDS)),
+    d=st.sampled_from([1, 8, 33]),
+    k=st.integers(1, 12),
+    scale=st.sampled_from([-30, -18, -3, 0, 3, 12, 15]),
+    query_scale=st.sampled_from([-20, 0, 15]),
+    seed=st.integers(0, 1000),
+    filtered=st.sampled_from(["nothing", "the best", "all but few", "removed"]),
+)
+def test_scores_are_those_of_brute_force(kind, d, k, scale, query_scale, seed, filtered):
+    """Whatever the lengths, and whatever may be shown."""
+    rng = np.random.default_rng(seed)
+    n = 3000
+    vectors = (KINDS[kind](rng, n, d) * 10.0**scale).astype(np.float32)
+    queries = (KINDS["normal"](rng, 3, d) * 10.0**query_scale).astype(np.float32)
+    queries[2] = 0
+    scores = queries.astype(np.float64) @ vectors.T.astype(np.float64)
+    order = np.argsort(-scores[0], kind="stable")
+    out = {"nothing": order[:0], "all but few": order[: n - 5]}.get(filtered, order[:8])
+    index = ExactIndex(precision="int8").fit(vectors)
+    rules = Filter()
+    if filtered == "removed":
+        index.remove(out)
+    else:
+        rules = Filter(exclude=out)
+    rows = index.search(queries, k, rules)[1]
+    left = np.delete(scores, out, axis=1)
+    best = -np.sort(-left, axis=1)[:, :k]
+    m = best.shape[1]
+    assert (rows[:, m:] == -1).all()
+    # of long and of short vectors, to what float32 holds of the products that are added up
+    size = np.abs(queries.astype(np.float64)) @ np.abs(vectors.T.astype(np.float64))
+    noise = 1e-5 * np.take_along_axis(size, rows[:, :m], 1) + 1e-38
+    assert (
+        np.abs(np.take_along_axis(scores, rows[:, :m], 1) - best) <= noise.max(1)[:, None]
+    ).all()
+    assert not np.isin(rows, out).any()
+
+
+def test_what_is_worse_than_the_n_best_does_not_count():
+    """Long vectors are found for their rounding errors; they are no reason to stop looking."""
+    rng = np.random.default_rng(0)
+    wrong = 0
+    for _ in range(40):
+        vectors = rng.normal(size=(4000, 8)) * np.where(rng.random((4000, 1)) < 0.3, 30, 1)
+        vectors[np.abs(vectors[:, 0]) > 15, 0] *= 0.02
+        vectors = vectors.astype(np.float32)
+        query = np.eye(1, 8, dtype=np.float32)
+        order = np.argsort(-vectors[:, 0])
+        rules = Filter(exclude=order[:8])
+        found = ExactIndex(precision="int8").fit(vectors).search(query, 10, rules)[1][0]
+        wrong += found.tolist() != order[8:18].tolist()
+    assert wrong == 0
+
+
+def test_a_query_for_which_all_are_alike_takes_no_more_memory(monkeypatch):
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(20_000, 8)).astype(np.float32)
+    queries = rng.normal(size=(64, 8)).astype(np.float32)
+    queries[9] = 0
+    shapes = []
+    scored = searching._scored
+    monkeypatch.setattr(
+        searching, "_scored", lambda *args: shapes.append(args[2].shape) or scored(*args)
+    )
+    scores, _ = ExactIndex(precision="int8").fit(vectors).search(queries, 5)
+    assert (scores[9] == 0).all()
+    assert max(n * m for n, m in shapes) < len(queries) * 64 * 5 * 2
 
 
 def test_few_others_are_scored():
