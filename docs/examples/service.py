@@ -1,10 +1,12 @@
 """A recommendation service: what visitors do, and what the shop does to its catalogue.
 
-    EMBREC_MODEL=model SECRET_KEY=... uvicorn service:app --workers 1
-    EMBREC_MODEL=model SECRET_KEY=... REDIS_URL=redis://... uvicorn service:app --workers 4
+    export EMBREC_MODEL=model SECRET_KEY=... SHOP_KEY=...
+    uvicorn service:app
+    REDIS_URL=redis://... uvicorn service:app --workers 4
 
-Without Redis a visitor's session travels in a signed cookie, and one process serves the shop. With
-it, sessions are kept in Redis, and any number of processes follow one stream of changes.
+Without Redis a visitor's session travels in a signed cookie, and one process serves the shop; what
+changes in the catalogue is in its memory, so the shop sends it again after a restart. With Redis,
+sessions are kept there, and any number of processes follow one stream of changes.
 """
 
 import json
@@ -14,49 +16,106 @@ import secrets
 import threading
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import pandas as pd
-from fastapi import Cookie, Depends, FastAPI, Header, HTTPException, Response
+from fastapi import Cookie, Depends, FastAPI, Header, HTTPException, Query, Request, Response
 from itsdangerous import BadSignature, TimestampSigner
 from pydantic import BaseModel
 
 from embrec import EmbRecEstimator, Session
 
 MODEL = os.environ["EMBREC_MODEL"]
-SECRET_KEY = os.environ["SECRET_KEY"]
+#: Signs cookies, and opens the shop's own side; each at least 16 characters that nobody guesses.
+SECRET_KEY, SHOP_KEY = os.environ["SECRET_KEY"], os.environ["SHOP_KEY"]
+if min(len(SECRET_KEY), len(SHOP_KEY)) < 16:
+    raise SystemExit("SECRET_KEY and SHOP_KEY must have at least 16 characters.")
 REDIS_URL = os.environ.get("REDIS_URL")
 #: Seconds that a session is kept after its last click.
 KEPT = 30 * 24 * 3600
-#: Items that a session names, so that a cookie stays below its 4,096 bytes.
-REMEMBERED = 50
+#: Items that a session names, and bytes that a browser keeps of a cookie.
+REMEMBERED, COOKIE_BYTES = 50, 4000
 #: Cookies travel encrypted only; switch that off to try the service without TLS.
 SECURE = os.environ.get("INSECURE_COOKIES") != "1"
-CHANGES = "catalogue-changes"
 
 log = logging.getLogger("uvicorn.error")
+
+
+# ---- what has changed since the model was saved
+
+
+class LocalJournal:
+    """Changes of the catalogue, in the memory of one process."""
+
+    start = 0
+
+    def __init__(self) -> None:
+        self.changes: list[Any] = []
+
+    def add(self, change: Any) -> int:
+        """Write a change down, and return its entry."""
+        self.changes.append(change)
+        return len(self.changes)
+
+    def forget(self, entry: int) -> None:
+        """Take back a change that cannot be made."""
+        self.changes[entry - 1] = {}
+
+    def after(self, position: int) -> list[tuple[int, Any]]:
+        """Return later entries and their changes."""
+        return list(enumerate(self.changes[position:], position + 1))
+
+
+class RedisJournal:
+    """The same in a stream of Redis, which all processes follow."""
+
+    start = "0-0"
+    stream = "catalogue-changes"
+
+    def __init__(self, redis: Any) -> None:
+        self.redis = redis
+
+    def add(self, change: Any) -> str:
+        """Write a change down, and return its entry."""
+        return self.redis.xadd(self.stream, {"change": json.dumps(change)}).decode()
+
+    def forget(self, entry: str) -> None:
+        """Take back a change that cannot be made."""
+        self.redis.xdel(self.stream, entry)
+
+    def after(self, position: str) -> list[tuple[str, Any]]:
+        """Return later entries and their changes."""
+        entries = self.redis.xrange(self.stream, min=f"({position}")
+        return [(entry.decode(), json.loads(fields[b"change"])) for entry, fields in entries]
+
+    def wait(self, position: str) -> None:
+        """Wait for a later entry, a second at most."""
+        self.redis.xread({self.stream: position}, block=1000, count=1)
+
+
 redis: Any = None
 if REDIS_URL:
     from redis import Redis
 
-    redis = Redis.from_url(REDIS_URL)
-
-
-# ---- the model, and the changes of its catalogue
+    redis = Redis.from_url(REDIS_URL, socket_timeout=5)
 
 
 def apply(model: EmbRecEstimator, change: dict[str, Any]) -> None:
     """Change a model's catalogue; doing it again does no harm."""
     if "put" in change:
         model.add_items(pd.DataFrame(change["put"]), exist_ok=True)
-    else:
+    if "remove" in change:
         model.remove_items(change["remove"], missing_ok=True)
 
 
 class Shop:
-    """The model that answers now, in this process."""
+    """The model that answers now, in this process, and how far it has followed the journal."""
 
     def __init__(self) -> None:
+        self.name = secrets.token_hex()
+        self.journal: Any = RedisJournal(redis) if redis else LocalJournal()
         self.change = threading.Lock()
         self.load()
         if redis:
@@ -64,37 +123,75 @@ class Shop:
 
     def load(self) -> None:
         """Load the model, repeat what has changed since it was saved, then let it answer."""
-        model, position = EmbRecEstimator.load(MODEL), "0"
-        if redis:
-            for entry, fields in redis.xrange(CHANGES):
-                apply(model, json.loads(fields[b"change"]))
-                position = entry.decode()
+        model = EmbRecEstimator.load(MODEL, mmap_mode="r")
+        position = self.replay(model, self.journal.start)[0]
         with self.change:
-            self.model, self.position = model, position
+            self.position = self.replay(model, position)[0]
+            self.model, self.is_stale = model, False
+
+    def replay(self, model: EmbRecEstimator, position: Any, own: Any = None) -> tuple[Any, Any]:
+        """Make the changes after a position; return the last, and what failed of one's own."""
+        failure = None
+        for entry, change in self.journal.after(position):
+            position = entry
+            try:
+                apply(model, change)
+            except Exception as error:  # the shop goes on selling
+                if entry == own:
+                    failure = error
+                else:
+                    log.warning("Change %s of the catalogue cannot be made: %s", entry, error)
+            if change.get("reload", self.name) != self.name:
+                self.is_stale = True
+        return position, failure
 
     def publish(self, change: dict[str, Any]) -> None:
-        """Change the catalogue: of this process at once, of the others as they follow."""
-        with self.change:
-            apply(self.model, change)  # what is wrong with it, is said here
-        if redis:
-            redis.xadd(CHANGES, {"change": json.dumps(change)})
+        """Change the catalogue in all processes, in one order; in this one before it returns."""
+        with self.change:  # so that nobody else makes it, and keeps its failure
+            entry = self.journal.add(change)
+            self.position, failure = self.replay(self.model, self.position, own=entry)
+        if failure is not None:
+            self.journal.forget(entry)
+            raise failure
 
     def follow(self) -> None:
-        """Do what other processes publish, and what this one does, in one order for all."""
+        """Do what other processes publish."""
         while True:
             try:
-                for _, entries in redis.xread({CHANGES: self.position}, block=1000) or []:
-                    for entry, fields in entries:
-                        with self.change:
-                            self.position = entry.decode()
-                            apply(self.model, json.loads(fields[b"change"]))
-            except Exception:  # whatever it is, the shop goes on selling
-                log.exception("A change of the catalogue was not followed.")
-                time.sleep(1)
+                self.journal.wait(self.position)
+                with self.change:
+                    self.position = self.replay(self.model, self.position)[0]
+                if self.is_stale:
+                    self.load()
+            except Exception as error:
+                log.warning("The changes of the catalogue cannot be followed: %r", error)
+                time.sleep(5)
 
 
 shop = Shop()
 app = FastAPI()
+
+
+@app.exception_handler(ConnectionError)
+@app.exception_handler(TimeoutError)
+def unavailable(request: Request, error: Exception) -> Response:
+    """Say that Redis does not answer."""
+    return Response("Sessions are not available for the moment.", 503)
+
+
+if redis:
+    from redis.exceptions import RedisError
+
+    app.exception_handler(RedisError)(unavailable)
+
+
+@contextmanager
+def refusing(status: int) -> Iterator[None]:
+    """Turn what embrec says of bad input into an answer."""
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        raise HTTPException(status, str(error)) from error
 
 
 # ---- sessions
@@ -102,55 +199,51 @@ app = FastAPI()
 signer = TimestampSigner(SECRET_KEY)
 
 
-def start(data: bytes | None) -> Session:
-    """Go on with a session; one of an older model starts again from its history."""
-    if data is not None:
-        try:
-            return shop.model.resume_session(data, restart=True)
-        except ValueError:  # of another version of embrec
-            pass
-    return shop.model.start_session()
-
-
 def read_session(visitor: Annotated[str | None, Cookie()] = None) -> tuple[str, Session]:
     """Find the session of a request's cookie, or start one."""
     try:
         name = signer.unsign(visitor or "", max_age=KEPT).decode()
-    except BadSignature:
-        return secrets.token_urlsafe(), start(None)
-    return name, start(redis.get(f"session:{name}") if redis else urlsafe_b64decode(name))
+        data = redis.get(f"session:{name}") if redis else urlsafe_b64decode(name)
+        if data is not None:
+            # one of an older model starts again from its history
+            return name, shop.model.resume_session(data, restart=True)
+    except (BadSignature, ValueError):  # forged, too old, of another version of the service
+        pass
+    return secrets.token_urlsafe(), shop.model.start_session()
 
 
 def keep(name: str, session: Session, response: Response) -> None:
     """Keep a session: in Redis under its name, or in the cookie itself."""
-    data = session.to_bytes(max_history=REMEMBERED)
+    n = REMEMBERED
+    data = session.to_bytes(max_history=n)
     if redis:
         redis.setex(f"session:{name}", KEPT, data)
     else:
+        while len(data) * 4 / 3 > COOKIE_BYTES - 100 and n > 1:
+            n //= 2
+            data = session.to_bytes(max_history=n)
         name = urlsafe_b64encode(data).decode()
+    cookie = signer.sign(name).decode()
+    if len(cookie) > COOKIE_BYTES:
+        log.error("A session takes %s bytes, too many for a cookie: use Redis.", len(cookie))
     response.set_cookie(
-        "visitor",
-        signer.sign(name).decode(),
-        max_age=KEPT,
-        httponly=True,
-        secure=SECURE,
-        samesite="lax",
+        "visitor", cookie, max_age=KEPT, httponly=True, secure=SECURE, samesite="lax"
     )
 
 
 Visitor = Annotated[tuple[str, Session], Depends(read_session)]
+K = Annotated[int, Query(ge=1, le=100)]
 
 
 class Click(BaseModel):
     """An item that a visitor touched."""
 
-    item: str
+    item: str  # int, for a catalogue whose ids are integers; so below
 
 
-def answer(session: Session, k: int) -> dict[str, Any]:
-    """Recommend, in a form for JSON."""
-    ids, scores = session.recommend(k)
-    n = sum(item is not None for item in ids)  # fewer than k if fewer qualify
+def listed(ids: Any, scores: Any) -> dict[str, Any]:
+    """Write an answer for JSON; it has fewer items than asked for if fewer qualify."""
+    n = sum(item is not None for item in ids)
     return {"items": ids[:n].tolist(), "scores": scores[:n].tolist()}
 
 
@@ -158,31 +251,27 @@ def answer(session: Session, k: int) -> dict[str, Any]:
 
 
 @app.post("/clicks")
-def click(click: Click, visitor: Visitor, response: Response, k: int = 10) -> dict[str, Any]:
+def click(click: Click, visitor: Visitor, response: Response, k: K = 10) -> dict[str, Any]:
     """Take a click, and say what to show next."""
     name, session = visitor
-    try:
+    with refusing(404):
         session.add(click.item)
-    except ValueError as error:
-        raise HTTPException(404, str(error)) from error
     keep(name, session, response)
-    return answer(session, k)
+    return listed(*session.recommend(k))
 
 
 @app.get("/recommendations")
-def recommendations(visitor: Visitor, k: int = 10) -> dict[str, Any]:
+def recommendations(visitor: Visitor, k: K = 10) -> dict[str, Any]:
     """Say what to show a visitor who has not clicked anything new."""
-    return answer(visitor[1], k)
+    return listed(*visitor[1].recommend(k))
 
 
-@app.get("/items/{item}/similar")
-def similar(item: str, k: int = 10) -> dict[str, Any]:
+@app.get("/items/{item:path}/similar")
+def similar(item: str, k: K = 10) -> dict[str, Any]:
     """Say what resembles an item."""
-    try:
+    with refusing(404):
         ids, scores = shop.model.similar_items([item], k)
-    except ValueError as error:
-        raise HTTPException(404, str(error)) from error
-    return {"items": ids[0].tolist(), "scores": scores[0].tolist()}
+    return listed(ids[0], scores[0])
 
 
 # ---- the shop's own side
@@ -190,40 +279,45 @@ def similar(item: str, k: int = 10) -> dict[str, Any]:
 
 def check_key(authorization: Annotated[str, Header()] = "") -> None:
     """Refuse all but the shop itself."""
-    if not secrets.compare_digest(authorization.encode(), f"Bearer {SECRET_KEY}".encode()):
-        raise HTTPException(401, "Send the header 'Authorization: Bearer SECRET_KEY'.")
+    if not secrets.compare_digest(authorization.encode(), f"Bearer {SHOP_KEY}".encode()):
+        raise HTTPException(401, "Send the header 'Authorization: Bearer ' and the SHOP_KEY.")
+
+
+def count_items() -> dict[str, int]:
+    """Count what may be recommended."""
+    return {"n_items": shop.model.index_.snapshot.n_active}
 
 
 @app.put("/items", dependencies=[Depends(check_key)])
 def put_items(items: list[dict[str, Any]]) -> dict[str, int]:
     """Add items, and change those that are there."""
-    try:
+    with refusing(422):
         shop.publish({"put": items})
-    except (ValueError, TypeError) as error:
-        raise HTTPException(422, str(error)) from error
-    return {"n_items": shop.model.index_.snapshot.n_active}
+    return count_items()
 
 
-@app.delete("/items/{item}", dependencies=[Depends(check_key)])
+@app.delete("/items/{item:path}", dependencies=[Depends(check_key)])
 def remove_item(item: str) -> dict[str, int]:
     """Take an item out of all answers."""
-    shop.publish({"remove": [item]})
-    return {"n_items": shop.model.index_.snapshot.n_active}
+    with refusing(422):
+        shop.publish({"remove": [item]})
+    return count_items()
 
 
 @app.post("/model", dependencies=[Depends(check_key)])
 def reload_model() -> dict[str, str]:
-    """Load the model anew, which was trained again and saved; answers go on meanwhile."""
+    """Load the model anew, which was trained again and saved, in all processes.
+
+    Answers go on meanwhile; visitors go on from their histories.
+    """
     shop.load()
+    shop.publish({"reload": shop.name})
     return {"fingerprint": shop.model.fingerprint_}
 
 
 @app.get("/health")
 def health() -> dict[str, Any]:
     """Tell which model answers, and over how many items."""
-    index = shop.model.index_
-    return {
-        "fingerprint": shop.model.fingerprint_,
-        "n_items": index.snapshot.n_active,
-        "recall": index.recall_,
-    }
+    return {"fingerprint": shop.model.fingerprint_, "recall": shop.model.index_.recall_} | (
+        count_items()
+    )
