@@ -529,6 +529,7 @@ def soak() -> str:
             f"{row['busy']['p99_ms']:.1f}",
             f"{row['p99_ratio']:.1f}",
             f"{row['found_among_50']:,} of {row['expected_among_50']:,}",
+            f"{row['answers_with_new_items']:,}",
             "yes" if row["was_rebuilt"] else "no",
             str(len(row["errors"])),
         ]
@@ -539,11 +540,11 @@ def soak() -> str:
 
 {figures["threads"]} threads click in a catalogue of 25,000 items for {figures["seconds"]:.0f} s while another adds
 {changes["added"]:,} items, updates {changes["updated"]:,} and removes {changes["removed"]:,}, 20 at a time. Milliseconds per click on two
-cores, first while nothing changes (quiet), then under changes. An error is an exception, a removed item in an answer, an added item that
-cannot be found, or fewer than ten answers. "Found" counts new items among the 50 best for their own vector, if exact search has them
-there.
+cores, first while nothing changes (quiet), then under changes. An error is an exception or a warning, a removed item in an answer, fewer
+than ten answers, or anything that had to happen and did not. "Found" counts items just added among the 50 best for their own vector, if
+exact search has them there; "shown" counts answers that hold new items.
 
-{table(["index", "clicks", "p50 quiet", "p50", "p99 quiet", "p99", "ratio", "found", "rebuilt", "errors"], rows)}
+{table(["index", "clicks", "p50 quiet", "p50", "p99 quiet", "p99", "ratio", "found", "shown", "rebuilt", "errors"], rows)}
 
 {source(figures)}
 """

@@ -4,13 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
+from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsTransformer, NearestNeighbors
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from embrec.index import AnnoyIndex, AutoIndex, ExactIndex, FaissIndex, HnswIndex
+from embrec.index import AnnoyIndex, AutoIndex, ExactIndex, FaissIndex, HnswIndex, base, rows
 from embrec.index.hnsw import with_equal_lengths
 
 ALL = [ExactIndex(), AnnoyIndex(), AutoIndex(), HnswIndex(), FaissIndex()]
@@ -109,6 +110,9 @@ def test_before_fit(index):
         (lambda index: index.add(np.ones((2, 3))), ValueError, "has 3 features, but ExactIndex"),
         (lambda index: index.add(np.full((2, 8), np.nan)), ValueError, "contains NaN"),
         (lambda index: index.replace([300], np.ones((1, 8))), IndexError, "rows 0 to 299; got 300"),
+        (lambda index: index.remove(np.arange(300) == 5), TypeError, "got bool .*np.flatnonzero"),
+        (lambda index: index.remove([7.9]), TypeError, "1-D array of integers; got float64"),
+        (lambda index: index.remove(3), TypeError, "1-D array of integers; got int64 of shape"),
         (lambda index: index.remove([-1]), IndexError, "rows 0 to 299; got -1 to -1"),
         (lambda index: index.write([301], np.ones((1, 8))), IndexError, "follow row 299"),
         (lambda index: index.replace([1, 1], np.ones((2, 8))), ValueError, "unique"),
@@ -121,6 +125,64 @@ def test_changes_that_cannot_be(data, change, error, message):
     with pytest.raises(error, match=message):
         change(index)
     assert index.snapshot is before
+
+
+@pytest.mark.parametrize("metric", ["dot", "angular"])
+@pytest.mark.parametrize("index", ALL, ids=lambda index: type(index).__name__)
+def test_no_queries(data, index, metric):
+    index = clone(index).set_params(metric=metric).fit(data[0])
+    scores, rows = index.search(np.empty((0, 8), dtype=np.float32), 3)
+    assert scores.shape == rows.shape == (0, 3)
+
+
+@pytest.mark.parametrize(
+    ("ask", "error", "message"),
+    [
+        (lambda i, q: i.search(q[:, :5], 3), ValueError, r"shape \(n_queries, 8\).*got \(20, 5\)"),
+        (lambda i, q: i.search(q[0], 3), ValueError, r"shape \(n_queries, 8\).*got \(8,\)"),
+        (lambda i, q: i.rank(q[0], [3]), ValueError, r"shape \(n_queries, 8\).*got \(8,\)"),
+        (lambda i, q: i.search(q, 0), ValueError, "k must be an integer >= 1; got 0"),
+        (lambda i, q: i.search(q, -1), ValueError, "k must be an integer >= 1; got -1"),
+        (lambda i, q: i.kneighbors(q, 2.5), TypeError, "n_neighbors must be an integer; got 2.5"),
+        (lambda i, q: i.kneighbors_graph(q, mode="foo"), ValueError, "mode must be .* got 'foo'"),
+    ],
+)
+def test_what_cannot_be_asked(data, ask, error, message):
+    with pytest.raises(error, match=message):
+        ask(ExactIndex().fit(data[0]), data[1])
+
+
+def test_searching_before_fit():
+    for call in (lambda i: i.search([[1.0]], 1), lambda i: i.rank([[1.0]], [0]), ExactIndex.wait,
+                 ExactIndex.companion):  # fmt: skip
+        with pytest.raises(NotFittedError):
+            call(ExactIndex())
+
+
+def test_a_graph_of_its_own_vectors_is_square(data):
+    index = ExactIndex(metric="angular").fit(data[0])
+    index.remove([3, 5])
+    graph = index.kneighbors_graph(n_neighbors=4)
+    assert graph.shape == (300, 300)
+    lengths = np.diff(graph.indptr)
+    assert lengths[[3, 5]].tolist() == [0, 0]
+    assert (np.delete(lengths, [3, 5]) == 4).all()
+    assert graph[:, [3, 5]].nnz == graph.diagonal().sum() == 0
+
+
+def test_distances_do_not_cost_a_pass_over_all(data, monkeypatch):
+    index = ExactIndex().fit(data[0])
+    index.add(data[0][:4] * 3)
+    index.replace([0], data[0][:1] * 0.1)
+    seen = []
+    monkeypatch.setattr(
+        base, "squared_lengths", lambda v: seen.append(v.shape) or rows.squared_lengths(v)
+    )
+    distances, _ = index.kneighbors(data[1])
+    assert seen == [(20, 8)]
+    longer = NearestNeighbors(n_neighbors=10).fit(with_equal_lengths(index.vectors))
+    expected, _ = longer.kneighbors(np.pad(data[1], ((0, 0), (0, 1))))
+    np.testing.assert_allclose(distances, expected, rtol=1e-3, atol=1e-3)
 
 
 def test_names_of_columns(data):
