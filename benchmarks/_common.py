@@ -85,10 +85,18 @@ def machine() -> dict[str, Any]:
     }
 
 
+def _told(arguments: list[str]) -> list[str]:
+    """Leave out where things are kept, which changes no figure."""
+    if "--folder" not in arguments:
+        return arguments
+    place = arguments.index("--folder")
+    return arguments[:place] + arguments[place + 2 :]
+
+
 def write_result(name: str, figures: dict[str, Any]) -> None:
     """Write figures as JSON beside the script, with the command that made them."""
     RESULTS.mkdir(exist_ok=True)
-    command = "python " + shlex.join([f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]])
+    command = "python " + shlex.join([f"benchmarks/{Path(sys.argv[0]).name}", *_told(sys.argv[1:])])
     record = {"command": command, "machine": machine(), **figures}
     path = RESULTS / f"{name}.json"
     path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")

@@ -34,6 +34,7 @@ def write_folder(path: Path, write: Callable[[Path], None], *, marker: str, what
         raise FileExistsError(
             f"{path} is there and holds no {what}; choose another path or remove it."
         )
+    path = path.resolve()  # a link stays one
     path.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:

@@ -1,6 +1,7 @@
 """A fitted recommender for services without embrec: ONNX or torch.export, and plain arrays."""
 
 import json
+import logging
 import warnings
 from collections.abc import Callable
 from functools import partial
@@ -118,7 +119,14 @@ def _write_all(recommender: EmbRecEstimator, folder: Path, *, suffix: str, write
 
 
 def _write_onnx(program: ExportedProgram, path: Path, outputs: list[str]) -> None:
-    made = torch.onnx.export(program, output_names=outputs, dynamo=True, verbose=False)
+    # it tells of operators of torchvision that it does without
+    talker = logging.getLogger("torch.onnx._internal.exporter._registration")
+    level = talker.level
+    talker.setLevel(logging.ERROR)
+    try:
+        made = torch.onnx.export(program, output_names=outputs, dynamo=True, verbose=False)
+    finally:
+        talker.setLevel(level)
     if made is None:
         raise RuntimeError("torch.onnx.export made nothing.")
     made.save(str(path))
