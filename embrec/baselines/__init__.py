@@ -2,5 +2,10 @@
 
 from embrec.baselines.content import ContentNeighborsRecommender
 from embrec.baselines.popularity import PopularityRecommender
+from embrec.baselines.sessions import SessionNeighborsRecommender
 
-__all__ = ["ContentNeighborsRecommender", "PopularityRecommender"]
+__all__ = [
+    "ContentNeighborsRecommender",
+    "PopularityRecommender",
+    "SessionNeighborsRecommender",
+]

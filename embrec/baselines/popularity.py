@@ -7,6 +7,7 @@ import numpy as np
 from embrec._compat import StrOptions, fit_context
 from embrec._tables import Table
 from embrec.base import BaseRecommender
+from embrec.baselines._catalog import catalog_of
 from embrec.baselines._counts import count_items, counts_of
 from embrec.catalog import ItemCatalog, ItemRows, ItemTable, read_items
 from embrec.index import ExactIndex
@@ -84,14 +85,8 @@ class PopularityRecommender(BaseRecommender):
         self
         """
         sequences = self._read_sequences(X)
-        if items is None:
-            ids = np.array(list(dict.fromkeys(sequences.values.tolist())), sequences.values.dtype)
-            if len(ids) == 0:
-                raise ValueError("X holds no interaction; pass items=, the catalogue.")
-        else:
-            ids = read_items(items, self.item_col).ids
-        catalog = ItemCatalog(ids, [])
-        counts = count_items(encode(sequences, catalog.ids), len(ids))
+        catalog = catalog_of(sequences, items, self.item_col)
+        counts = count_items(encode(sequences, catalog.ids), len(catalog))
         self.catalog_ = catalog
         self.counts_ = counts
         self.index_ = ExactIndex().fit(_as_vectors(counts))
