@@ -403,7 +403,7 @@ class BaseRecommender(LiveCatalogMixin, BaseEstimator):
         state: dict[str, Any] = dict(super().__getstate__())
         if "index_" in state:
             # of one moment, though others may change them while the rest is copied
-            with self._changing():
+            with state["catalog_"].writing():
                 state = dict(super().__getstate__())
                 index, catalog = state.pop("index_"), state.pop("catalog_")
                 state["_live"] = type(index), index.__getstate__(), catalog.__getstate__()

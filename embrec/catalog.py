@@ -1,10 +1,13 @@
 """The live item catalogue: ids and content features, row for row."""
 
+import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from secrets import token_hex
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 import pandas as pd
@@ -132,6 +135,19 @@ class NoContentWarning(UserWarning):
     """Items have no content that the featurizer understands."""
 
 
+#: Those whose locks a forked process must not inherit: the threads that hold them are not there.
+_ALL: "WeakSet[ItemCatalog]" = WeakSet()
+
+
+def _renew_all_locks() -> None:
+    for catalog in list(_ALL):
+        catalog._renew_locks()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_renew_all_locks)
+
+
 class ItemCatalog:
     """Ids and content features of all items, by row. Rows are only ever added.
 
@@ -147,10 +163,49 @@ class ItemCatalog:
         self.ids = IdIndex(ids)
         #: tells this catalogue and its copies from all others
         self.identity = token_hex(8)
-        self._lock = threading.RLock()
+        self._renew_locks()
+        _ALL.add(self)
         self._chunks: list[list[Features]] = [[block] for block in blocks]
         # the rows that each chunk holds, later ones in place of earlier ones
         self._rows = [np.arange(len(ids))]
+
+    def _renew_locks(self) -> None:
+        self._turn = threading.RLock()
+        self._trainer: int | None = None
+        self._lock = threading.RLock()
+
+    @contextmanager
+    def turn(self, *, training: bool = False) -> Iterator[None]:
+        """Keep others from beginning to change the catalogue, maybe for long.
+
+        Parameters
+        ----------
+        training : bool, default=False
+            Whether there will be another catalogue in the end, in which changes of this one would
+            be lost.
+
+        Raises
+        ------
+        RuntimeError
+            If this thread trains already: a callback would change what is replaced.
+        """
+        with self._turn:
+            if self._trainer == threading.get_ident():
+                raise RuntimeError(
+                    "The catalogue cannot be changed by a callback of the training that replaces "
+                    "it: the change would be lost. Change it afterwards."
+                )
+            self._trainer = threading.get_ident() if training else None
+            try:
+                yield
+            finally:
+                self._trainer = None
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Keep others from seeing ids and features of which other parts are not written yet."""
+        with self._lock:
+            yield
 
     def __len__(self) -> int:
         return len(self.ids)

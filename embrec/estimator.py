@@ -453,7 +453,7 @@ class EmbRecEstimator(  # type: ignore[call-arg]
             if replay is not None:
                 raise ValueError("The first call of partial_fit has no past to replay.")
             return self.fit(X, items=items)
-        with self._changing():  # or what others change would be lost in the end
+        with self._changing(training=True):  # or what others change would be lost in the end
             return self._go_on(X, items, replay)
 
     def _go_on(self, X: Any, items: Table | ItemTable | None, replay: Any) -> Self:

@@ -102,7 +102,7 @@ def _write_all(recommender: EmbRecEstimator, folder: Path, *, suffix: str, write
         warnings.simplefilter("ignore", DeprecationWarning)
         write(export_session_step(network), folder / step, ["new_states", "queries"])
         write(export_item_tower(network), folder / tower, ["vectors"])
-    with recommender.index_.changing():
+    with recommender.catalog_.writing():
         snapshot = recommender.index_.snapshot
         ids = recommender.catalog_.ids.take(np.arange(snapshot.n_rows)).tolist()
     own = recommender._known.places(np.arange(snapshot.n_rows)) if network.has_ids else None

@@ -64,6 +64,10 @@ class GrowingSparse:
     def __len__(self) -> int:
         return int(self.values.shape[0])
 
+    def cut(self, n: int) -> None:
+        """Forget all rows but the first n."""
+        self.values = self.values[:n]
+
     def extend(self, rows: Any) -> None:
         """Append rows."""
         self.values = sp.vstack([self.values, rows], format="csr", dtype=np.float32)

@@ -138,15 +138,15 @@ class LiveCatalogMixin:
         return self
 
     @contextmanager
-    def _changing(self) -> Iterator[None]:
+    def _changing(self, *, training: bool = False) -> Iterator[None]:
         """Let others change the catalogue only before and afterwards.
 
-        Whoever trains meanwhile makes another index: then its turn is what counts.
+        Whoever trains meanwhile makes another catalogue: then its turn is what counts.
         """
         while True:
-            index = self.index_
-            with index.changing():
-                if index is self.index_:
+            catalog = self.catalog_
+            with catalog.turn(training=training):
+                if catalog is self.catalog_:
                     yield
                     return
 
@@ -159,8 +159,10 @@ class LiveCatalogMixin:
         """Add new items and replace known ones; what can fail comes first."""
         blocks = self._featurize(items.content)
         warn_of_no_content(items.ids, blocks)
-        self._show_items(items.ids, self._item_vectors(blocks, items.ids))
-        self.catalog_.write(items.ids, blocks if self._keeps_features else [])
+        vectors = self._item_vectors(blocks, items.ids)
+        with self.catalog_.writing():
+            self._show_items(items.ids, vectors)
+            self.catalog_.write(items.ids, blocks if self._keeps_features else [])
         return self
 
     def _show_items(self, ids: np.ndarray, vectors: Any) -> None:

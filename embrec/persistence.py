@@ -14,12 +14,12 @@ import embrec
 from embrec._files import write_folder
 from embrec.catalog import ItemCatalog
 from embrec.index.base import BaseIndex
-from embrec.index.saving import describe_index, read_index
-from embrec.memmaps import map_arrays
+from embrec.index.saving import IndexParts, describe_index, read_index
+from embrec.memmaps import is_stored, map_arrays
 from embrec.saved_objects import dump_objects, load_objects
 
 #: Raised when what is written changes so that older code cannot read it.
-FORMAT = 2
+FORMAT = 3
 
 META = "embrec.json"
 ARRAYS = "arrays.safetensors"
@@ -52,9 +52,7 @@ def save_estimator(estimator: Any, path: Path) -> None:
 
 
 def _write(estimator: Any, folder: Path) -> None:
-    if estimator.index_.snapshot.n_changes:
-        estimator.index_.rebuild()  # once here, rather than at every load
-    with estimator.index_.changing():
+    with estimator.catalog_.writing():
         _write_fitted(estimator, folder)
 
 
@@ -66,9 +64,8 @@ def _write_fitted(estimator: Any, folder: Path) -> None:
     objects = {f"param:{k}": v for k, v in params.items() if not _is_plain(v)}
     objects |= {f"state:{k}": v for k, v in state.objects.items()}
     arrays = {f"state:{k}": v for k, v in state.arrays.items()}
-    arrays |= _catalog_arrays(estimator.catalog_, estimator.index_)
-    index, index_arrays = describe_index(estimator.index_, folder)
-    arrays |= index_arrays
+    index = describe_index(estimator.index_, folder)
+    arrays |= index.arrays | _catalog_arrays(estimator.catalog_, index)
     meta = {
         "format": FORMAT,
         "embrec_version": embrec.__version__,
@@ -76,8 +73,9 @@ def _write_fitted(estimator: Any, folder: Path) -> None:
         "params": {k: v for k, v in params.items() if _is_plain(v)},
         "values": state.values,
         "blocks": [_describe(block) for block in estimator.catalog_.blocks],
-        "vectors": _describe(estimator.index_.vectors),
-        "index": index,
+        "vectors": _describe(index.vectors),
+        "new_vectors": None if index.new_vectors is None else _describe(index.new_vectors),
+        "index": index.description,
         "objects": bool(objects),
     }
     (folder / META).write_text(json.dumps(meta, indent=2) + "\n", encoding="utf-8")
@@ -153,10 +151,12 @@ def _is_plain(value: Any) -> bool:
 # ---- catalogue and index
 
 
-def _catalog_arrays(catalog: ItemCatalog, index: BaseIndex) -> dict[str, np.ndarray]:
-    arrays = {"active": index.active, **pack_ids(catalog.ids.ids)}
+def _catalog_arrays(catalog: ItemCatalog, index: IndexParts) -> dict[str, np.ndarray]:
+    arrays = pack_ids(catalog.ids.ids)
     for i, block in enumerate(catalog.blocks):
         arrays |= _pack_matrix(block, f"block:{i}")
+    if index.new_vectors is not None:
+        arrays |= _pack_matrix(index.new_vectors, "new_vectors")
     return arrays | _pack_matrix(index.vectors, "vectors")
 
 
@@ -167,9 +167,12 @@ def _read_catalog(
         _unpack_matrix(arrays, f"block:{i}", description)
         for i, description in enumerate(meta["blocks"])
     ]
-    vectors = _unpack_matrix(arrays, "vectors", meta["vectors"])
-    removed = np.flatnonzero(~arrays["active"])
-    index = read_index(meta.get("index"), arrays, vectors, removed, folder)
+    vectors, new_vectors = _unpack_matrix(arrays, "vectors", meta["vectors"]), None
+    if meta.get("new_vectors") is not None:
+        new_vectors = _unpack_matrix(arrays, "new_vectors", meta["new_vectors"])
+    # until format 2 there were no changes since
+    removed = np.flatnonzero(~arrays["active"]) if "active" in arrays else np.empty(0, np.int64)
+    index = read_index(meta.get("index"), arrays, vectors, new_vectors, removed, folder)
     return ItemCatalog(unpack_ids(arrays), blocks), index
 
 
@@ -204,6 +207,7 @@ def _pack_matrix(matrix: Any, name: str) -> dict[str, np.ndarray]:
 
 def _unpack_matrix(arrays: dict[str, np.ndarray], name: str, description: dict[str, Any]) -> Any:
     if description["format"] == "dense":
-        return np.asarray(arrays[name], dtype=np.float32)  # what lay on disk may be of other floats
+        array = arrays[name]  # what lay on disk may be of other floats, and may stay there
+        return array if is_stored(array) else np.asarray(array, dtype=np.float32)
     parts = tuple(arrays[f"{name}:{part}"] for part in ("data", "indices", "indptr"))
     return sp.csr_array(parts, shape=tuple(description["shape"]))

@@ -10,9 +10,8 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 
 from embrec.base import BaseRecommender
-from embrec.catalog import ItemCatalog
 from embrec.growing import GrowingRagged
-from embrec.ids import check_ids, short_repr
+from embrec.ids import IdIndex, check_ids, short_repr
 from embrec.index.rows import Snapshot
 from embrec.interactions import read_sequences
 from embrec.network import EmbRecNetwork
@@ -172,7 +171,7 @@ class SessionBatch:
     ) -> None:
         self._recommender = recommender
         self._fingerprint = recommender.fingerprint_
-        self._catalog = recommender.catalog_
+        self._identity, self._ids = recommender.catalog_.identity, recommender.catalog_.ids
         self._states = states
         self._histories = GrowingRagged(histories)
         self._unknown = list(unknown)
@@ -334,7 +333,7 @@ class SessionBatch:
             longest = max(1, int(codes.lengths.max(initial=0)))
             codes = codes.keep_last(min(check_positive(max_history, "max_history"), longest))
         known = np.maximum(codes.values, 0)
-        ids = self._known_catalog().ids.take(known).tolist()  # without numpy's types
+        ids = self._known_ids().take(known).tolist()  # without numpy's types
         for place in np.flatnonzero(codes.values < 0).tolist():
             ids[place] = self._unknown[-1 - codes.values[place]]
         return [ids[start:stop] for start, stop in pairwise(codes.offsets.tolist())]
@@ -352,13 +351,13 @@ class SessionBatch:
         return positions.astype(np.int64) % max(1, len(self))
 
     def _is_current(self) -> bool:
-        return self._catalog.identity == self._recommender.catalog_.identity
+        return self._identity == self._recommender.catalog_.identity
 
-    def _known_catalog(self) -> ItemCatalog:
-        """Return the catalogue that rows of histories belong to, whatever was trained since."""
+    def _known_ids(self) -> IdIndex:
+        """Return the ids that rows of histories belong to, whatever was trained since."""
         if self._is_current():
-            self._catalog = self._recommender.catalog_  # copies of a batch and its model differ
-        return self._catalog
+            self._ids = self._recommender.catalog_.ids  # copies of a batch and its model differ
+        return self._ids
 
     def _check_model(self) -> None:
         if not self._is_current():

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from embrec import EmbRecEstimator, estimator
+from embrec import Callback, EmbRecEstimator, estimator
 from embrec.baselines import ContentNeighborsRecommender, PopularityRecommender
 from embrec.datasets import make_shop
 from embrec.index import AnnoyIndex, AutoIndex, ExactIndex
@@ -337,3 +337,120 @@ def test_what_an_index_needs_is_asked_before_training(shop, monkeypatch, index, 
     monkeypatch.setattr(estimator, "train_network", lambda *args, **kwargs: pytest.fail("trained"))
     with pytest.raises(error, match=message):
         EmbRecEstimator(index=index).fit(shop.interactions, items=shop.items)
+
+
+class Calls(Callback):
+    """Calls something at the end of each epoch."""
+
+    def __init__(self, call):
+        self.call = call
+
+    def on_epoch_end(self, progress):
+        self.call()
+
+
+def test_a_callback_may_use_what_is_trained(shop, tmp_path):
+    """Though an index is being built, which others wait for."""
+    recommender = fitted(EmbRecEstimator, shop)
+    started, go_on = threading.Event(), threading.Event()
+    index = recommender.index_
+    index._min_changes = 1
+    build = index._build
+
+    def slow(*args):
+        started.set()
+        go_on.wait(timeout=30)
+        return build(*args)
+
+    index._build = slow
+    recommender.add_items(shop.items.head(3).assign(item=["x-1", "x-2", "x-3"]))
+    started.wait(timeout=30)
+    threading.Timer(0.5, go_on.set).start()
+    done = []
+
+    def use():
+        recommender.save(tmp_path / "model")
+        recommender.similar_items(["x-1"])
+        copy.deepcopy(recommender)
+        session = recommender.start_session(["x-1"])
+        session.recommend(3)
+        done.append(session)
+
+    recommender.callbacks = [Calls(use)]
+    trainer = threading.Thread(
+        target=recommender.partial_fit, args=(shop.interactions.head(60),), daemon=True
+    )
+    trainer.start()
+    trainer.join(timeout=60)
+    assert not trainer.is_alive()
+    assert len(done) == 1
+    assert done[0].history == ["x-1"]
+
+
+def test_a_callback_cannot_change_what_is_replaced(shop):
+    recommender = fitted(EmbRecEstimator, shop)
+    new = shop.items.head(1).assign(item=["lost"])
+    recommender.callbacks = [Calls(lambda: recommender.add_items(new))]
+    with pytest.raises(RuntimeError, match="cannot be changed by a callback of the training"):
+        recommender.partial_fit(shop.interactions.head(60))
+    recommender.add_items(new)  # once it is over
+    assert recommender.recommend([[]], k=1, include=["lost"])[0] == [["lost"]]
+
+
+def test_nobody_waits_for_training_but_those_who_change(shop):
+    recommender = fitted(EmbRecEstimator, shop)
+    inside, go_on = threading.Event(), threading.Event()
+
+    def stay():
+        inside.set()
+        go_on.wait(timeout=60)
+
+    recommender.callbacks = [Calls(stay)]
+    trainer = threading.Thread(
+        target=recommender.partial_fit, args=(shop.interactions.head(60),), daemon=True
+    )
+    trainer.start()
+    inside.wait(timeout=60)
+    reading = threading.Thread(
+        target=lambda: [
+            recommender.similar_items(shop.items["item"][:2]),
+            recommender.index_.kneighbors_graph(n_neighbors=2),
+            copy.deepcopy(PopularityRecommender().fit(shop.interactions)),
+            recommender.catalog_.blocks,
+            pickle.dumps(recommender.set_params(callbacks=None)),
+        ],
+        daemon=True,
+    )
+    reading.start()
+    reading.join(timeout=30)
+    assert not reading.is_alive()
+    go_on.set()
+    trainer.join(timeout=60)
+
+
+@pytest.mark.parametrize("index", ["annoy", "exact"])
+def test_saved_while_it_changes(shop, tmp_path, index):
+    """With what was built, and what has changed since."""
+    many = pd.concat([shop.items.assign(item=shop.items["item"] + f"-{i}") for i in range(4)])
+    model = EmbRecEstimator(index=index, max_epochs=1, random_state=0)
+    model.fit(shop.interactions, items=pd.concat([shop.items, many]))
+    ids = shop.items["item"].tolist()
+    model.remove_items(ids[:3])
+    model.index_.rebuild()
+    model.add_items(shop.items.head(4).assign(item=["n-1", "n-2", "n-3", ids[1]]))
+    model.update_items(shop.items.tail(2).assign(item=["n-1", ids[9]]))
+    model.remove_items(["n-2", ids[20]])
+    for mmap_mode in (None, "r"):
+        model.save(tmp_path / "model")
+        again = EmbRecEstimator.load(tmp_path / "model", mmap_mode=mmap_mode)
+        # of rows that were written twice the last counts
+        assert 0 < again.index_.snapshot.n_changes <= model.index_.snapshot.n_changes
+        assert again.index_.recall_ == model.index_.recall_
+        assert type(again.index_.snapshot.static) is type(model.index_.snapshot.static)
+        np.testing.assert_array_equal(again.index_.active, model.index_.active)
+        np.testing.assert_array_equal(again.index_.vectors, model.index_.vectors)
+        for found, expected in zip(
+            again.recommend(shop.interactions), model.recommend(shop.interactions), strict=True
+        ):
+            np.testing.assert_array_equal(found, expected)
+        model = again

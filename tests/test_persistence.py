@@ -378,7 +378,7 @@ def edit_meta(folder, **changes):
 def test_a_newer_format_is_refused(fitted, tmp_path):
     fitted.save(tmp_path / "model")
     edit_meta(tmp_path / "model", format=persistence.FORMAT + 1, embrec_version="9.9")
-    with pytest.raises(ValueError, match=r"embrec 9\.9 in format 3.*Upgrade"):
+    with pytest.raises(ValueError, match=r"embrec 9\.9 in format 4.*Upgrade"):
         EmbRecEstimator.load(tmp_path / "model")
 
 

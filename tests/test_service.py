@@ -238,10 +238,18 @@ def test_a_model_that_was_trained_again(model, shop_log, shop_items, tmp_path):
         assert answer == {"fingerprint": newer.fingerprint_}
         check(client.get("/recommendations").json(), newer, ["photo-0"])
         check(client.post("/clicks", json={"item": "desk-0"}).json(), newer, ["photo-0", "desk-0"])
-        # what changed in the catalogue is not forgotten
+        # what changed in the catalogue is not forgotten, and what could not be made is not made
         client.delete("/items/desk-1", headers=SHOP)
+        new = [{"item": "new", "title": f"camera {i}", "price": 1.0} for i in range(2)]
+        assert client.put("/items", json=new, headers=SHOP).status_code == 422  # twice the same
+        for one in new:
+            assert client.put("/items", json=[one], headers=SHOP).json() == {"n_items": 15}
+        broken = [{"item": "new", "brand": "no title"}]
+        assert client.put("/items", json=broken, headers=SHOP).status_code == 422
+        before = client.get("/items/new/similar").json()
         client.post("/model", headers=SHOP)
-        assert client.get("/health").json()["n_items"] == 14
+        assert client.get("/health").json()["n_items"] == 15
+        assert client.get("/items/new/similar").json() == before
 
 
 def test_keys_that_anybody_guesses_are_refused(saved):

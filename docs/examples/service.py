@@ -47,25 +47,45 @@ log = logging.getLogger("uvicorn.error")
 
 
 class LocalJournal:
-    """Changes of the catalogue, in the memory of one process."""
+    """Changes of the catalogue, in the memory of one process: of each item the last."""
 
     start = 0
 
     def __init__(self) -> None:
-        self.changes: list[Any] = []
+        self.n_entries = 0
+        self.newest: Any = None
+        self.latest: dict[Any, tuple[int, Any]] = {}
+        self.before: dict[Any, tuple[int, Any] | None] = {}
 
     def add(self, change: Any) -> int:
         """Write a change down, and return its entry."""
-        self.changes.append(change)
-        return len(self.changes)
+        self.n_entries += 1
+        self.newest = change
+        of_items = {str(record.get("item")): record for record in change.get("put", ())}
+        of_items |= dict.fromkeys(change.get("remove", ()))
+        self.before = {item: self.latest.get(item) for item in of_items}
+        for item, record in of_items.items():
+            self.latest[item] = self.n_entries, record
+        return self.n_entries
 
     def forget(self, entry: int) -> None:
-        """Take back a change that cannot be made."""
-        self.changes[entry - 1] = {}
+        """Take back the change that was added last, as it cannot be made."""
+        self.newest = {}
+        for item, before in self.before.items():
+            del self.latest[item]
+            if before is not None:
+                self.latest[item] = before
 
     def after(self, position: int) -> list[tuple[int, Any]]:
         """Return later entries and their changes."""
-        return list(enumerate(self.changes[position:], position + 1))
+        if position == self.n_entries - 1:
+            return [(self.n_entries, self.newest)]
+        later: dict[int, dict[str, list[Any]]] = {}
+        for item, (entry, record) in self.latest.items():
+            if entry > position:
+                change = later.setdefault(entry, {})
+                change.setdefault("remove" if record is None else "put", []).append(record or item)
+        return sorted(later.items())
 
 
 class RedisJournal:
@@ -117,23 +137,28 @@ class Shop:
         self.name = secrets.token_hex()
         self.journal: Any = RedisJournal(redis) if redis else LocalJournal()
         self.change = threading.Lock()
+        self.reloaded: set[Any] = set()
         self.load()
         if redis:
             threading.Thread(target=self.follow, daemon=True).start()
 
     def load(self) -> None:
         """Load the model, repeat what has changed since it was saved, then let it answer."""
+        self.is_stale = False  # before the files are read: what is said from now on counts
         model = EmbRecEstimator.load(MODEL, mmap_mode="r")
         position = self.replay(model, self.journal.start)[0]
         with self.change:
             self.position = self.replay(model, position)[0]
-            self.model, self.is_stale = model, False
+            self.model = model
 
     def replay(self, model: EmbRecEstimator, position: Any, own: Any = None) -> tuple[Any, Any]:
         """Make the changes after a position; return the last, and what failed of one's own."""
         failure = None
         for entry, change in self.journal.after(position):
             position = entry
+            if change.get("reload", self.name) != self.name and entry not in self.reloaded:
+                self.reloaded.add(entry)  # once, however often the journal is repeated
+                self.is_stale = True
             try:
                 apply(model, change)
             except Exception as error:  # the shop goes on selling
@@ -141,8 +166,6 @@ class Shop:
                     failure = error
                 else:
                     log.warning("Change %s of the catalogue cannot be made: %s", entry, error)
-            if change.get("reload", self.name) != self.name:
-                self.is_stale = True
         return position, failure
 
     def publish(self, change: dict[str, Any]) -> None:

@@ -110,7 +110,7 @@ class PopularityRecommender(BaseRecommender):
         if not hasattr(self, "catalog_"):
             return self.fit(X, items=items)
         sequences = self._read_sequences(X)
-        with self._changing():
+        with self._changing(training=True):
             return self._count_more(sequences, items)
 
     def _count_more(self, sequences: Ragged, items: Table | ItemTable | None) -> Self:
@@ -132,9 +132,10 @@ class PopularityRecommender(BaseRecommender):
     def _write_items(self, items: ItemRows) -> Self:
         rows = self.catalog_.ids.rows(items.ids)
         counts = np.where(rows >= 0, counts_of(self.counts_, rows), 0)
-        self._show_items(items.ids, _as_vectors(counts))
-        self.counts_ = np.concatenate([self.counts_, counts[rows < 0]])
-        self.catalog_.write(items.ids, [])
+        with self.catalog_.writing():
+            self._show_items(items.ids, _as_vectors(counts))
+            self.counts_ = np.concatenate([self.counts_, counts[rows < 0]])
+            self.catalog_.write(items.ids, [])
         return self
 
     def _query_vectors(self, histories: Ragged) -> np.ndarray:

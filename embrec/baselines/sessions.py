@@ -143,7 +143,7 @@ class SessionNeighborsRecommender(BaseRecommender):
         if not hasattr(self, "catalog_"):
             return self.fit(X, items=items)
         sequences = self._read_sequences(X)
-        with self._changing():
+        with self._changing(training=True):
             return self._keep_more(sequences, items)
 
     def _keep_more(self, sequences: Ragged, items: Table | ItemTable | None) -> Self:
@@ -168,8 +168,9 @@ class SessionNeighborsRecommender(BaseRecommender):
         if known.any():  # what is known of them stays
             place = sp.csr_array(np.eye(len(rows), dtype=np.float32)[:, known])
             sessions = place @ sp.csr_array(self.index_.snapshot.take(rows[known]))
-        self._show_items(items.ids, sessions)
-        self.catalog_.write(items.ids, [])
+        with self.catalog_.writing():
+            self._show_items(items.ids, sessions)
+            self.catalog_.write(items.ids, [])
         return self
 
     def _query_vectors(self, histories: Ragged) -> sp.csr_array:

@@ -5,8 +5,12 @@ import shutil
 import tempfile
 import threading
 import weakref
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
+
+#: Bytes that are read at a time.
+READ_TOGETHER = 2**24
 
 
 class FileBackend:
@@ -53,15 +57,26 @@ class FileBackend:
 
     def save(self, path: Path) -> None:
         """Copy the file."""
-        with self._reading, path.open("wb") as copy:
-            self._file.seek(0)
-            shutil.copyfileobj(self._file, copy)
+        with path.open("wb") as copy:
+            for part in self._parts():
+                copy.write(part)
+
+    def _parts(self) -> Iterator[bytes]:
+        """Read the file that was opened, wherever other threads and processes read it."""
+        start = 0
+        while part := self._read(start):
+            yield part
+            start += len(part)
+
+    def _read(self, start: int) -> bytes:
+        if hasattr(os, "pread"):
+            return os.pread(self._file.fileno(), READ_TOGETHER, start)
+        with self._reading:  # on Windows, where processes do not share the place
+            self._file.seek(start)
+            return self._file.read(READ_TOGETHER)
 
     def __reduce__(self) -> Any:
-        with self._reading:
-            self._file.seek(0)
-            content = self._file.read()
-        return _unpickle, (type(self), content, self.settings, self.effort)
+        return _unpickle, (type(self), b"".join(self._parts()), self.settings, self.effort)
 
 
 def _unpickle(

@@ -54,7 +54,8 @@ class BackgroundBuilder:
         After a failure not before there are twice as many changes.
         """
         with self._state:
-            if self._worker is not None or not self._is_due(index):
+            is_busy = self._worker is not None and self._worker.is_alive()
+            if is_busy or not self._is_due(index):
                 return
             worker = threading.Thread(
                 target=self._work, args=(index,), name="embrec-index", daemon=True

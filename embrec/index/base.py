@@ -332,6 +332,8 @@ class BaseIndex(  # type: ignore[call-arg]
         """
         check_is_fitted(self)
         self._builder.wait()
+        if self._companion is not None:
+            self._companion._builder.wait()
         self._report_failure()
         return self
 
@@ -501,10 +503,15 @@ class BaseIndex(  # type: ignore[call-arg]
             If there are not that many to be found.
         """
         check_is_fitted(self)
+        distances, rows = self._neighbors(self.snapshot, X, n_neighbors)
+        return (distances, rows) if return_distance else rows
+
+    def _neighbors(
+        self, snapshot: Snapshot, X: Any, n_neighbors: int | None
+    ) -> tuple[np.ndarray, np.ndarray]:
         k = self.n_neighbors if n_neighbors is None else n_neighbors
         if isinstance(k, bool) or not isinstance(k, (int, np.integer)):
             raise TypeError(f"n_neighbors must be an integer; got {k!r}.")
-        snapshot = self.snapshot
         n_left = snapshot.n_active - (X is None)
         if not 0 < k <= n_left:
             raise ValueError(
@@ -519,7 +526,7 @@ class BaseIndex(  # type: ignore[call-arg]
         else:
             queries = self._as_queries(self._validated(X, reset=False))
         rows, scores = search(snapshot, queries, k, rules, memory=self.memory, exactly=False)
-        return (self._distances(snapshot, queries, scores), rows) if return_distance else rows
+        return self._distances(snapshot, queries, scores), rows
 
     def _distances(self, snapshot: Snapshot, queries: Any, scores: np.ndarray) -> np.ndarray:
         if self.metric == "angular":
@@ -547,9 +554,10 @@ class BaseIndex(  # type: ignore[call-arg]
         """
         if mode not in ("connectivity", "distance"):
             raise ValueError(f"mode must be 'connectivity' or 'distance'; got {mode!r}.")
-        with self._lock:  # or what is removed meanwhile would shift the lines
-            distances, rows = self.kneighbors(X, n_neighbors)
-            active, n_vectors = self.active, self.n_samples_fit_
+        check_is_fitted(self)
+        snapshot = self.snapshot
+        distances, rows = self._neighbors(snapshot, X, n_neighbors)
+        active, n_vectors = snapshot.active, snapshot.n_rows
         lengths = np.full(len(rows), rows.shape[1])
         if X is None:
             lengths = np.where(active, rows.shape[1], 0)
@@ -615,10 +623,7 @@ class BaseIndex(  # type: ignore[call-arg]
         self.n_features_in_ = vectors.shape[1]
         store = RowStore(vectors, removed, static=static)
         if changes is not None:
-            rows, newest, gone = changes
-            if len(rows):
-                store.write(rows, newest)
-            store.remove(gone)
+            store.repeat(*changes)
         self._set_up(store, sample)
         return self
 
@@ -629,11 +634,8 @@ class BaseIndex(  # type: ignore[call-arg]
         for name in _NOT_PICKLED:
             del state[name]
         snapshot = self.snapshot
-        rows = np.unique(snapshot.tail_rows)
-        gone = np.flatnonzero(~snapshot.active)
-        before = np.setdiff1d(gone, rows)
-        changes = (rows, snapshot.take(rows), np.intersect1d(gone, rows)) if len(rows) else None
-        state["_fitted"] = snapshot.base, before, snapshot.static, self._sample, changes
+        removed, changes = snapshot.history()
+        state["_fitted"] = snapshot.base, removed, snapshot.static, self._sample, changes
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:

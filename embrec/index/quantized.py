@@ -124,7 +124,7 @@ class QuantizedSearch:
         remainders = codes.remainders(queries)[:, None] / codes.scales
         # a hair more, for what float32 rounds
         slack = 1.0001 * (lengths * (self._remainder + 1e-6) + remainders * (1 + self._remainder))
-        return _padded(*self._select(scores, slack, n), len(queries), n)
+        return _padded(*self._select(scores, slack, n), len(queries), n, self._n // 16)
 
     def _products(self, queries: Tensor) -> Tensor:
         scores = torch.empty(len(queries), len(self._codes))
@@ -151,10 +151,10 @@ class QuantizedSearch:
         return number[pair], block[pair] * BLOCK + place
 
 
-def _padded(numbers: Tensor, slots: Tensor, n_queries: int, n: int) -> np.ndarray:
+def _padded(numbers: Tensor, slots: Tensor, n_queries: int, n: int, most: int) -> np.ndarray:
     """Arrange slots in a row per query, filled up with -1: (n_queries, at least n)."""
     counts = torch.bincount(numbers, minlength=n_queries)
-    few = (counts <= MOST_FOUND * n)[numbers]
+    few = (counts <= max(n, MOST_FOUND, min(MOST_FOUND * n, most)))[numbers]
     numbers, slots = numbers[few], slots[few]
     counts = torch.bincount(numbers, minlength=n_queries)
     places = torch.arange(len(numbers)) - (counts.cumsum(0) - counts)[numbers]

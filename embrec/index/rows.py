@@ -61,7 +61,7 @@ class Snapshot:
     @property
     def n_changes(self) -> int:
         """How many slots were added or have died since the base was made."""
-        return len(self.tail_rows) + self.n_dead - self.slot_finder.n_removed_before
+        return len(self.tail_rows) + self.n_dead - len(self.slot_finder.removed_before)
 
     @property
     def n_base(self) -> int:
@@ -141,6 +141,23 @@ class Snapshot:
         """Rows that were added or got new vectors since another snapshot of the same store."""
         return np.unique(self.tail_rows[len(before.tail_rows) :])
 
+    def history(self) -> tuple[np.ndarray, tuple[np.ndarray, Any, np.ndarray] | None]:
+        """Say what leads from the base to here, for `RowStore` and its `repeat`.
+
+        Returns
+        -------
+        removed : ndarray of int
+            Rows that were removed when the base was made.
+        changes : tuple or None
+            Since then: rows that were written, their vectors, and rows that were removed.
+        """
+        removed = self.slot_finder.removed_before
+        if self.n_changes == 0:
+            return removed, None
+        rows = np.unique(self.tail_rows)
+        gone = np.setdiff1d(np.flatnonzero(~self.active), np.setdiff1d(removed, rows))
+        return removed, (rows, self.take(rows), gone)
+
     def take(self, rows: np.ndarray) -> Any:
         """Gather the vectors of rows, removed ones included: (n, d)."""
         return self.at(self.slots(rows))
@@ -188,12 +205,12 @@ class SlotFinder:
     Parameters
     ----------
     n_base : int
-    n_removed_before : int
-        How many rows were removed when the base was made.
+    removed_before : ndarray of int
+        Rows that were removed when the base was made.
     """
 
-    def __init__(self, n_base: int, n_removed_before: int) -> None:
-        self.n_removed_before = n_removed_before
+    def __init__(self, n_base: int, removed_before: np.ndarray) -> None:
+        self.removed_before = removed_before
         self._of_base = np.arange(n_base)
         self._of_new = Growing((), np.int64)
         self._previous = Growing((), np.int64)
@@ -230,6 +247,17 @@ class SlotFinder:
         self._of_new.values[rows[moved] - n] = slots[moved]
         return old
 
+    def undo(self, n_slots: int, n_rows: int) -> None:
+        """Forget slots and rows from some on, of a write that was not finished."""
+        n = len(self._of_base)
+        for newest in (self._of_base, self._of_new.values):
+            while len(late := np.flatnonzero(newest >= n_slots)):
+                newest[late] = self.previous(newest[late])
+                if (newest[late] < 0).any():  # new rows, which are cut below
+                    break
+        self._of_new.cut(n_rows - n)
+        self._previous.cut(n_slots - n)
+
 
 class RowStore:
     """Takes the changes. One thread at a time may write; any number may read snapshots.
@@ -259,13 +287,14 @@ class RowStore:
         self._tail_rows = Growing((), np.int64)
         self._base_died = np.full(n, NEVER)
         self._tail_died = Growing((), np.int64)
-        self._finder = SlotFinder(n, 0 if removed is None else len(removed))
+        self._finder = SlotFinder(n, np.empty(0, np.int64) if removed is None else removed)
         self._static = static
-        self._n_dead_in_base = self._finder.n_removed_before
+        self._n_dead_in_base = len(self._finder.removed_before)
         self._n_dead_in_tail = 0
         self._longest_square = float(squared_lengths(vectors).max(initial=0))
         if removed is not None:
             self._base_died[removed] = version
+        self._is_finished = True
         self.snapshot = self._publish(version)
 
     def write(self, rows: np.ndarray, vectors: Any) -> None:
@@ -280,10 +309,12 @@ class RowStore:
         """
         before = self.snapshot
         version = before.version + 1
+        longest = float(squared_lengths(vectors).max(initial=0))
+        self._undo_unfinished()
+        self._is_finished = False
         self._tail.extend(vectors)
         self._tail_rows.extend(rows)
         self._tail_died.extend(np.full(len(rows), NEVER))
-        longest = float(squared_lengths(vectors).max(initial=0))
         self._longest_square = max(self._longest_square, longest)
         old = self._finder.move(rows, before.n_slots)
         self._kill(old[old >= 0], version)
@@ -296,9 +327,34 @@ class RowStore:
         ----------
         rows : ndarray of shape (n,), int
         """
+        self._undo_unfinished()
+        self._is_finished = False
         version = self.snapshot.version + 1
         self._kill(self._finder.newest(np.unique(rows)), version)
         self.snapshot = self._publish(version)
+
+    def repeat(self, rows: np.ndarray, vectors: Any, gone: np.ndarray) -> None:
+        """Write rows, and remove some: what `Snapshot.history` says of another store."""
+        if len(rows):
+            self.write(rows, vectors)
+        if len(gone):
+            self.remove(gone)
+
+    def _undo_unfinished(self) -> None:
+        """Forget a write that an error ended, or that another process was busy with at a fork."""
+        if self._is_finished:
+            return
+        shown = self.snapshot
+        n_tail = len(shown.tail_rows)
+        self._tail.cut(n_tail)
+        self._tail_rows.cut(n_tail)
+        self._tail_died.cut(n_tail)
+        for died in (self._base_died, self._tail_died.values):
+            died[(died > shown.version) & (died < NEVER)] = NEVER
+        self._n_dead_in_base = shown.n_dead_in_base
+        self._n_dead_in_tail = shown.n_dead - shown.n_dead_in_base
+        self._longest_square = shown.longest_square
+        self._finder.undo(shown.n_slots, shown.n_rows)
 
     def catch_up(self, now: Snapshot, since: Snapshot) -> None:
         """Repeat what happened to another store since this one was made.
@@ -322,6 +378,7 @@ class RowStore:
 
     def _publish(self, version: int) -> Snapshot:
         """Make the snapshot of what was written; one assignment shows it to readers."""
+        self._is_finished = True
         return Snapshot(
             version=version,
             n_rows=self._finder.n_rows,

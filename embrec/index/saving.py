@@ -1,6 +1,7 @@
 """An index as arrays, what JSON can hold, and the file of its backend."""
 
 from copy import deepcopy
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,28 @@ _BACKENDS: dict[str, Any] = {b.__name__: b for b in (AnnoyBackend, FaissBackend,
 _CLASSES = {kind.__name__: kind for kind in NAMES.values()}
 
 
-def describe_index(index: BaseIndex, folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+@dataclass(frozen=True)
+class IndexParts:
+    """What an index consists of, but for the file of its backend.
+
+    Parameters
+    ----------
+    description : dict
+        For JSON.
+    arrays : dict of str to ndarray
+    vectors : ndarray or CSR of shape (n, d)
+        Of the base.
+    new_vectors : ndarray or CSR of shape (n_changed, d), optional
+        Of rows that were written since.
+    """
+
+    description: dict[str, Any]
+    arrays: dict[str, np.ndarray]
+    vectors: Any
+    new_vectors: Any = None
+
+
+def describe_index(index: BaseIndex, folder: Path) -> IndexParts:
     """Write the file of an index, if it has one, and return what else it consists of.
 
     Parameters
@@ -30,10 +52,7 @@ def describe_index(index: BaseIndex, folder: Path) -> tuple[dict[str, Any], dict
 
     Returns
     -------
-    description : dict
-        For JSON.
-    arrays : dict of str to ndarray
-        Its vectors are not among them.
+    IndexParts
 
     Raises
     ------
@@ -53,8 +72,9 @@ def describe_index(index: BaseIndex, folder: Path) -> tuple[dict[str, Any], dict
         "params": params,
         "quantized": isinstance(snapshot.static, QuantizedSearch),
     }
-    # what was built covers the vectors of then alone
-    if isinstance(snapshot.static, TunedSearch) and snapshot.n_changes == 0:
+    removed, changes = snapshot.history()
+    arrays["index:removed"] = removed
+    if isinstance(snapshot.static, TunedSearch):
         static = snapshot.static
         static.backend.save(folder / FILE)
         description["backend"] = {
@@ -64,7 +84,11 @@ def describe_index(index: BaseIndex, folder: Path) -> tuple[dict[str, Any], dict
             "recall": static.recall,
         }
         arrays["index:slots"] = static.slots
-    return description, arrays
+    if changes is None:
+        return IndexParts(description, arrays, snapshot.base)
+    rows, vectors, gone = changes
+    arrays |= {"index:changed": rows, "index:gone": gone}
+    return IndexParts(description, arrays, snapshot.base, vectors)
 
 
 def _plain(value: Any) -> Any:
@@ -78,6 +102,7 @@ def read_index(
     description: dict[str, Any] | None,
     arrays: dict[str, np.ndarray],
     vectors: Any,
+    new_vectors: Any,
     removed: np.ndarray,
     folder: Path,
 ) -> BaseIndex:
@@ -88,8 +113,10 @@ def read_index(
     description : dict or None
         None means exact search.
     arrays : dict of str to ndarray
-    vectors : ndarray or CSR of shape (n, d), float32
+    vectors, new_vectors : ndarray or CSR, float32
+        As in `IndexParts`.
     removed : ndarray of int
+        Rows that are removed, for folders that say no more of them.
     folder : Path
         Where the file is; it is mapped into memory.
 
@@ -107,4 +134,8 @@ def read_index(
         static = TunedSearch(opened, arrays["index:slots"], backend["recall"])
     elif description is not None and description.get("quantized") and is_available():
         static = QuantizedSearch(vectors)
-    return index._restore(vectors, removed, static, arrays.get("index:queries"))
+    changes = None
+    if new_vectors is not None:
+        changes = arrays["index:changed"], new_vectors, arrays["index:gone"]
+    removed = arrays.get("index:removed", removed)
+    return index._restore(vectors, removed, static, arrays.get("index:queries"), changes)

@@ -15,6 +15,8 @@ from embrec.ranking import Candidates, Vectors, top_k
 FETCHED_SHARE = 1 / 16
 #: Candidates that are a smaller share of all are scored one by one.
 LISTED_SHARE = 1 / 32
+#: Bytes that a fetched slot takes on its way.
+FETCHED_BYTES = 64
 #: Numbers that are gathered at a time.
 GATHERED = 2**22
 
@@ -127,63 +129,81 @@ def _without_repeats(lists: Ragged, n_slots: int) -> Ragged:
 def _search_static(rules: SlotFilter, queries: Any, k: int, memory: int) -> Found:
     """Fetch more than k until k of them may answer; if that takes too many, score all."""
     snapshot = rules.snapshot
-    n_queries, limit = len(queries), snapshot.n_base * FETCHED_SHARE
+    n_queries, limit = queries.shape[0], snapshot.n_base * FETCHED_SHARE
     slots, scores = _nothing(n_queries, k)
-    waiting = np.arange(n_queries)
+    waiting, given_up = np.arange(n_queries), []
     fetched = _first_fetch(rules, k)
     while len(waiting) and fetched <= limit:
-        found, values = _fetch(rules, queries, waiting, fetched)
-        enough = (found >= 0).sum(axis=1) >= k
-        done = waiting[enough]
-        slots[done], scores[done] = _best(found[enough], values[enough], k)
-        waiting = waiting[~enough]
+        step = max(1, memory // (FETCHED_BYTES * fetched))
+        short = []
+        for start in range(0, len(waiting), step):
+            block = waiting[start : start + step]
+            found, values, says_nothing = _fetch(rules, queries, block, fetched)
+            enough = (found >= 0).sum(axis=1) >= k
+            done = block[enough]
+            slots[done], scores[done] = _best(found[enough], values[enough], k)
+            given_up.append(block[says_nothing])
+            short.append(block[~enough & ~says_nothing])
+        waiting = np.concatenate(short)
         fetched *= 4
     if len(snapshot.tail_rows):
         new = _search_tail(rules, queries, k, memory)
         slots = np.concatenate([slots, new[0]], axis=1)
         scores = np.concatenate([scores, new[1]], axis=1)
         slots, scores = _best(slots, scores, k)
-    if len(waiting):
-        left = _take(rules, waiting)
-        slots[waiting], scores[waiting] = _search_all(left, queries[waiting], k, memory)
+    left = np.concatenate([*given_up, waiting])
+    if len(left):
+        some = _take(rules, left)
+        slots[left], scores[left] = _search_all(some, queries[left], k, memory)
     return slots, scores
 
 
-def _fetch(rules: SlotFilter, queries: Any, numbers: np.ndarray, n: int) -> Found:
-    """Find those of the n best for some queries that may answer; -1 elsewhere."""
+def _fetch(
+    rules: SlotFilter, queries: Any, numbers: np.ndarray, n: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Find those of the n best for some queries that may answer, -1 elsewhere.
+
+    The last that is returned tells which queries should be answered by scoring everything.
+    """
     snapshot = rules.snapshot
     found = snapshot.static.search(queries[numbers], n)
+    says_nothing = (found < 0).all(axis=1)
     found, scores = _scored(snapshot, queries[numbers], found)
     may = rules.may_answer(numbers[:, None], found)
     if found.shape[1] > n:
         # what is worse than the n-th best is no better than what was left out
         least = -np.partition(-scores, n - 1, axis=1)[:, n - 1 : n]
         may &= scores >= least
-    return np.where(may, found, -1), np.where(may, scores, -np.inf)
+    return np.where(may, found, -1), np.where(may, scores, -np.inf), says_nothing
 
 
 def _first_fetch(rules: SlotFilter, k: int) -> int:
     """Guess how many must be fetched for k to be left."""
     snapshot = rules.snapshot
     n_held = max(snapshot.static.n_held, 1)
-    if rules.include is None:
-        n_left = snapshot.n_base - snapshot.n_dead_in_base
-    else:
-        n_left = _n_alive_in_base(snapshot, rules.include)
-    if rules.exclude is not None:
-        both = rules.exclude
-        if rules.include is not None:
-            both = np.intersect1d(rules.exclude, rules.include)
-        n_left -= _n_alive_in_base(snapshot, both)
-    share = min(max(n_left, 1) / n_held, 1.0)
+    share = min(max(_n_left(rules), 1) / n_held, 1.0)
     seen = sum(float(np.median(slots.lengths)) for slots in rules.excluded if len(slots))
     # the seen resemble the query more than others do; the rest is spread as if by chance
     return int(np.ceil((k + seen) / share + (0 if share == 1 else 2 * np.sqrt(k / share))))
 
 
+def _n_left(rules: SlotFilter) -> int:
+    """Count what may be found of the base, but for what single queries exclude."""
+    snapshot = rules.snapshot
+    if rules.include is not None and rules.exclude is not None:
+        listed = np.zeros(snapshot.n_slots, dtype=bool)
+        listed[rules.include] = True
+        listed[rules.exclude] = False
+        return _n_alive_in_base(snapshot, np.flatnonzero(listed))
+    if rules.include is not None:
+        return _n_alive_in_base(snapshot, rules.include)
+    n_left = snapshot.n_base - snapshot.n_dead_in_base
+    return n_left if rules.exclude is None else n_left - _n_alive_in_base(snapshot, rules.exclude)
+
+
 def _n_alive_in_base(snapshot: Snapshot, slots: np.ndarray) -> int:
-    in_base = np.unique(slots[slots < snapshot.n_base])
-    return int(np.count_nonzero(snapshot.are_alive(in_base)))
+    # repeats count twice, which a guess can bear
+    return int(np.count_nonzero(snapshot.are_alive(slots[slots < snapshot.n_base])))
 
 
 def _take(rules: SlotFilter, queries: np.ndarray) -> SlotFilter:

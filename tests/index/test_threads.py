@@ -2,6 +2,7 @@
 
 import gc
 import os
+import pickle
 import subprocess
 import sys
 import threading
@@ -346,3 +347,119 @@ def test_a_process_may_end_while_it_builds(kind, tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
     if kind != "FaissIndex":  # which cannot be told to stop while it writes
         assert list(tmp_path.iterdir()) == []
+
+
+def test_a_write_that_an_error_ends_is_as_if_it_had_not_been(monkeypatch):
+    """Also what it had begun to write: the next one finds no trace of it."""
+    index = ExactIndex().fit(draw(0, 30))
+    index.add(draw(1, 5))
+    expected = index.snapshot.take(np.arange(35))
+    finder = index._store._finder
+
+    for fail in (
+        (index._store._tail_died, "extend"),
+        (finder._previous, "extend"),
+        (finder._of_new, "extend"),
+        (index._store, "_kill"),
+        (index._store, "_publish"),
+    ):
+
+        def broken(*args):
+            raise MemoryError("no memory left")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(*fail, broken)
+            with pytest.raises(MemoryError):
+                index.write(np.array([3, 32, *range(35, 38)]), draw(2, 5) + 100)
+        if fail[1] in ("_kill", "_publish"):
+            with monkeypatch.context() as patch:
+                patch.setattr(*fail, broken)
+                with pytest.raises(MemoryError):
+                    index.remove([4])
+        np.testing.assert_array_equal(index.snapshot.take(np.arange(35)), expected)
+        assert index.snapshot.n_active == 35
+    new = draw(3, 4)
+    index.write(np.array([33, 3, 35, 36]), new)
+    index.remove([5])
+    expected = np.concatenate([expected, new[2:]])
+    expected[[33, 3]] = new[:2]
+    np.testing.assert_array_equal(index.vectors, expected)
+    assert np.flatnonzero(~index.active).tolist() == [5]
+    scores, rows = index.search(draw(4, 3), 37)
+    truth = np.delete(draw(4, 3) @ expected.T, 5, axis=1)
+    np.testing.assert_allclose(scores[:, :36], -np.sort(-truth, axis=1), atol=1e-5)
+    assert (rows[:, 36] == -1).all()
+
+
+def test_forks_while_others_write():
+    """Whatever another thread was at, a child's own writes are right."""
+    code = """if True:
+        import os, threading
+        import numpy as np
+        from embrec.index import ExactIndex
+        rng = np.random.default_rng(0)
+        index = ExactIndex().fit(rng.normal(size=(100, 256)).astype(np.float32))
+        index._min_changes = 10**9
+        block = rng.normal(size=(2000, 256)).astype(np.float32)
+        stop = threading.Event()
+        def write():
+            while not stop.is_set() and len(index) < 300_000:
+                index.add(block)
+        thread = threading.Thread(target=write)
+        thread.start()
+        wrong = 0
+        for _ in range(25):
+            child = os.fork()
+            if child == 0:
+                rows = index.add(np.full((3, 256), 7777, dtype=np.float32))
+                os._exit(0 if (index.snapshot.take(rows) == 7777).all() else 1)
+            wrong += os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) != 0
+        stop.set()
+        thread.join()
+        print(wrong)
+    """
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    assert done.stdout.split() == ["0"]
+
+
+def test_removals_count_as_changes_after_pickling():
+    index = ExactIndex().fit(draw(0, 4000))
+    index._min_changes = 10**9
+    for start in range(0, 3000, 100):
+        index.remove(np.arange(start, start + 100))
+        index = pickle.loads(pickle.dumps(index))
+        index._min_changes = 10**9
+    assert index.snapshot.n_changes == 3000
+    assert index.rebuild().snapshot.n_changes == 0
+    again = pickle.loads(pickle.dumps(index))
+    assert again.snapshot.n_changes == 0
+    assert np.flatnonzero(again.active).tolist() == list(range(3000, 4000))
+
+
+def test_files_are_read_by_several_processes_at_once():
+    code = """if True:
+        import os, pickle
+        import numpy as np
+        from embrec.index import AnnoyIndex
+        vectors = np.random.default_rng(0).normal(size=(3000, 16)).astype(np.float32)
+        backend = AnnoyIndex(random_state=0).fit(vectors).snapshot.static.backend
+        whole = pickle.dumps(backend)
+        children = []
+        for _ in range(3):
+            child = os.fork()
+            if child == 0:
+                os._exit(sum(pickle.dumps(backend) != whole for _ in range(60)))
+            children.append(child)
+        wrong = sum(pickle.dumps(backend) != whole for _ in range(60))
+        print(wrong + sum(os.waitstatus_to_exitcode(os.waitpid(c, 0)[1]) for c in children))
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert done.stdout.split() == ["0"]
