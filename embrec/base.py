@@ -237,7 +237,7 @@ class BaseRecommender(LiveCatalogMixin, BaseEstimator):
         sequences = self._read_sequences(X)
         if y is None:
             # before unknown items are skipped: a last item that is unknown has no rank
-            targets = self._rows_of(_last_items(sequences), what="the last items of X")
+            targets = self._rows_of(last_items(sequences), what="the last items of X")
             sequences = sequences.drop_last()
         else:
             targets = self._rows_of(y, what="y")
@@ -432,7 +432,8 @@ class BaseRecommender(LiveCatalogMixin, BaseEstimator):
         return tags
 
 
-def _last_items(sequences: Ragged) -> np.ndarray:
+def last_items(sequences: Ragged) -> np.ndarray:
+    """Take the last item of each sequence, or raise ValueError if one has none."""
     empty = sequences.lengths == 0
     if empty.any():
         raise ValueError(

@@ -277,14 +277,19 @@ def _counts(recommended: Any, n_items: int | None = None) -> Any:
 
 #: Metrics by name; those that end in @ take a cut-off.
 _METRICS: dict[str, Callable[..., Any]] = {
-    "auc": lambda found, k: auc(found.ranks, found.n_candidates),
-    "mrr": lambda found, k: mrr(found.ranks),
-    "hit_rate@": lambda found, k: hit_rate_at_k(found.ranks, k),
-    "ndcg@": lambda found, k: ndcg_at_k(found.ranks, k),
+    "auc": lambda found, k, average=True: auc(found.ranks, found.n_candidates, average=average),
+    "mrr": lambda found, k, average=True: mrr(found.ranks, average=average),
+    "hit_rate@": lambda found, k, average=True: hit_rate_at_k(found.ranks, k, average=average),
+    "ndcg@": lambda found, k, average=True: ndcg_at_k(found.ranks, k, average=average),
 }
 
 
-def _parse_metric(name: str) -> tuple[Callable[..., Any], int]:
+#: Metrics of lists of K items, which `embrec.evaluation.evaluate` knows.
+LIST_METRICS = ("coverage", "gini", "novelty", "popularity")
+
+
+def parse_metric(name: str) -> tuple[Callable[..., Any], int]:
+    """Find the function of a metric's name, and its cut-off (1 if it has none)."""
     matched = re.fullmatch(r"([a-z_]+@?)(\d*)", name) if isinstance(name, str) else None
     if matched is None or matched[1] not in _METRICS or (matched[1][-1] == "@") != bool(matched[2]):
         raise ValueError(
@@ -321,7 +326,7 @@ class RankingScorer:
         if not names:
             raise ValueError("metrics is empty; name at least one, such as 'hit_rate@50'.")
         for name in names:
-            _parse_metric(name)
+            parse_metric(name)
         check_ties(ties)
 
     def __repr__(self) -> str:
@@ -345,20 +350,20 @@ class RankingScorer:
         -------
         dict of str to float, or float if ``metrics`` is one name
         """
-        recommender, X = _look_through(estimator, X)
+        recommender, X = look_through(estimator, X)
         found = recommender.rank_targets(X, y, exclude_seen=self.exclude_seen, ties=self.ties)
         if isinstance(self.metrics, str):
             return _figure(self.metrics, found)
         return {name: _figure(name, found) for name in self.metrics}
 
 
-def _look_through(estimator: Any, X: Any) -> tuple[Any, Any]:
+def look_through(estimator: Any, X: Any) -> tuple[Any, Any]:
     """Find the recommender in pipelines and searches, and what of ``X`` reaches it."""
     if isinstance(estimator, Pipeline):
         transformed = estimator[:-1].transform(X) if len(estimator) > 1 else X
-        return _look_through(estimator[-1], transformed)
+        return look_through(estimator[-1], transformed)
     if hasattr(estimator, "best_estimator_"):
-        return _look_through(estimator.best_estimator_, X)
+        return look_through(estimator.best_estimator_, X)
     if not hasattr(estimator, "rank_targets"):
         raise TypeError(
             "ranking_scorer needs a recommender with a rank_targets method (or a Pipeline or "
@@ -368,7 +373,7 @@ def _look_through(estimator: Any, X: Any) -> tuple[Any, Any]:
 
 
 def _figure(name: str, found: TargetRanks) -> float:
-    function, k = _parse_metric(name)
+    function, k = parse_metric(name)
     return float(function(found, k))
 
 

@@ -238,8 +238,39 @@ def rank_targets(
     n_candidates : ndarray of shape (n_queries,), int64
         How many candidates there are, the target included.
     """
-    ranks = np.empty(queries.shape[0], dtype=np.float64)
-    n_candidates = np.empty(queries.shape[0], dtype=np.int64)
+    return rank_and_find(queries, vectors, targets, 0, candidates, ties=ties, memory=memory)[:2]
+
+
+def rank_and_find(
+    queries: Vectors,
+    vectors: Vectors | list[Vectors],
+    targets: np.ndarray,
+    k: int,
+    candidates: Candidates | None = None,
+    *,
+    ties: Ties = "pessimistic",
+    memory: int = SCORE_MEMORY,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Do as `rank_targets` does, and find the best k among the same scores.
+
+    Parameters
+    ----------
+    queries, vectors, targets, candidates, ties, memory
+        As for `rank_targets`. A target is among what may be found, whatever the candidates.
+    k : int
+        May be 0.
+
+    Returns
+    -------
+    ranks : ndarray of shape (n_queries,), float64
+    n_candidates : ndarray of shape (n_queries,), int64
+    best : ndarray of shape (n_queries, k), int64
+        Rows of ``vectors``, best first; -1 where fewer than ``k`` may be found.
+    """
+    n_queries = queries.shape[0]
+    ranks = np.empty(n_queries, dtype=np.float64)
+    n_candidates = np.empty(n_queries, dtype=np.int64)
+    found = np.full((n_queries, k), -1, dtype=np.int64)
     for start, scores in score_blocks(queries, vectors, memory=memory):
         block = slice(start, start + len(scores))
         columns = torch.as_tensor(targets[block].astype(np.int64), device=scores.device)[:, None]
@@ -252,8 +283,13 @@ def rank_targets(
             may = (scores != -torch.inf).scatter_(1, columns, True)
             n_candidates[block] = _count_true(may).cpu().numpy()
         ranks[block] = count_ahead(scores, target_scores, ties).cpu().numpy()
+        if k:
+            scores.masked_fill_(scores.isnan(), -torch.inf)
+            values, rows = largest(scores, min(k, scores.shape[1]))
+            rows = rows.masked_fill(values == -torch.inf, -1)
+            found[block, : rows.shape[1]] = rows.cpu().numpy()
     # nothing is behind NaN, not even what is no candidate
-    return np.minimum(ranks, n_candidates - 1), n_candidates
+    return np.minimum(ranks, n_candidates - 1), n_candidates, found
 
 
 def check_k(k: Any) -> int:

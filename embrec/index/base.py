@@ -22,7 +22,7 @@ from embrec.index.filters import Filter, present_slots
 from embrec.index.protocol import StaticSearch
 from embrec.index.rows import RowStore, Snapshot, squared_lengths
 from embrec.index.searching import parts, search
-from embrec.ranking import Ties, Vectors, check_k, rank_targets
+from embrec.ranking import Ties, Vectors, check_k, rank_and_find
 
 _EVERYTHING = Filter()
 
@@ -418,16 +418,45 @@ class BaseIndex(  # type: ignore[call-arg]
         n_candidates : ndarray of shape (n_queries,), int64
             How many there are, the target included.
         """
+        return self.rank_and_find(queries, targets, 0, rules, ties=ties)[:2]
+
+    def rank_and_find(
+        self,
+        queries: Any,
+        targets: np.ndarray,
+        k: int,
+        rules: Filter = _EVERYTHING,
+        *,
+        ties: Ties = "pessimistic",
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Do as `rank` does, and find the best k rows in the same pass.
+
+        Parameters
+        ----------
+        queries, targets, rules, ties
+            As for `rank`.
+        k : int
+            May be 0.
+
+        Returns
+        -------
+        ranks : ndarray of shape (n_queries,), float64
+        n_candidates : ndarray of shape (n_queries,), int64
+        rows : ndarray of shape (n_queries, k), int64
+            Best first; -1 where fewer may be found.
+        """
         check_is_fitted(self)
         snapshot = self.snapshot
-        return rank_targets(
+        ranks, n_candidates, slots = rank_and_find(
             self._as_queries(queries),
             parts(snapshot),
             present_slots(snapshot, targets),
+            k,
             rules.slots(snapshot).candidates(),
             ties=ties,
             memory=self.memory,
         )
+        return ranks, n_candidates, snapshot.rows_at(slots.ravel()).reshape(slots.shape)
 
     def _as_queries(self, queries: Any) -> Vectors:
         if not sp.issparse(queries):

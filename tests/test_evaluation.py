@@ -1,0 +1,208 @@
+"""One pass, all metrics: against the scorer, the functions of embrec.metrics, and loops."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.pipeline import make_pipeline
+
+from embrec import EmbRecEstimator, TfidfItemFeaturizer, evaluation
+from embrec.baselines import (
+    ContentNeighborsRecommender,
+    PopularityRecommender,
+    SessionNeighborsRecommender,
+)
+from embrec.evaluation import compare, evaluate
+from embrec.metrics import catalog_coverage, gini_index, novelty, ranking_scorer
+
+TITLES = TfidfItemFeaturizer(columns=["title"])
+NEW = pd.DataFrame({"item": ["cold"], "title": ["camera lamp photo"]})
+
+
+@pytest.fixture(scope="module")
+def models(shop_log, shop_items):
+    """Do not change them. The item "cold" came after training; one was removed."""
+    kinds = {
+        "embrec": EmbRecEstimator(TITLES, max_epochs=4, embedding_dim=16, random_state=0),
+        "content": ContentNeighborsRecommender(TITLES),
+        "sessions": SessionNeighborsRecommender(),
+        "popular": PopularityRecommender(),
+    }
+    return {
+        name: model.fit(shop_log, items=shop_items).add_items(NEW).remove_items(["desk-0"])
+        for name, model in kinds.items()
+    }
+
+
+@pytest.fixture(scope="module")
+def test_part(shop_log):
+    """Sequences of several lengths; some end with the cold item."""
+    sequences = shop_log.groupby("user", sort=False)["item"].agg(list).tolist()
+    cut = [s[: 1 + i % 4] for i, s in enumerate(sequences)]
+    cut = [s for s in cut if s[-1] != "desk-0"]
+    return [*cut, ["photo-0", "cold"], ["photo-1", "photo-2", "cold"]]
+
+
+def value(evaluated, metric, of="all"):
+    table = evaluated.table
+    row = table[(table["metric"] == metric) & (table["slice"] == of)]
+    assert len(row) == 1
+    return float(row["value"].iloc[0])
+
+
+@pytest.mark.parametrize("name", ["embrec", "content", "sessions", "popular"])
+@pytest.mark.parametrize("exclude_seen", [False, True])
+def test_figures_are_those_of_the_scorer(models, test_part, name, exclude_seen):
+    names = ["auc", "mrr", "hit_rate@3", "ndcg@5"]
+    found = evaluate(models[name], test_part, metrics=names, exclude_seen=exclude_seen)
+    expected = ranking_scorer(names, exclude_seen=exclude_seen)(models[name], test_part)
+    assert {m: value(found, m) for m in names} == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("name", ["embrec", "content", "sessions", "popular"])
+def test_figures_of_what_is_shown(models, test_part, shop_log, name):
+    model = models[name]
+    names = ["coverage@3", "gini@2", "novelty@3", "popularity@3", "auc"]
+    histories = [s[:-1] for s in test_part]
+    for exclude_seen in (False, True):
+        found = evaluate(model, test_part, metrics=names, exclude_seen=exclude_seen)
+        shown, _ = model.recommend(histories, k=3, exclude_seen=exclude_seen)
+        if name == "embrec":  # the others have ties
+            assert found.recommended.tolist() == shown.tolist()
+        shown = found.recommended
+        assert not (shown == "desk-0").any()
+        rows = model.catalog_.ids.rows
+        counts = pd.Series(
+            model._training_counts(np.arange(16)), index=model.catalog_.ids.ids, dtype=float
+        )
+        assert rows(np.array(["cold"], dtype=object))[0] == 15
+        assert value(found, "coverage@3") == catalog_coverage(shown, 15)
+        assert value(found, "gini@2") == pytest.approx(gini_index(shown[:, :2], 15))
+        assert value(found, "novelty@3") == pytest.approx(novelty(shown, counts))
+        assert value(found, "popularity@3") == pytest.approx(counts[shown.ravel()].mean())
+
+
+def test_slices(models, test_part):
+    found = evaluate(models["embrec"], test_part, metrics=["mrr", "coverage@2"])
+    table, queries = found.table, found.queries
+    lengths = np.array([len(s) - 1 for s in test_part])
+    np.testing.assert_array_equal(queries["context_length"], lengths)
+    assert queries["target"].tolist() == [s[-1] for s in test_part]
+    sizes = table.drop_duplicates("slice").set_index("slice")["n"]
+    assert sizes["all"] == len(test_part)
+    assert sizes["cold items"] == 2
+    assert sizes["warm items"] == len(test_part) - 2
+    for name, mask in {
+        "context 0": lengths == 0,
+        "context 1": lengths == 1,
+        "context 2": lengths == 2,
+        "context 3 to 4": lengths == 3,
+        "cold items": queries["target"] == "cold",
+    }.items():
+        assert sizes[name] == mask.sum()
+        part = [s for s, m in zip(test_part, mask, strict=True) if m]
+        alone = evaluate(models["embrec"], part, metrics=["mrr", "coverage@2"])
+        for metric in ("mrr", "coverage@2"):
+            assert value(found, metric, name) == pytest.approx(value(alone, metric))
+    assert set(sizes.index) == {
+        "all", "warm items", "cold items", "context 0", "context 1", "context 2", "context 3 to 4",
+    }  # fmt: skip
+
+
+def test_every_step_is_every_prefix(models, shop_log, monkeypatch):
+    model = models["embrec"]
+    sequences = shop_log.groupby("user", sort=False)["item"].agg(list).tolist()[:12]
+    sequences = [[i for i in s if i != "desk-0"] for s in sequences]
+    pairs = [(s[:t], s[t]) for s in sequences for t in range(1, len(s))]
+    expected = evaluate(model, [h for h, _ in pairs], [t for _, t in pairs])
+    monkeypatch.setattr(evaluation, "STEPS_AT_A_TIME", 7)
+    found = evaluate(model, sequences, every_step=True)
+    pd.testing.assert_frame_equal(found.queries, expected.queries, check_dtype=False)
+    short = evaluate(model, sequences, every_step=True, max_context=2)
+    assert short.queries["context_length"].max() == 2
+    kept = expected.queries[expected.queries["context_length"] <= 2].reset_index(drop=True)
+    pd.testing.assert_frame_equal(short.queries, kept, check_dtype=False)
+
+
+def test_what_order_and_the_rest_are_worth(models, test_part):
+    sequences = [s for s in test_part if len(s) > 2]
+    histories, targets = [s[:-1] for s in sequences], [s[-1] for s in sequences]
+    for name in ("embrec", "content"):
+        last = evaluate(models[name], sequences, history="last")
+        alone = evaluate(models[name], [h[-1:] for h in histories], targets)
+        np.testing.assert_array_equal(last.queries["rank"], alone.queries["rank"])
+        np.testing.assert_array_equal(last.queries["context_length"], [len(h) for h in histories])
+    whole, shuffled = (
+        {n: evaluate(models[n], sequences, history=h) for n in ("content", "embrec")}
+        for h in ("all", "shuffled")
+    )
+    # which knows no order
+    np.testing.assert_array_equal(
+        whole["content"].queries["rank"], shuffled["content"].queries["rank"]
+    )
+    assert (whole["embrec"].queries["rank"] != shuffled["embrec"].queries["rank"]).any()
+    again = evaluate(models["embrec"], sequences, history="shuffled")
+    pd.testing.assert_frame_equal(again.queries, shuffled["embrec"].queries)
+
+
+def test_comparing(models, test_part):
+    first, second = (evaluate(models[n], test_part, name=n) for n in ("popular", "content"))
+    found = compare(first, second).table.set_index("metric")
+    for metric in ("auc", "hit_rate@10"):
+        row = found.loc[metric]
+        assert row["first"] == pytest.approx(value(first, metric))
+        assert row["difference"] == pytest.approx(value(second, metric) - value(first, metric))
+        assert row["low"] <= row["difference"] <= row["high"]
+    assert found.loc["auc", "low"] > 0
+    assert found.loc["auc", "p_value"] < 0.05
+    turned = compare(second, first).table.set_index("metric")
+    assert turned.loc["auc", "difference"] == -found.loc["auc", "difference"]
+    same = compare(first, first).table
+    assert (same["difference"] == 0).all()
+    assert (same["p_value"] == 1).all()
+    with pytest.raises(ValueError, match="not of the same queries"):
+        compare(first, evaluate(models["content"], test_part[:-1]))
+    with pytest.raises(ValueError, match="not of the same queries"):
+        compare(first, evaluate(models["content"], test_part, exclude_seen=True))
+    with pytest.raises(ValueError, match="share no metric"):
+        compare(first, evaluate(models["content"], test_part, metrics="novelty@2"))
+
+
+def test_how_it_prints(models, test_part):
+    found = evaluate(make_pipeline(models["embrec"]), test_part, metrics=["auc", "coverage@2"])
+    text = str(found)
+    assert text.splitlines()[0] == "EmbRecEstimator"
+    low, high = found.table.loc[0, ["low", "high"]]
+    assert f"{value(found, 'auc'):.4f} [{low:.4f}, {high:.4f}]" in text
+    assert list(found.table.columns) == ["model", "slice", "n", "metric", "value", "low", "high"]
+    assert found.table.query("metric == 'coverage@2'")["low"].isna().all()
+    assert "<table" in found._repr_html_()
+    compared = compare(found, found)
+    assert "EmbRecEstimator against EmbRecEstimator" in str(compared)
+    assert "<table" in compared._repr_html_()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"metrics": "hits"}, "Unknown metric 'hits'"),
+        ({"metrics": []}, "metrics is empty"),
+        ({"metrics": "coverage"}, "'coverage' needs a number of items, such as 'coverage@10'"),
+        ({"metrics": "gini@0"}, "gini@0 must be an integer >= 1"),
+        ({"history": "first"}, "history must be 'all', 'last' or 'shuffled'; got 'first'"),
+        ({"confidence": 95}, "confidence must be between 0 and 1"),
+        ({"n_bootstrap": 0}, "n_bootstrap must be an integer >= 1"),
+        ({"max_context": 3}, "max_context is for every_step=True"),
+        ({"every_step": True, "y": ["photo-0"]}, "leave y out"),
+        ({"y": ["photo-0"]}, "X has 1 sequences and y"),
+        ({"y": ["nobody"]}, "y: 1 of 1 ids are not in the catalogue"),
+        ({"ties": "lucky"}, "ties must be one of"),
+    ],
+)
+def test_what_cannot_be_asked(models, options, message):
+    X = [["photo-0", "photo-1"]]
+    if "X has" in message:
+        options = {"y": ["photo-0", "photo-1"]}
+    with pytest.raises(ValueError, match=message):
+        evaluate(models["embrec"], X, **options)
+    with pytest.raises(TypeError, match="got str"):
+        evaluate("embrec", X)
