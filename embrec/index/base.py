@@ -433,10 +433,12 @@ class BaseIndex(  # type: ignore[call-arg]
 
         Parameters
         ----------
-        queries, targets, rules, ties
+        queries, targets
             As for `rank`.
         k : int
             May be 0.
+        rules, ties
+            As for `rank`.
 
         Returns
         -------
