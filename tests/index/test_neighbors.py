@@ -11,7 +11,7 @@ from sklearn.neighbors import KNeighborsClassifier, KNeighborsTransformer, Neare
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from embrec.index import AnnoyIndex, AutoIndex, ExactIndex, FaissIndex, HnswIndex, base, rows
+from embrec.index import AnnoyIndex, AutoIndex, ExactIndex, FaissIndex, HnswIndex, neighbors, rows
 from embrec.index.hnsw import with_equal_lengths
 
 ALL = [ExactIndex(), AnnoyIndex(), AutoIndex(), HnswIndex(), FaissIndex()]
@@ -176,7 +176,7 @@ def test_distances_do_not_cost_a_pass_over_all(data, monkeypatch):
     index.replace([0], data[0][:1] * 0.1)
     seen = []
     monkeypatch.setattr(
-        base, "squared_lengths", lambda v: seen.append(v.shape) or rows.squared_lengths(v)
+        neighbors, "squared_lengths", lambda v: seen.append(v.shape) or rows.squared_lengths(v)
     )
     distances, _ = index.kneighbors(data[1])
     assert seen == [(20, 8)]
