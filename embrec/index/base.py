@@ -2,8 +2,6 @@
 
 import os
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 from weakref import WeakSet
@@ -199,12 +197,6 @@ class BaseIndex(  # type: ignore[call-arg]
         return 1.0 if static is None else float(static.recall)
 
     # ---- changing
-
-    @contextmanager
-    def changing(self) -> Iterator[None]:
-        """Keep other threads from changing the index meanwhile; they may go on searching."""
-        with self._lock:
-            yield
 
     def add(self, vectors: Any) -> np.ndarray:
         """Append vectors, at a cost that does not depend on how many there are already.

@@ -296,7 +296,7 @@ def test_a_forked_process_goes_on_by_itself():
         building.wait(30)
         taken = threading.Event()
         def hold():
-            with index.changing():
+            with index._lock:
                 taken.set()
                 held.wait(30)
         threading.Thread(target=hold, daemon=True).start()
