@@ -6,6 +6,7 @@ import numpy as np
 
 from embrec._tables import Table
 from embrec.catalog import ItemCatalog, ItemTable, read_items
+from embrec.index.base import BaseIndex
 from embrec.ragged import Ragged
 
 
@@ -33,3 +34,29 @@ def catalog_of(sequences: Ragged, items: Table | ItemTable | None, item_col: str
     if len(ids) == 0:
         raise ValueError("X holds no interaction; pass items=, the catalogue.")
     return ItemCatalog(ids, [])
+
+
+def grown_catalog(
+    catalog: ItemCatalog, index: BaseIndex, items: Table | ItemTable | None, item_col: str
+) -> tuple[ItemCatalog, np.ndarray]:
+    """Copy a catalogue of ids with a table's ids added, and say which rows stay removed.
+
+    Parameters
+    ----------
+    catalog : ItemCatalog
+    index : BaseIndex
+        Of its rows.
+    items : table or ItemTable, optional
+    item_col : str
+
+    Returns
+    -------
+    catalog : ItemCatalog
+    removed : ndarray of int
+    """
+    grown, removed = ItemCatalog(catalog.ids.ids, []), np.flatnonzero(~index.active)
+    if items is None:
+        return grown, removed
+    rows = read_items(items, item_col)
+    grown.ids.check_kind(rows.ids, what=f"items[{item_col!r}]")
+    return grown, np.setdiff1d(removed, grown.write(rows.ids, []))

@@ -7,9 +7,9 @@ import numpy as np
 from embrec._compat import StrOptions, fit_context
 from embrec._tables import Table
 from embrec.base import BaseRecommender
-from embrec.baselines._catalog import catalog_of
+from embrec.baselines._catalog import catalog_of, grown_catalog
 from embrec.baselines._counts import count_items, counts_of
-from embrec.catalog import ItemCatalog, ItemRows, ItemTable, read_items
+from embrec.catalog import ItemRows, ItemTable
 from embrec.index import ExactIndex
 from embrec.interactions import encode
 from embrec.persistence import SavedState
@@ -114,12 +114,7 @@ class PopularityRecommender(BaseRecommender):
             return self._count_more(sequences, items)
 
     def _count_more(self, sequences: Ragged, items: Table | ItemTable | None) -> Self:
-        catalog = ItemCatalog(self.catalog_.ids.ids, [])
-        removed = np.flatnonzero(~self.index_.active)
-        if items is not None:
-            rows = read_items(items, self.item_col)
-            catalog.ids.check_kind(rows.ids, what=f"items[{self.item_col!r}]")
-            removed = np.setdiff1d(removed, catalog.write(rows.ids, []))
+        catalog, removed = grown_catalog(self.catalog_, self.index_, items, self.item_col)
         counts = count_items(encode(sequences, catalog.ids), len(catalog))
         counts[: len(self.counts_)] += self.counts_
         index = ExactIndex().fit(_as_vectors(counts))

@@ -9,8 +9,8 @@ import scipy.sparse as sp
 from embrec._compat import Interval, StrOptions, fit_context
 from embrec._tables import Table
 from embrec.base import BaseRecommender
-from embrec.baselines._catalog import catalog_of
-from embrec.catalog import ItemCatalog, ItemRows, ItemTable, read_items
+from embrec.baselines._catalog import catalog_of, grown_catalog
+from embrec.catalog import ItemRows, ItemTable
 from embrec.index import ExactIndex
 from embrec.interactions import encode
 from embrec.persistence import SavedState
@@ -147,12 +147,7 @@ class SessionNeighborsRecommender(BaseRecommender):
             return self._keep_more(sequences, items)
 
     def _keep_more(self, sequences: Ragged, items: Table | ItemTable | None) -> Self:
-        catalog = ItemCatalog(self.catalog_.ids.ids, [])
-        removed = np.flatnonzero(~self.index_.active)
-        if items is not None:
-            rows = read_items(items, self.item_col)
-            catalog.ids.check_kind(rows.ids, what=f"items[{self.item_col!r}]")
-            removed = np.setdiff1d(removed, catalog.write(rows.ids, []))
+        catalog, removed = grown_catalog(self.catalog_, self.index_, items, self.item_col)
         new = _sessions_by_item(encode(sequences, catalog.ids), len(catalog))
         old = sp.csr_array(self.index_.vectors)
         old.resize(len(catalog), old.shape[1])
