@@ -61,7 +61,7 @@ class BaseRecommender(LiveCatalogMixin, BaseEstimator):
     def _read_sequences(self, X: Any, *, what: str = "X") -> Ragged:
         if isinstance(X, InteractionStore):
             stored = X.sequences()
-            return Ragged(X.ids[stored.values], stored.offsets)
+            return Ragged(X.ids[stored.values], stored.offsets, X.users)
         sequences, _ = read_sequences(X, self._columns, what=what)
         return sequences
 

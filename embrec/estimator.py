@@ -1,7 +1,7 @@
 """EmbRecEstimator: wires interactions, features, network, training and index together."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from numbers import Integral, Real
 from os import PathLike
 from typing import Any, ClassVar, Self
@@ -31,24 +31,22 @@ from embrec.fitting import (
     check_parameters,
     check_size,
     grown_network,
+    loss_settings,
     network_size,
     new_network,
     train_network,
     training_settings,
 )
-from embrec.held_out import choose_held_out
 from embrec.ids import IdIndex
 from embrec.index.base import BaseIndex
 from embrec.index.choice import NAMES, make_index
-from embrec.interactions import encode
 from embrec.network import Dropout, EmbRecNetwork, NetworkSize, to_feature_tensors
-from embrec.network.device import available_device, resolve_device
+from embrec.network.device import resolve_device
 from embrec.network.inference import embed_items, encode_queries
-from embrec.network.weights import build_network, copy_network, fingerprint
+from embrec.network.weights import build_network
 from embrec.persistence import SavedState
-from embrec.ragged import Ragged
-from embrec.session import ItemVectors, SessionRecommender
-from embrec.store import InteractionStore
+from embrec.session import SessionRecommender
+from embrec.trained import TrainedRecommender, with_rows
 from embrec.training import TrainingRun, TrainingSequences
 
 #: Queries that an index is measured with.
@@ -56,7 +54,7 @@ N_QUERIES = 256
 
 
 class EmbRecEstimator(  # type: ignore[call-arg]
-    TransformerMixin, SessionRecommender, auto_wrap_output_keys=None
+    TransformerMixin, SessionRecommender, TrainedRecommender, auto_wrap_output_keys=None
 ):
     """Sequential recommender from item content (the EmbRec thesis, chapter 3).
 
@@ -98,6 +96,8 @@ class EmbRecEstimator(  # type: ignore[call-arg]
     sample_alpha : float, default=1.0
         Negatives are drawn in proportion to this power of their popularity: 1 is the thesis' way, 0
         draws all items alike.
+    batch_negatives : bool, default=False
+        Whether the next items of a batch are negatives too, besides a number of drawn ones.
     logq_correction : bool, default=True
         Whether sampled cross-entropy corrects for how negatives are drawn, so that it estimates the
         loss over all items.
@@ -115,15 +115,19 @@ class EmbRecEstimator(  # type: ignore[call-arg]
     item_bias : bool, default=False
         Whether items that training has seen get a learned bias, added to their score. Other items
         get the mean of all biases.
+    optimizer : {"adam", "adagrad"}, default="adam"
+        Of the weights.
     learning_rate : float, default=0.001
-        Of Adam, at its highest.
+        At its highest. Adagrad wants some fifty times that of Adam.
+    momentum : float, default=0.0
+        Of Adagrad.
     lr_schedule : {"constant", "linear", "cosine"}, default="constant"
         What becomes of the learning rate: the last two let it fall to 0 over ``max_epochs``, so set
         those to what you mean.
     warmup_steps : int, default=0
         Steps over which the learning rate first rises.
     weight_decay : float, default=0.0
-        Decoupled, as in AdamW; of weight matrices, but not of items' own vectors.
+        Decoupled, as in AdamW; of weight matrices, but not of items' own vectors. Not for Adagrad.
     max_grad_norm : float or None, default=None
         Longer gradients are scaled down to this.
     batch_size : int, default=64
@@ -234,6 +238,7 @@ class EmbRecEstimator(  # type: ignore[call-arg]
         "loss": [StrOptions({"cross_entropy", "bpr", "bpr_max", "cosine"})],
         "n_negatives": [StrOptions({"all"}), Interval(Integral, 1, None, closed="left")],
         "sample_alpha": [Interval(Real, 0, None, closed="left")],
+        "batch_negatives": ["boolean"],
         "logq_correction": ["boolean"],
         "bpr_max_reg": [Interval(Real, 0, None, closed="left")],
         "item_ids": [StrOptions({"none", "delta"})],
@@ -241,7 +246,9 @@ class EmbRecEstimator(  # type: ignore[call-arg]
         "id_bound": [Interval(Real, 0, None, closed="left")],
         "id_shrinkage": [Interval(Real, 0, None, closed="left")],
         "item_bias": ["boolean"],
+        "optimizer": [StrOptions({"adam", "adagrad"})],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "momentum": [Interval(Real, 0, 1, closed="left")],
         "lr_schedule": [StrOptions({"constant", "linear", "cosine"})],
         "warmup_steps": [Interval(Integral, 0, None, closed="left")],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
@@ -281,6 +288,7 @@ class EmbRecEstimator(  # type: ignore[call-arg]
         loss: str = "cross_entropy",
         n_negatives: str | int = "all",
         sample_alpha: float = 1.0,
+        batch_negatives: bool = False,
         logq_correction: bool = True,
         bpr_max_reg: float = 1.0,
         item_ids: str = "none",
@@ -288,7 +296,9 @@ class EmbRecEstimator(  # type: ignore[call-arg]
         id_bound: float = 3.0,
         id_shrinkage: float = 10.0,
         item_bias: bool = False,
+        optimizer: str = "adam",
         learning_rate: float = 0.001,
+        momentum: float = 0.0,
         lr_schedule: str = "constant",
         warmup_steps: int = 0,
         weight_decay: float = 0.0,
@@ -324,6 +334,7 @@ class EmbRecEstimator(  # type: ignore[call-arg]
         self.loss = loss
         self.n_negatives = n_negatives
         self.sample_alpha = sample_alpha
+        self.batch_negatives = batch_negatives
         self.logq_correction = logq_correction
         self.bpr_max_reg = bpr_max_reg
         self.item_ids = item_ids
@@ -331,7 +342,9 @@ class EmbRecEstimator(  # type: ignore[call-arg]
         self.id_bound = id_bound
         self.id_shrinkage = id_shrinkage
         self.item_bias = item_bias
+        self.optimizer = optimizer
         self.learning_rate = learning_rate
+        self.momentum = momentum
         self.lr_schedule = lr_schedule
         self.warmup_steps = warmup_steps
         self.weight_decay = weight_decay
@@ -354,6 +367,8 @@ class EmbRecEstimator(  # type: ignore[call-arg]
         self.device = device
         self.random_state = random_state
         self.verbose = verbose
+
+    network_: EmbRecNetwork
 
     # ---- training
 
@@ -400,7 +415,7 @@ class EmbRecEstimator(  # type: ignore[call-arg]
             featurizer, blocks = self._fit_featurizer(catalog_rows)
         known, kept = self._known_among(ids) if goes_on else (KnownItems.none(), None)
         known = known.and_those_of(sequences.count_items(len(ids)), is_new=not goes_on)
-        data = TrainingData(sequences, validation, blocks, known)
+        data = TrainingData(sequences, validation, blocks, known, len(ids))
         network = self._warm_network(data, kept) if goes_on else self._cold_network(data, rng)
         run = self._train(network, data, rng, checkpoint_dir=self.checkpoint_dir)
         catalog = ItemCatalog(catalog_rows.ids, blocks)
@@ -463,39 +478,14 @@ class EmbRecEstimator(  # type: ignore[call-arg]
         counts = TrainingSequences(new[0], self.max_length, rows=new[1]).count_items(len(catalog))
         known = self._known.and_those_of(counts)
         if replay is not None:
-            past = _with_rows(*self._encoded(replay, catalog.ids, what="replay"))
-            new = _with_rows(*new).and_then(past), None
+            past = with_rows(*self._encoded(replay, catalog.ids, what="replay"))
+            new = with_rows(*new).and_then(past), None
             known = known.and_those_of(np.zeros(len(catalog), dtype=np.int64), also=past.values)
         sequences = TrainingSequences(new[0], self.max_length, rows=new[1])
-        data = TrainingData(sequences, None, catalog.blocks, known)
+        data = TrainingData(sequences, None, catalog.blocks, known, len(catalog))
         network = self._warm_network(data)
         run = self._train(network, data, rng, max_epochs=1).after(self.training_log_)
         return self._commit(network, catalog, run, data, rng, self.featurizer_, removed)
-
-    def _encoded(self, X: Any, ids: IdIndex, what: str = "X") -> tuple[Ragged, np.ndarray | None]:
-        """Read sequences: of catalogue rows, or of codes and the row of each code."""
-        if isinstance(X, InteractionStore):
-            rows = ids.rows(X.ids).astype(np.int32)
-            if (rows < 0).any():
-                encode(_with_rows(X.sequences(), X.ids), ids, what=what)  # says which are unknown
-            return X.sequences(), rows
-        return encode(self._read_sequences(X, what=what), ids, what=what), None
-
-    def _read_training(
-        self, X: Any, X_val: Any, ids: IdIndex, rng: np.random.RandomState
-    ) -> tuple[TrainingSequences, Ragged | None]:
-        """Read what is trained on, and what is validated with."""
-        sequences, rows = self._encoded(X, ids)
-        if X_val is not None:
-            validation = _with_rows(*self._encoded(X_val, ids, what="X_val"))
-            if (validation.lengths < 1).any():
-                raise ValueError("X_val holds an empty sequence, which has no last item.")
-            return TrainingSequences(sequences, self.max_length, rows=rows), validation
-        held_out = choose_held_out(sequences, rng) if self.early_stopping else np.empty(0, int)
-        training = TrainingSequences(sequences, self.max_length, held_out, rows)
-        if len(held_out) == 0:
-            return training, None
-        return training, _with_rows(sequences.take(held_out), rows)
 
     def _fit_featurizer(self, items: ItemRows) -> tuple[Any, list[Features]]:
         featurizer = self.featurizer
@@ -512,12 +502,6 @@ class EmbRecEstimator(  # type: ignore[call-arg]
         check_size(self.network_.size, network_size(self, data.blocks, data.known))
         return grown_network(self, self.network_, data.known, kept)
 
-    def _known_among(self, ids: IdIndex) -> tuple[KnownItems, np.ndarray]:
-        """Find the items that were trained on in another catalogue, and which of them are there."""
-        rows = ids.rows(self.catalog_.ids.take(self._known.rows))
-        kept = np.flatnonzero(rows >= 0)
-        return KnownItems(rows[kept], self._known.counts[kept]), kept
-
     def _train(
         self,
         network: EmbRecNetwork,
@@ -527,13 +511,14 @@ class EmbRecEstimator(  # type: ignore[call-arg]
         max_epochs: int | None = None,
         checkpoint_dir: Any = None,
     ) -> TrainingRun:
-        settings = training_settings(self, next(network.parameters()).device)
+        settings = training_settings(self)
         if max_epochs is not None:
             settings = replace(settings, max_epochs=max_epochs)
         return train_network(
             network,
             data,
             settings,
+            loss_settings(self, next(network.parameters()).device),
             rng,
             callbacks=self.callbacks or (),
             checkpoint_dir=checkpoint_dir,
@@ -554,18 +539,8 @@ class EmbRecEstimator(  # type: ignore[call-arg]
         index = make_index(self.index).fit(vectors, queries=_queries(network, vectors, data))
         if removed is not None:
             index.remove(removed)
-        identity = fingerprint(network)
-        self.network_ = network
+        self._assign(network, catalog, index, run, data.known, int(rng.randint(2**31)))
         self.featurizer_ = featurizer
-        self.catalog_ = catalog
-        self.index_ = index
-        self.training_log_ = run.log
-        self.best_epoch_ = run.best_epoch
-        self.device_ = next(network.parameters()).device
-        self.fingerprint_ = identity
-        self._known = data.known
-        # a number, not the generator, which may be shared and would change if training failed
-        self._next_seed = int(rng.randint(2**31))
         return self
 
     def _catalog_with(self, items: Table | ItemTable | None) -> tuple[ItemCatalog, np.ndarray]:
@@ -583,7 +558,6 @@ class EmbRecEstimator(  # type: ignore[call-arg]
     # ---- what BaseRecommender asks for
 
     _keeps_features = True
-    _unsaved_parameters = ("callbacks", "checkpoint_dir")
 
     def _featurize(self, content: Table) -> list[Features]:
         blocks: list[Features] = transform_feature_blocks(
@@ -593,18 +567,6 @@ class EmbRecEstimator(  # type: ignore[call-arg]
 
     def _item_vectors(self, blocks: Sequence[Features], ids: np.ndarray) -> np.ndarray:
         return _embed(self.network_, blocks, self._known.places(self.catalog_.ids.rows(ids)))
-
-    def _query_vectors(self, histories: Ragged) -> np.ndarray:
-        vectors = ItemVectors(self.index_.snapshot)
-        return encode_queries(self.network_, vectors, histories).cpu().numpy()
-
-    def _training_counts(self, rows: np.ndarray) -> np.ndarray:
-        return self._known.counts_of(rows)
-
-    @property
-    def _n_embedding_columns(self) -> int:
-        # a bias tells nothing of what an item is
-        return self.network_.embedding_size
 
     # ---- queries
 
@@ -641,40 +603,19 @@ class EmbRecEstimator(  # type: ignore[call-arg]
     # ---- persistence
 
     def _get_state(self) -> SavedState:
-        return SavedState(
-            values={
-                "training_log": self.training_log_,
-                "best_epoch": self.best_epoch_,
-                "next_seed": self._next_seed,
-                # the parameters may have been set anew since it was trained
-                "size": asdict(self.network_.size),
-                "dropout": asdict(self.network_.dropout),
-            },
-            arrays={
-                "known_rows": self._known.rows,
-                "known_counts": self._known.counts,
-                **{f"network:{k}": v.cpu().numpy() for k, v in self.network_.state_dict().items()},
-            },
-            objects={"featurizer": self.featurizer_},
-        )
+        return replace(super()._get_state(), objects={"featurizer": self.featurizer_})
+
+    def _build(self, size: dict[str, Any], dropout: Dropout) -> EmbRecNetwork:
+        n_features = tuple(size["n_features"])
+        return build_network(NetworkSize(**size | {"n_features": n_features}), dropout, seed=0)
 
     def _set_state(self, state: SavedState) -> None:
-        size = state.values["size"] | {"n_features": tuple(state.values["size"]["n_features"])}
-        network = build_network(NetworkSize(**size), Dropout(**state.values["dropout"]), seed=0)
-        weights = {k.removeprefix("network:"): v for k, v in state.arrays.items() if ":" in k}
-        network.load_state_dict({k: torch.from_numpy(v) for k, v in weights.items()})
-        network.eval().to(available_device(self.device))
-        self.network_ = network
+        if "touched" in state.arrays:  # as version 0.1 wrote them: without counts
+            touched = state.arrays["touched"]
+            more = {"known_rows": touched, "known_counts": touched * 0 + 1}
+            state = replace(state, arrays=state.arrays | more)
+        super()._set_state(state)
         self.featurizer_ = state.objects["featurizer"]
-        self.training_log_ = state.values["training_log"]
-        self.best_epoch_ = state.values["best_epoch"]
-        self.device_ = next(network.parameters()).device
-        self.fingerprint_ = fingerprint(network)
-        arrays = state.arrays
-        if "touched" in arrays:  # as version 0.1 wrote them: without counts
-            arrays |= {"known_rows": arrays["touched"], "known_counts": arrays["touched"] * 0 + 1}
-        self._known = KnownItems(arrays["known_rows"], arrays["known_counts"])
-        self._next_seed = state.values["next_seed"]
 
     # ---- scikit-learn
 
@@ -682,24 +623,6 @@ class EmbRecEstimator(  # type: ignore[call-arg]
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = []  # ê is float32 whatever X is
         return tags
-
-    def __getstate__(self) -> dict[str, Any]:
-        state: dict[str, Any] = dict(super().__getstate__())
-        if "network_" in state:
-            # a pickle made beside a GPU opens where there is none
-            state["network_"] = copy_network(state["network_"], torch.device("cpu"))
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        if "network_" in state:
-            self.device_ = available_device(self.device)
-            self.network_.to(self.device_)
-
-
-def _with_rows(sequences: Ragged, rows: np.ndarray | None) -> Ragged:
-    """Sequences of catalogue rows, from codes and the row of each code."""
-    return sequences if rows is None else Ragged(rows[sequences.values], sequences.offsets)
 
 
 def _queries(network: EmbRecNetwork, vectors: np.ndarray, data: TrainingData) -> np.ndarray:

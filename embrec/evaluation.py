@@ -339,9 +339,10 @@ def _queries(
         yield recommender._encode(sequences.drop_last()), targets
         return
     # a history that lacked an unknown item would have its later targets in wrong places
-    rows = Ragged(recommender._rows_of(sequences.values, what="X"), sequences.offsets)
+    rows = sequences.with_values(recommender._rows_of(sequences.values, what="X"))
     longest = np.inf if max_context is None else check_positive(max_context, "max_context")
-    places = np.arange(len(rows.values)) - rows.offsets[rows.row_numbers]
+    numbers = rows.row_numbers
+    places = np.arange(len(rows.values)) - rows.offsets[numbers]
     asked = np.flatnonzero((places > 0) & (places <= longest))
     if len(asked) == 0:
         raise ValueError("No sequence of X has two items: there is nothing to predict.")
@@ -350,8 +351,10 @@ def _queries(
     for start, stop in zip(starts, [*starts[1:], len(asked)], strict=True):
         some = asked[start:stop]
         if len(some):
+            names = None if rows.names is None else rows.names[numbers[some]]
+            starts_of = some - places[some]
             yield (
-                Ragged.from_spans(rows.values, some - places[some], places[some]),
+                Ragged.from_spans(rows.values, starts_of, places[some], names),
                 rows.values[some],
             )
 
@@ -362,7 +365,7 @@ def _as_asked(histories: Ragged, history: History, rng: np.random.RandomState) -
     if history == "all":
         return histories
     order = np.lexsort((rng.random_sample(len(histories.values)), histories.row_numbers))
-    return Ragged(histories.values[order], histories.offsets)
+    return histories.with_values(histories.values[order])
 
 
 # ---- figures

@@ -5,7 +5,7 @@ tensors: parameters become settings, feature blocks tensors, catalogue rows trai
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from hashlib import blake2b
@@ -16,6 +16,7 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 from sklearn.decomposition import TruncatedSVD
+from torch import nn
 
 from embrec.catalog import Features
 from embrec.memmaps import row_blocks
@@ -27,14 +28,17 @@ from embrec.network import (
     to_feature_tensors,
 )
 from embrec.network.device import score_precision
+from embrec.network.inference import encode_queries
 from embrec.network.tower import FixedTower
 from embrec.network.weights import build_network, fingerprint
 from embrec.ragged import Ragged
 from embrec.training import (
     Callback,
     CheckpointFolder,
+    Encode,
     LossSettings,
     NextItemValidation,
+    Objective,
     OptimizerSettings,
     TrainingRun,
     TrainingSequences,
@@ -123,27 +127,45 @@ class TrainingData:
         Features of the whole catalogue.
     known : KnownItems
         What is in ``sequences``, and what was in those before.
+    n_items : int
+        Size of the catalogue.
     """
 
     sequences: TrainingSequences
     validation: Ragged | None
     blocks: Sequence[Features]
     known: KnownItems
+    n_items: int
 
 
 def check_parameters(params: Any) -> None:
     """Raise if parameters contradict each other, or hold what cannot be used."""
-    for callback in params.callbacks or ():
+    check_callbacks(params.callbacks)
+    check_number_or_word(params, "n_negatives", "score_memory")
+    if params.loss == "cosine":
+        _check_cosine(params)
+    if params.optimizer == "adagrad" and params.weight_decay:
+        raise ValueError(
+            f"optimizer='adagrad' has no weight decay; got weight_decay={params.weight_decay!r}. "
+            "Leave it at 0, or choose 'adam'."
+        )
+
+
+def check_callbacks(callbacks: Sequence[Any] | None) -> None:
+    """Raise if one is no callback."""
+    for callback in callbacks or ():
         if not isinstance(callback, Callback):
             raise TypeError(
                 f"callbacks must hold instances of embrec.Callback; got {callback!r}. Inherit from "
                 "it, and pass an instance rather than the class."
             )
-    for name in ("n_negatives", "score_memory"):
-        if isinstance(getattr(params, name), bool):  # which Python takes for an int
+
+
+def check_number_or_word(params: Any, *names: str) -> None:
+    """Raise if a parameter is a bool, which Python takes for an int."""
+    for name in names:
+        if isinstance(getattr(params, name), bool):
             raise TypeError(f"{name} must be a number or a word; got {getattr(params, name)!r}.")
-    if params.loss == "cosine":
-        _check_cosine(params)
 
 
 def check_checkpoints(params: Any) -> None:
@@ -159,12 +181,12 @@ def check_checkpoints(params: Any) -> None:
         )
 
 
-def check_size(old: NetworkSize, new: NetworkSize) -> None:
-    """Raise unless a network can be gone on with; how many ids it has may change."""
+def check_size(old: Any, new: Any, growing: Sequence[str] = ("n_ids",)) -> None:
+    """Raise unless a network can be gone on with; how much it knows may change."""
     changed = {
         name: (before, now)
         for (name, before), now in zip(asdict(old).items(), asdict(new).values(), strict=True)
-        if before != now and name != "n_ids"
+        if before != now and name not in growing
     }
     if changed:
         names = {"fixed_items": "loss='cosine'"}
@@ -268,16 +290,31 @@ def grown_network(
     if size.n_ids:
         size = replace(size, n_ids=len(known.rows))
     larger = build_network(size, _dropout(params), seed=0)
+    copy_weights(network, larger, kept)
+    set_support(larger, known, params.id_shrinkage)
+    return larger.to(next(network.parameters()).device)
+
+
+def copy_weights(network: nn.Module, larger: nn.Module, kept: np.ndarray | None = None) -> None:
+    """Copy all weights to a network that has room for more items or users.
+
+    What is new stays as it is.
+
+    Parameters
+    ----------
+    network, larger : Module
+        The larger one is on the CPU.
+    kept : ndarray of int, optional
+        Places of the items that are still known; all by default.
+    """
     weights = larger.state_dict()
     for name, values in network.state_dict().items():
-        if name.startswith(("id_vectors", "id_biases")):
+        if name.startswith(("id_vectors", "id_biases", "user_vectors")):
             old = values.cpu() if kept is None else values.cpu()[torch.from_numpy(kept)]
             weights[name][: len(old)] = old
         else:
             weights[name] = values
     larger.load_state_dict(weights)
-    set_support(larger, known, params.id_shrinkage)
-    return larger.to(next(network.parameters()).device)
 
 
 def set_support(network: EmbRecNetwork, known: KnownItems, shrinkage: float) -> None:
@@ -288,9 +325,8 @@ def set_support(network: EmbRecNetwork, known: KnownItems, shrinkage: float) -> 
             module.set_support(counts, float(shrinkage))
 
 
-def training_settings(params: Any, device: torch.device) -> TrainingSettings:
+def training_settings(params: Any) -> TrainingSettings:
     """Read how to train from an estimator's parameters."""
-    memory = None if params.score_memory == "auto" else int(params.score_memory * 2**20)
     return TrainingSettings(
         optimizer=OptimizerSettings(
             learning_rate=float(params.learning_rate),
@@ -299,29 +335,40 @@ def training_settings(params: Any, device: torch.device) -> TrainingSettings:
             weight_decay=float(params.weight_decay),
             max_grad_norm=None if params.max_grad_norm is None else float(params.max_grad_norm),
             id_bound=float(params.id_bound),
+            name=params.optimizer,
+            momentum=float(params.momentum),
         ),
         batch_size=int(params.batch_size),
         max_epochs=int(params.max_epochs),
         patience=int(params.patience) if params.early_stopping else None,
-        loss=LossSettings(
-            name=params.loss,
-            n_negatives=None if params.n_negatives == "all" else int(params.n_negatives),
-            sample_alpha=float(params.sample_alpha),
-            logq=bool(params.logq_correction),
-            bpr_max_reg=float(params.bpr_max_reg),
-            precision=score_precision(params.precision, device),
-            memory=memory,
-        ),
         verbose=int(params.verbose),
     )
 
 
+def loss_settings(params: Any, device: torch.device) -> LossSettings:
+    """Read what to make smaller from an estimator's parameters."""
+    memory = None if params.score_memory == "auto" else int(params.score_memory * 2**20)
+    return LossSettings(
+        name=params.loss,
+        n_negatives=None if params.n_negatives == "all" else int(params.n_negatives),
+        sample_alpha=float(params.sample_alpha),
+        logq=bool(params.logq_correction),
+        bpr_max_reg=float(params.bpr_max_reg),
+        batch_negatives=bool(params.batch_negatives),
+        precision=score_precision(params.precision, device),
+        memory=memory,
+    )
+
+
 def train_network(
-    network: EmbRecNetwork,
+    network: Any,
     data: TrainingData,
     settings: TrainingSettings,
+    loss: LossSettings,
     rng: np.random.RandomState,
     *,
+    objective: Callable[..., Objective] = Objective,
+    encode: Encode = encode_queries,
     callbacks: Sequence[Any] = (),
     checkpoint_dir: Any = None,
 ) -> TrainingRun:
@@ -330,29 +377,27 @@ def train_network(
     What nobody has touched yet is no negative: training would teach that nobody ever will.
     """
     device = next(network.parameters()).device
-    n_items = data.blocks[0].shape[0]
-    places = data.known.places(np.arange(n_items))
+    places = data.known.places(np.arange(data.n_items))
     sequences = data.sequences.with_rows(places)
     features = to_feature_tensors(data.blocks, device, data.known.rows)
     validate = None
     if data.validation is not None:
-        all_known = np.array_equal(data.known.rows, np.arange(n_items))
+        all_known = np.array_equal(data.known.rows, np.arange(data.n_items))
         all_features = features if all_known else to_feature_tensors(data.blocks, device)
         validate = NextItemValidation(
-            data.validation, all_features, ids=torch.from_numpy(places).to(device)
+            data.validation, all_features, ids=torch.from_numpy(places).to(device), encode=encode
         )
     checkpoints = None
     if checkpoint_dir is not None:
-        run_id = _run_id(network, data, settings, rng)
+        run_id = _run_id(network, data, (settings, loss), rng)
         checkpoints = CheckpointFolder(checkpoint_dir, run_id=run_id)
+    ids = torch.arange(len(data.known.rows), device=device)
     return train(
         network,
-        features,
+        objective(loss, features, ids, data.known.counts),
         sequences,
         settings,
         rng=rng,
-        ids=torch.arange(len(data.known.rows), device=device),
-        counts=data.known.counts,
         validate=validate,
         callbacks=callbacks,
         checkpoints=checkpoints,
@@ -360,15 +405,15 @@ def train_network(
 
 
 def _run_id(
-    network: EmbRecNetwork,
+    network: Any,
     data: TrainingData,
-    settings: TrainingSettings,
+    how: tuple[TrainingSettings, LossSettings],
     rng: np.random.RandomState,
 ) -> str:
     """Hash all that a run depends on: 32 hexadecimal digits."""
-    plain = replace(settings, verbose=0)  # changes nothing but what is shown
+    plain = replace(how[0], verbose=0)  # changes nothing but what is shown
     digest = blake2b(digest_size=16)
-    digest.update(f"{plain!r} {network.size!r} {network.dropout!r}".encode())
+    digest.update(f"{plain!r} {how[1]!r} {network.size!r} {network.dropout!r}".encode())
     digest.update(fingerprint(network).encode())
     _, key, *others = rng.get_state()
     digest.update(np.asarray(key).tobytes())  # whose repr depends on numpy's print options

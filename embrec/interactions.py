@@ -114,7 +114,8 @@ def read_sequences(
     Returns
     -------
     sequences : Ragged of item ids
-        One row per user, in order of first appearance; ids are int64 or object.
+        One row per user, in order of first appearance; ids are int64 or object. Those of a log
+        are named after their users.
     users : ndarray of shape (n_users,) or None
         User ids, if ``X`` is a log.
 
@@ -125,7 +126,7 @@ def read_sequences(
     """
     if is_table(X):
         order, offsets, users, items = sort_log(X, columns or LogColumns(), what=what)
-        return Ragged(items[order], offsets), users
+        return Ragged(items[order], offsets, users), users
     return _read_lists(X, what), None
 
 
@@ -203,7 +204,7 @@ def encode(
     ids.check_kind(sequences.values, what=what)
     rows = ids.rows(sequences.values)
     unknown = rows < 0
-    coded = Ragged(rows.astype(np.int32), sequences.offsets)
+    coded = sequences.with_values(rows.astype(np.int32))
     if not unknown.any():
         return coded
     if on_unknown == "skip":

@@ -15,10 +15,13 @@ class Ragged:
         The rows, one after another.
     offsets : ndarray of shape (n_rows + 1,), int64
         Row ``i`` is ``values[offsets[i]:offsets[i + 1]]``.
+    names : ndarray of shape (n_rows,), optional
+        Whose each row is. They go along when rows are taken or cut.
     """
 
     values: np.ndarray
     offsets: np.ndarray
+    names: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -44,25 +47,33 @@ class Ragged:
         return cls(values, offsets)
 
     @classmethod
-    def from_spans(cls, values: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> "Ragged":
+    def from_spans(
+        cls,
+        values: np.ndarray,
+        starts: np.ndarray,
+        lengths: np.ndarray,
+        names: np.ndarray | None = None,
+    ) -> "Ragged":
         """Gather stretches of a flat array, from each start on, as rows."""
         cut = cls.from_lengths(values[:0], lengths)
         shift = np.repeat(starts - cut.offsets[:-1], lengths)
-        return cls(np.asarray(values[np.arange(cut.offsets[-1]) + shift]), cut.offsets)
+        return cls(np.asarray(values[np.arange(cut.offsets[-1]) + shift]), cut.offsets, names)
 
     def slice_rows(self, start: int, stop: int) -> "Ragged":
         """Rows ``start`` to ``stop``, sharing memory."""
         offsets = self.offsets[start : stop + 1]
-        return Ragged(self.values[offsets[0] : offsets[-1]], offsets - offsets[0])
+        names = None if self.names is None else self.names[start:stop]
+        return Ragged(self.values[offsets[0] : offsets[-1]], offsets - offsets[0], names)
 
     def and_then(self, other: "Ragged") -> "Ragged":
-        """Append the rows of another."""
+        """Append the rows of another; they have no names then."""
         offsets = np.concatenate([self.offsets, self.offsets[-1] + other.offsets[1:]])
         return Ragged(np.concatenate([self.values, other.values]), offsets)
 
     def take(self, rows: np.ndarray) -> "Ragged":
         """Gather rows, in the order given."""
-        return self._gather(self.offsets[:-1][rows], self.lengths[rows])
+        names = None if self.names is None else self.names[rows]
+        return self._gather(self.offsets[:-1][rows], self.lengths[rows], names)
 
     def last(self) -> np.ndarray:
         """Last value of each row; every row must have one."""
@@ -70,17 +81,23 @@ class Ragged:
 
     def drop_last(self, n: int = 1) -> "Ragged":
         """Cut the last ``n`` values off each row; a shorter row becomes empty."""
-        return self._gather(self.offsets[:-1], np.maximum(self.lengths - n, 0))
+        return self._gather(self.offsets[:-1], np.maximum(self.lengths - n, 0), self.names)
 
     def keep_last(self, n: int) -> "Ragged":
         """Keep the last ``n`` values of each row."""
         kept = np.minimum(self.lengths, n)
-        return self._gather(self.offsets[1:] - kept, kept)
+        return self._gather(self.offsets[1:] - kept, kept, self.names)
 
     def where(self, mask: np.ndarray) -> "Ragged":
         """Keep the values for which ``mask`` (shape (n_values,), bool) is true."""
         ends = np.concatenate([[0], np.cumsum(mask)])[self.offsets]
-        return Ragged(self.values[mask], ends.astype(np.int64))
+        return Ragged(self.values[mask], ends.astype(np.int64), self.names)
 
-    def _gather(self, starts: np.ndarray, lengths: np.ndarray) -> "Ragged":
-        return Ragged.from_spans(self.values, starts, lengths)
+    def with_values(self, values: np.ndarray) -> "Ragged":
+        """Rows of the same lengths and names with other values."""
+        return Ragged(values, self.offsets, self.names)
+
+    def _gather(
+        self, starts: np.ndarray, lengths: np.ndarray, names: np.ndarray | None
+    ) -> "Ragged":
+        return Ragged.from_spans(self.values, starts, lengths, names)

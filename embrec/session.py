@@ -14,8 +14,7 @@ from embrec.growing import GrowingRagged
 from embrec.ids import IdIndex, check_ids, short_repr
 from embrec.index.rows import Snapshot
 from embrec.interactions import read_sequences
-from embrec.network import EmbRecNetwork
-from embrec.network.inference import encode_states
+from embrec.network.inference import encode_queries, encode_states
 from embrec.parked import ParkedSession
 from embrec.ragged import Ragged
 from embrec.ranking import check_k, check_positive
@@ -42,7 +41,7 @@ class ItemVectors:
 class SessionRecommender(BaseRecommender):
     """Base of the recommenders whose recurrent network can go on from a state."""
 
-    network_: EmbRecNetwork
+    network_: Any  # a SequenceNetwork
     fingerprint_: str
 
     def start_session(self, history: Iterable[Any] = ()) -> "Session":
@@ -130,6 +129,16 @@ class SessionRecommender(BaseRecommender):
         if not parked:
             raise ValueError("data is empty: expected the bytes of at least one session.")
         return _resumed(self, parked, restart=restart)
+
+    def _query_vectors(self, histories: Ragged) -> np.ndarray:
+        vectors = ItemVectors(self.index_.snapshot)
+        return encode_queries(self.network_, vectors, histories).cpu().numpy()
+
+    @property
+    def _n_embedding_columns(self) -> int:
+        # a bias tells nothing of what an item is
+        n_columns: int = self.network_.embedding_size
+        return n_columns
 
     def _states(self, histories: Ragged) -> torch.Tensor:
         return encode_states(self.network_, ItemVectors(self.index_.snapshot), histories)

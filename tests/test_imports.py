@@ -45,6 +45,7 @@ ORDER = [
     "base",
     "parked",
     "session",
+    "trained",
     "estimator",
     "export",
     "evaluation",

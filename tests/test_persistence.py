@@ -19,7 +19,13 @@ from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
 from embrec import Callback, EmbRecEstimator, TfidfItemFeaturizer, persistence, saved_objects
-from embrec.baselines import ContentNeighborsRecommender, PopularityRecommender
+from embrec.baselines import (
+    ContentNeighborsRecommender,
+    GRU4RecRecommender,
+    PopularityRecommender,
+    SessionNeighborsRecommender,
+    TransRecRecommender,
+)
 
 SMALL = {"embedding_dim": 4, "tower_size": 5, "hidden_size": 6, "max_epochs": 2, "random_state": 0}
 HISTORIES = [["photo-0", "photo-1"], ["desk-3"], []]
@@ -54,6 +60,9 @@ MAKERS = {
         make_pipeline(titles(), TruncatedSVD(4, random_state=0))
     ),
     "popularity": PopularityRecommender,
+    "sessions": SessionNeighborsRecommender,
+    "gru4rec": lambda: GRU4RecRecommender(6, n_layers=2, max_epochs=2, random_state=0),
+    "transrec": lambda: TransRecRecommender(6, max_epochs=2, random_state=0),
 }
 
 

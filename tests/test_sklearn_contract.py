@@ -14,7 +14,13 @@ from sklearn.utils.estimator_checks import check_estimator
 from sklearn.utils.validation import validate_data
 
 from embrec import EmbRecEstimator, ItemTable, TfidfItemFeaturizer
-from embrec.baselines import ContentNeighborsRecommender, PopularityRecommender
+from embrec.baselines import (
+    ContentNeighborsRecommender,
+    GRU4RecRecommender,
+    PopularityRecommender,
+    SessionNeighborsRecommender,
+    TransRecRecommender,
+)
 from embrec.metrics import ranking_scorer
 from embrec.model_selection import ColdUserSplit, LeaveLastOut
 
@@ -25,7 +31,14 @@ CATALOG = pd.DataFrame(
         "title": [f"word{i % 7} word{i % 5} thing{i}" for i in range(N_ITEMS)],
     }
 )
-RECOMMENDERS = [EmbRecEstimator, ContentNeighborsRecommender, PopularityRecommender]
+RECOMMENDERS = [
+    EmbRecEstimator,
+    ContentNeighborsRecommender,
+    PopularityRecommender,
+    SessionNeighborsRecommender,
+    GRU4RecRecommender,
+    TransRecRecommender,
+]
 
 
 class TableAdapter(EmbRecEstimator):

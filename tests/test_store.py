@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 
 from embrec import Callback, EmbRecEstimator, TfidfItemFeaturizer
 from embrec._spool import group_users
-from embrec.baselines import PopularityRecommender
+from embrec.baselines import GRU4RecRecommender, PopularityRecommender, TransRecRecommender
 from embrec.interactions import LogColumns, read_sequences
 from embrec.store import CODES, META, OFFSETS, USERS, InteractionStore
 
@@ -669,6 +669,8 @@ def test_a_store_is_asked_about_like_a_log(shop_store, shop_log, shop_items):
     for model in (
         small_model(random_state=0, early_stopping=False),
         PopularityRecommender(),
+        GRU4RecRecommender(4, max_epochs=2, random_state=0),
+        TransRecRecommender(4, max_epochs=2, random_state=0),
     ):
         model.fit(shop_store, items=shop_items)
         assert model.score(shop_store) == model.score(shuffled)

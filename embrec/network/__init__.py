@@ -13,13 +13,15 @@ from embrec.network.losses import (
     cross_entropy,
     shared_cross_entropy,
 )
-from embrec.network.model import Dropout, EmbRecNetwork, NetworkSize
+from embrec.network.model import EmbRecNetwork, NetworkSize
+from embrec.network.recurrent import Dropout, SequenceNetwork
 
 __all__ = [
     "Dropout",
     "EmbRecNetwork",
     "FeatureTensor",
     "NetworkSize",
+    "SequenceNetwork",
     "SparseMatrix",
     "bpr",
     "bpr_max",

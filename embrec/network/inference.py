@@ -1,23 +1,33 @@
 """Running a network without gradients, in blocks of bounded size."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from embrec.network.features import FeatureTensor
-from embrec.network.model import EmbRecNetwork
 from embrec.network.packing import fixed_size_blocks, pack
+from embrec.network.recurrent import SequenceNetwork
 from embrec.ragged import Ragged
 
 #: Steps that run through the GRU together.
 STEPS_PER_BLOCK = 2**16
 
 
+class EmbedsItems(Protocol):
+    """A network that makes items' vectors."""
+
+    def eval(self) -> Any:
+        """Enter evaluation mode."""
+
+    def embed_items(self, blocks: Sequence[FeatureTensor], ids: Tensor | None = None) -> Tensor:
+        """Make items' vectors: (n_items, vector_size)."""
+
+
 @torch.inference_mode()
 def embed_items(
-    network: EmbRecNetwork, features: Sequence[FeatureTensor], ids: Tensor | None = None
+    network: EmbedsItems, features: Sequence[FeatureTensor], ids: Tensor | None = None
 ) -> Tensor:
     """Make items' vectors in evaluation mode: (n_items, vector_size), on the network's device."""
     network.eval()
@@ -37,7 +47,7 @@ class Rows(Protocol):
 
 @torch.inference_mode()
 def encode_states(
-    network: EmbRecNetwork,
+    network: SequenceNetwork,
     items: Tensor | Rows,
     sequences: Ragged,
     *,
@@ -50,7 +60,7 @@ def encode_states(
 
     Parameters
     ----------
-    network : EmbRecNetwork
+    network : SequenceNetwork
     items : Tensor of shape (n_items, vector_size), or Rows
         Items' vectors, on any device.
     sequences : Ragged of item rows
@@ -77,6 +87,6 @@ def encode_states(
 
 
 @torch.inference_mode()
-def encode_queries(network: EmbRecNetwork, items: Tensor | Rows, sequences: Ragged) -> Tensor:
+def encode_queries(network: SequenceNetwork, items: Tensor | Rows, sequences: Ragged) -> Tensor:
     """Predict the embedding of each sequence's next item: (n_sequences, vector_size)."""
     return network.predict(encode_states(network, items, sequences))

@@ -24,15 +24,29 @@ class PackedBatch:
         Which of the given sequences stands at each place.
     targets : Tensor of shape (n_steps,), int64, or None
         Row of the item that follows each step.
+    numbers : ndarray of shape (n_sequences,), or None
+        Which sequences of the log stand side by side.
     """
 
     rows: Tensor
     batch_sizes: Tensor
     order: np.ndarray
     targets: Tensor | None = None
+    numbers: np.ndarray | None = None
+
+    @property
+    def lanes(self) -> Tensor:
+        """Which of the sequences side by side each step is of: (n_steps,) int64, on the CPU."""
+        return torch.cat([torch.arange(int(n)) for n in self.batch_sizes])
 
 
-def pack(sequences: Ragged, *, with_targets: bool, device: torch.device) -> PackedBatch:
+def pack(
+    sequences: Ragged,
+    *,
+    with_targets: bool,
+    device: torch.device,
+    numbers: np.ndarray | None = None,
+) -> PackedBatch:
     """Pack sequences for a recurrent network.
 
     Parameters
@@ -43,6 +57,8 @@ def pack(sequences: Ragged, *, with_targets: bool, device: torch.device) -> Pack
         Whether each step's target is the item after it; the last item is then no step.
     device : torch.device
         Where the rows go.
+    numbers : ndarray of shape (n_sequences,), optional
+        Which sequences of a log they are.
 
     Returns
     -------
@@ -59,6 +75,7 @@ def pack(sequences: Ragged, *, with_targets: bool, device: torch.device) -> Pack
         batch_sizes=torch.from_numpy(reached.sum(axis=1, dtype=np.int64)),
         order=order,
         targets=_to_tensor(values[flat + 1], device) if with_targets else None,
+        numbers=None if numbers is None else numbers[order],
     )
 
 

@@ -11,7 +11,9 @@ from embrec.training.sequences import TrainingSequences
 BATCHES_PER_POOL = 20
 
 
-def epoch_batches(sequences: TrainingSequences, batch_size: int, seed: int) -> Iterator[Ragged]:
+def epoch_batches(
+    sequences: TrainingSequences, batch_size: int, seed: int
+) -> Iterator[tuple[np.ndarray, Ragged]]:
     """Go through all sequences once, in batches of similar length.
 
     Sequences are shuffled, sorted by length within pools of some batches, cut, and the pool's
@@ -27,18 +29,20 @@ def epoch_batches(sequences: TrainingSequences, batch_size: int, seed: int) -> I
 
     Yields
     ------
-    Ragged of item rows
-        Of ``batch_size`` sequences; one of the last pool may have fewer.
+    numbers : ndarray of shape (batch_size,), int64
+        Which sequences they are; the last pool may have a smaller batch.
+    batch : Ragged of item rows
     """
     n, pool_size = len(sequences), batch_size * BATCHES_PER_POOL
     rng = np.random.RandomState(seed)
     for start in range(0, n, pool_size):
         numbers = np.arange(start, min(start + pool_size, n))
-        pool = sequences.take(random_order(numbers, n, seed))
+        members = random_order(numbers, n, seed)
+        pool = sequences.take(members)
         by_length = np.argsort(pool.lengths, kind="stable")
         batches = np.array_split(by_length, np.arange(batch_size, len(pool), batch_size))
         for number in rng.permutation(len(batches)):
-            yield pool.take(batches[number])
+            yield members[batches[number]], pool.take(batches[number])
 
 
 def random_order(places: np.ndarray, n: int, seed: int) -> np.ndarray:

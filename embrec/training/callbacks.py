@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from embrec.network.model import EmbRecNetwork
+from torch import nn
 
 #: Figures of one epoch, by name.
 EpochRecord = dict[str, Any]
@@ -15,7 +15,7 @@ class TrainingProgress:
 
     Parameters
     ----------
-    network : EmbRecNetwork
+    network : Module
         The network in training. Look, and leave it as it is.
     n_steps : int
         Steps per epoch.
@@ -31,7 +31,7 @@ class TrainingProgress:
         or strings.
     """
 
-    network: EmbRecNetwork
+    network: nn.Module
     n_steps: int
     max_epochs: int
     epoch: int = 0

@@ -4,27 +4,24 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from types import NoneType
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from embrec.network.features import FeatureTensor
-from embrec.network.model import EmbRecNetwork
-from embrec.network.packing import pack
+from embrec.network.packing import PackedBatch, pack
 from embrec.training.batches import epoch_batches
 from embrec.training.callbacks import Callback, EpochRecord, TrainingProgress
 from embrec.training.display import Display
 from embrec.training.early_stopping import EarlyStopping
-from embrec.training.objective import LossSettings, Objective
 from embrec.training.optimization import Optimization, OptimizerSettings
 from embrec.training.sequences import TrainingSequences
 
-Validate: TypeAlias = Callable[[EmbRecNetwork], tuple[float, float]]
+Validate: TypeAlias = Callable[[Any], tuple[float, float]]
 
 #: Seconds between checkpoints within an epoch; the end of an epoch always has one.
 CHECKPOINT_SECONDS = 60.0
@@ -44,7 +41,6 @@ class TrainingSettings:
     patience : int or None
         Epochs without a better validation figure after which to stop; None runs all epochs and
         keeps the last weights.
-    loss : LossSettings
     verbose : int
         0 shows nothing, 1 a progress bar, 2 a line per epoch as well.
     """
@@ -53,7 +49,6 @@ class TrainingSettings:
     batch_size: int
     max_epochs: int
     patience: int | None
-    loss: LossSettings = field(default_factory=LossSettings)
     verbose: int = 0
 
 
@@ -83,6 +78,17 @@ class DivergedError(FloatingPointError):
     """The loss, or a weight, is no longer a finite number."""
 
 
+class TrainingObjective(Protocol):
+    """What training makes smaller."""
+
+    @property
+    def uses_few_items(self) -> bool:
+        """Whether a step uses but some of the items, so that only their weights need a change."""
+
+    def __call__(self, network: Any, batch: PackedBatch, rng: np.random.RandomState) -> Tensor:
+        """Mean loss over the next items of a batch; ``rng`` draws negatives."""
+
+
 class Checkpoints(Protocol):
     """Where the state of training is kept; see `embrec.training.checkpoint.CheckpointFolder`."""
 
@@ -94,14 +100,12 @@ class Checkpoints(Protocol):
 
 
 def train(
-    network: EmbRecNetwork,
-    features: Sequence[FeatureTensor],
+    network: nn.Module,
+    objective: TrainingObjective,
     sequences: TrainingSequences,
     settings: TrainingSettings,
     *,
     rng: np.random.RandomState,
-    ids: Tensor | None = None,
-    counts: np.ndarray | None = None,
     validate: Validate | None = None,
     callbacks: Sequence[Callback] = (),
     checkpoints: Checkpoints | None = None,
@@ -110,19 +114,14 @@ def train(
 
     Parameters
     ----------
-    network : EmbRecNetwork
-    features : list of Tensor, SparseMatrix or StoredMatrix
-        One feature block per tower, on the network's device. All items in them are negatives: leave
-        out those that nobody has touched.
+    network : Module
+    objective : TrainingObjective
+        The loss of a batch, such as `embrec.training.Objective`.
     sequences : TrainingSequences
-        Of rows of these features.
+        Of item rows.
     settings : TrainingSettings
     rng : RandomState
         Decides the order of batches, the negatives and the seed of dropout.
-    ids : Tensor of shape (n_items,), int64, optional
-        Rows of the items' own vectors and biases, if the network has such.
-    counts : ndarray of shape (n_items,), optional
-        How popular items are, for drawing negatives; by default their events in ``sequences``.
     validate : callable, optional
         Figures of a network, more being better; early stopping watches them. Without it all epochs
         run and the last weights stay.
@@ -142,8 +141,6 @@ def train(
     DivergedError
         If the loss or a weight becomes infinite or NaN.
     """
-    counts = sequences.count_items(len(features[0])) if counts is None else counts
-    objective = Objective(settings.loss, features, ids, counts)
     with _seeded(int(rng.randint(2**31)), next(network.parameters()).device):
         trainer = _Trainer(network, objective, sequences, settings, rng, checkpoints)
         return trainer.run(validate, callbacks)
@@ -154,8 +151,8 @@ class _Trainer:
 
     def __init__(
         self,
-        network: EmbRecNetwork,
-        objective: Objective,
+        network: nn.Module,
+        objective: TrainingObjective,
         sequences: TrainingSequences,
         settings: TrainingSettings,
         rng: np.random.RandomState,
@@ -173,7 +170,7 @@ class _Trainer:
             network,
             settings.optimizer,
             settings.max_epochs * self.n_steps,
-            sparse_ids=settings.loss.n_negatives is not None,
+            sparse_ids=objective.uses_few_items,
         )
         self.stopping = None if settings.patience is None else EarlyStopping(settings.patience)
         self.records: list[EpochRecord] = []
@@ -224,8 +221,8 @@ class _Trainer:
         batches = epoch_batches(self.sequences, self.settings.batch_size, self.epoch_seed)
         self.network.train()
         started = time.perf_counter() - self.seconds
-        for sequences in islice(batches, self.step, None):
-            batch = pack(sequences, with_targets=True, device=self.device)
+        for numbers, sequences in islice(batches, self.step, None):
+            batch = pack(sequences, with_targets=True, device=self.device, numbers=numbers)
             loss = self.objective(self.network, batch, self.negatives_rng)
             self.optimization.step(loss)
             self.loss_sum = self.loss_sum + loss.detach() * len(batch.rows)
@@ -339,7 +336,7 @@ def _any_stops(answers: Any) -> bool:
     return any(list(answers))
 
 
-def _check_weights(network: EmbRecNetwork, settings: TrainingSettings) -> None:
+def _check_weights(network: nn.Module, settings: TrainingSettings) -> None:
     # the loss of an epoch tells nothing of its last step
     if not all(bool(torch.isfinite(weights).all()) for weights in network.parameters()):
         raise _diverged("Weights of the network became infinite or NaN.", settings)

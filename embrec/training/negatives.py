@@ -76,14 +76,35 @@ class NegativeSampler:
     """
 
     def __init__(self, counts: np.ndarray, n_negatives: int, alpha: float) -> None:
-        weights = np.asarray(counts, dtype=np.float64) ** alpha
+        counts = np.asarray(counts, dtype=np.float64)
+        weights = counts**alpha
         self._table = AliasTable(weights)
         self._n = n_negatives
-        with np.errstate(divide="ignore"):  # what is never drawn
-            expected = np.log(n_negatives * weights / weights.sum())
-        self._log_expected = expected.astype(np.float32)
+        self._expected = n_negatives * weights / weights.sum()
+        self._share = counts / counts.sum()
+        self._log_expected = _log(self._expected)
 
-    def draw(self, rng: np.random.RandomState) -> NegativeSample:
-        """Draw a fresh sample."""
+    def draw(self, rng: np.random.RandomState, also: np.ndarray | None = None) -> NegativeSample:
+        """Draw a fresh sample.
+
+        Parameters
+        ----------
+        rng : RandomState
+        also : ndarray of shape (n,), optional
+            Rows that are negatives too: the next items of a batch, which come up as often as
+            popularity says.
+
+        Returns
+        -------
+        NegativeSample
+        """
         rows = self._table.draw(self._n, rng)
-        return NegativeSample(rows, self._log_expected[rows])
+        if also is None:
+            return NegativeSample(rows, self._log_expected[rows])
+        rows = np.concatenate([rows, also])
+        return NegativeSample(rows, _log(self._expected[rows] + len(also) * self._share[rows]))
+
+
+def _log(expected: np.ndarray) -> np.ndarray:
+    with np.errstate(divide="ignore"):  # what is never drawn
+        return np.log(expected).astype(np.float32)

@@ -1,7 +1,7 @@
 """What training makes smaller: a loss of the next items, over all items or a fresh sample."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -18,8 +18,8 @@ from embrec.network.losses import (
     cross_entropy,
     shared_cross_entropy,
 )
-from embrec.network.model import EmbRecNetwork
 from embrec.network.packing import PackedBatch
+from embrec.network.recurrent import SequenceNetwork
 from embrec.training.negatives import NegativeSample, NegativeSampler
 
 
@@ -38,6 +38,8 @@ class LossSettings:
         Whether sampled cross-entropy is corrected for how items are drawn.
     bpr_max_reg : float
         Weight of BPR-max's regularisation.
+    batch_negatives : bool
+        Whether the next items of a batch are negatives of each other, besides those drawn.
     precision : torch.dtype or None
         Of the scores; None is that of the network.
     memory : int or None
@@ -49,6 +51,7 @@ class LossSettings:
     sample_alpha: float = 1.0
     logq: bool = True
     bpr_max_reg: float = 1.0
+    batch_negatives: bool = False
     precision: torch.dtype | None = None
     memory: int | None = None
 
@@ -85,14 +88,19 @@ class Objective:
         if settings.n_negatives is not None:
             self._sampler = NegativeSampler(counts, settings.n_negatives, settings.sample_alpha)
 
+    @property
+    def uses_few_items(self) -> bool:
+        """Whether a step uses but some of the items, so that only their weights need a change."""
+        return self._sampler is not None
+
     def __call__(
-        self, network: EmbRecNetwork, batch: PackedBatch, rng: np.random.RandomState
+        self, network: SequenceNetwork, batch: PackedBatch, rng: np.random.RandomState
     ) -> Tensor:
         """Mean loss over the next items of a batch.
 
         Parameters
         ----------
-        network : EmbRecNetwork
+        network : SequenceNetwork
         batch : PackedBatch
             With targets.
         rng : RandomState
@@ -105,11 +113,12 @@ class Objective:
         assert batch.targets is not None
         if self._sampler is None:
             items = network.embed_items(self.features, self.ids)
-            return self._loss(network, items, batch.rows, batch.targets, batch.batch_sizes)
-        return self._sampled(network, batch, self._sampler.draw(rng))
+            return self._loss(network, items, batch)
+        also = batch.targets.cpu().numpy() if self.settings.batch_negatives else None
+        return self._sampled(network, batch, self._sampler.draw(rng, also))
 
     def _sampled(
-        self, network: EmbRecNetwork, batch: PackedBatch, sample: NegativeSample
+        self, network: SequenceNetwork, batch: PackedBatch, sample: NegativeSample
     ) -> Tensor:
         assert batch.targets is not None
         device = batch.rows.device
@@ -120,23 +129,25 @@ class Objective:
         ids = None if self.ids is None else self.ids[torch.from_numpy(used).to(device)]
         items = network.embed_items(select_features(self.features, used), ids)
         log_expected = torch.from_numpy(sample.log_expected).to(device)
-        return self._loss(
-            network, items, rows, targets, batch.batch_sizes, (negatives, log_expected)
-        )
+        among_used = replace(batch, rows=rows, targets=targets)
+        return self._loss(network, items, among_used, (negatives, log_expected))
 
     def _loss(
         self,
-        network: EmbRecNetwork,
+        network: SequenceNetwork,
         items: Tensor,
-        rows: Tensor,
-        targets: Tensor,
-        batch_sizes: Tensor,
+        batch: PackedBatch,
         sample: tuple[Tensor, Tensor] | None = None,
     ) -> Tensor:
+        """Mean loss over a batch of rows of ``items``."""
+        assert batch.targets is not None
+        rows, batch_sizes = batch.rows, batch.batch_sizes
         # not items[rows], whose gradient is summed in an order that differs from run to run
         predicted = network.predict_steps(F.embedding(rows, items), batch_sizes)
         n_steps, n_sequences = len(predicted), int(batch_sizes[0])
-        steps = self._contrast(predicted, items, targets, sample)
+        steps = self._contrast(predicted, items, batch.targets, sample)
+        if not network.learns_start:
+            return steps
         first_items, first = rows[:n_sequences], network.predict_first()
         if sample is None:
             start = shared_cross_entropy(first, items.detach(), first_items)

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from embrec.network.model import EmbRecNetwork
+from embrec.network.id_vectors import IdVectors
+from embrec.training.adagrad import Adagrad
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,7 @@ class OptimizerSettings:
     Parameters
     ----------
     learning_rate : float
-        Of Adam, at its highest.
+        At its highest.
     lr_schedule : {"constant", "linear", "cosine"}
         What becomes of it: it stays, or falls to 0 until the last step of ``max_epochs``.
     warmup_steps : int
@@ -30,6 +31,10 @@ class OptimizerSettings:
         Gradients longer than this, over all weights, are scaled down to it.
     id_bound : float or None
         Id vectors longer than this are shortened to it.
+    name : {"adam", "adagrad"}
+        Adam with decoupled weight decay, or Adagrad, which has none.
+    momentum : float
+        Of Adagrad.
     """
 
     learning_rate: float
@@ -38,6 +43,8 @@ class OptimizerSettings:
     weight_decay: float = 0.0
     max_grad_norm: float | None = None
     id_bound: float | None = None
+    name: str = "adam"
+    momentum: float = 0.0
 
 
 #: What is left of the learning rate after warm-up, by the share of training that is over.
@@ -53,7 +60,9 @@ class Optimization:
 
     Parameters
     ----------
-    network : EmbRecNetwork
+    network : Module
+        Vectors that only known items or users have are `IdVectors` in it; those of items are its
+        ``id_vectors``.
     settings : OptimizerSettings
     n_steps : int
         Steps that training has at most; the schedule ends there.
@@ -64,7 +73,7 @@ class Optimization:
 
     def __init__(
         self,
-        network: EmbRecNetwork,
+        network: nn.Module,
         settings: OptimizerSettings,
         n_steps: int,
         *,
@@ -74,16 +83,14 @@ class Optimization:
         self._settings = settings
         self._n_steps = n_steps
         self._step = 0
-        own = [m for m in (network.id_vectors, network.id_biases) if m is not None]
+        own = [m for m in network.modules() if isinstance(m, IdVectors)]
         for module in own:
             module.sparse = sparse_ids
         undecayed = {id(module.weight) for module in own}
         sparse = [module.weight for module in own] if sparse_ids else []
         dense = [p for p in network.parameters() if all(p is not q for q in sparse)]
         matrices = [p for p in dense if p.ndim > 1 and id(p) not in undecayed]
-        self._optimizers: list[torch.optim.Optimizer] = [_adam(dense, matrices, settings)]
-        if sparse:
-            self._optimizers.append(torch.optim.SparseAdam(sparse, lr=settings.learning_rate))
+        self._optimizers = _optimizers(dense, matrices, sparse, settings)
 
     def step(self, loss: Tensor) -> None:
         """Take one step down the gradient of a loss."""
@@ -109,7 +116,7 @@ class Optimization:
 
     def _limit_ids(self) -> None:
         vectors, bound = self._network.id_vectors, self._settings.id_bound
-        if vectors is None or bound is None:
+        if not isinstance(vectors, IdVectors) or bound is None:
             return
         gradient = vectors.weight.grad
         used = None
@@ -143,6 +150,20 @@ def _clip_gradients(network: nn.Module, longest: float) -> None:
     factor = (longest / (torch.linalg.vector_norm(lengths) + 1e-6)).clamp(max=1.0)
     for part in parts:
         part.mul_(factor)
+
+
+def _optimizers(
+    dense: list[nn.Parameter],
+    decayed: list[nn.Parameter],
+    sparse: list[nn.Parameter],
+    settings: OptimizerSettings,
+) -> list[torch.optim.Optimizer]:
+    rate = settings.learning_rate
+    if settings.name == "adagrad":
+        return [Adagrad([*dense, *sparse], lr=rate, momentum=settings.momentum)]
+    of_dense = [_adam(dense, decayed, settings)] if dense else []
+    of_sparse = [torch.optim.SparseAdam(sparse, lr=rate)] if sparse else []
+    return [*of_dense, *of_sparse]
 
 
 def _adam(

@@ -62,9 +62,19 @@ class TrainingSequences:
     def __len__(self) -> int:
         return len(self._sequences) if self._members is None else len(self._members)
 
+    @property
+    def names(self) -> np.ndarray | None:
+        """Whose each of the sequences is, if that was said: shape (n_sequences,)."""
+        names = self._sequences.names
+        return None if names is None else names[self.places(np.arange(len(self)))]
+
+    def places(self, numbers: np.ndarray) -> np.ndarray:
+        """Say where sequences stand among all that were given, those left out included."""
+        return numbers if self._members is None else self._members[numbers]
+
     def take(self, numbers: np.ndarray) -> Ragged:
         """Read sequences: item rows, int32."""
-        members = numbers if self._members is None else self._members[numbers]
+        members = self.places(numbers)
         starts, lengths = self._spans(members)
         found = Ragged.from_spans(self._sequences.values, starts, lengths)
         release(self._sequences.values)

@@ -1,15 +1,18 @@
 """The figure that early stopping watches."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 from torch import Tensor
 
 from embrec.network.features import FeatureTensor
 from embrec.network.inference import embed_items, encode_queries
-from embrec.network.model import EmbRecNetwork
 from embrec.ragged import Ragged
 from embrec.ranking import rank_targets
+
+#: Network, item vectors (n_items, d), histories of n rows: to query vectors (n, d).
+Encode: TypeAlias = Callable[[Any, Tensor, Ragged], Tensor]
 
 
 class NextItemValidation:
@@ -25,6 +28,8 @@ class NextItemValidation:
         Cut-off of the hit rate.
     ids : Tensor of shape (n_items,), int64, optional
         Rows of the items' own vectors and biases, -1 where there are none.
+    encode : callable, default=encode_queries
+        Turns network, item vectors and histories into query vectors.
     """
 
     def __init__(
@@ -33,14 +38,16 @@ class NextItemValidation:
         features: Sequence[FeatureTensor],
         k: int = 50,
         ids: Tensor | None = None,
+        encode: Encode = encode_queries,
     ) -> None:
         self.features = features
         self.ids = ids
         self.histories = sequences.drop_last()
         self.targets = sequences.last()
         self.k = k
+        self.encode = encode
 
-    def __call__(self, network: EmbRecNetwork) -> tuple[float, float]:
+    def __call__(self, network: Any) -> tuple[float, float]:
         """Evaluate a network, dropout off.
 
         Returns
@@ -50,6 +57,6 @@ class NextItemValidation:
             rates are level: on a catalogue of at most ``k`` items they always are.
         """
         items = embed_items(network, self.features, self.ids)
-        queries = encode_queries(network, items, self.histories)
+        queries = self.encode(network, items, self.histories)
         ranks, _ = rank_targets(queries, items, self.targets)
         return float(np.mean(ranks < self.k)), float(np.mean(1 / (ranks + 1)))

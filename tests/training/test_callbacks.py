@@ -8,6 +8,8 @@ from embrec.network import Dropout, EmbRecNetwork, NetworkSize, to_feature_tenso
 from embrec.ragged import Ragged
 from embrec.training import (
     Callback,
+    LossSettings,
+    Objective,
     OptimizerSettings,
     TrainingSequences,
     TrainingSettings,
@@ -26,8 +28,9 @@ def run(callbacks=(), validate=None, dropout=None, **settings):
     defaults = {"batch_size": 8, "max_epochs": 3, "patience": None}
     how = TrainingSettings(OptimizerSettings(0.01), **{**defaults, **settings})
     rng = np.random.RandomState(0)
+    objective = Objective(LossSettings(), features, None, sequences.count_items(N_ITEMS))
     return train(
-        network, features, sequences, how, rng=rng, callbacks=callbacks, validate=validate
+        network, objective, sequences, how, rng=rng, callbacks=callbacks, validate=validate
     ), network
 
 

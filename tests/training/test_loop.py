@@ -14,6 +14,7 @@ from embrec.training import (
     DivergedError,
     LossSettings,
     NextItemValidation,
+    Objective,
     OptimizerSettings,
     TrainingRun,
     TrainingSequences,
@@ -21,7 +22,6 @@ from embrec.training import (
     train,
 )
 from embrec.training.early_stopping import EarlyStopping
-from embrec.training.objective import Objective
 
 CPU = torch.device("cpu")
 N_ITEMS = 12
@@ -43,9 +43,12 @@ def settings(**changes):
     return TrainingSettings(OptimizerSettings(learning_rate=0.03), **{**defaults, **changes})
 
 
-def run_training(network, features, sequences, how, seed=0, **rest):
+def run_training(network, features, sequences, how, seed=0, loss=None, **rest):
     rng = np.random.RandomState(seed)
-    return train(network, features, TrainingSequences(sequences, 50), how, rng=rng, **rest)
+    sequences = TrainingSequences(sequences, 50)
+    counts = sequences.count_items(len(features[0]))
+    objective = Objective(loss or LossSettings(), features, None, counts)
+    return train(network, objective, sequences, how, rng=rng, **rest)
 
 
 def batch_loss(network, features, batch, **loss):

@@ -96,14 +96,8 @@ def test_sampled_items_get_the_gradient_of_embedding_everything():
     sample = objective._sampler.draw(np.random.RandomState(3))
     items = network.embed_items(features, torch.arange(N_ITEMS))
     log_expected = torch.from_numpy(sample.log_expected)
-    objective._loss(
-        network,
-        items,
-        batch.rows,
-        batch.targets,
-        batch.batch_sizes,
-        (torch.from_numpy(sample.rows), log_expected),
-    ).backward()
+    drawn = torch.from_numpy(sample.rows), log_expected
+    objective._loss(network, items, batch, drawn).backward()
     for name, parameter in network.named_parameters():
         torch.testing.assert_close(found[name], parameter.grad, rtol=1e-4, atol=1e-6)
 
