@@ -49,8 +49,8 @@ ORDER = [
     "estimator",
     "export",
     "evaluation",
-    "baselines",
     "datasets",
+    "baselines",
     "demo",
 ]
 

@@ -2,6 +2,7 @@
 
 from embrec.baselines.content import ContentNeighborsRecommender
 from embrec.baselines.gru4rec import GRU4RecRecommender
+from embrec.baselines.oracle import ShopOracleRecommender
 from embrec.baselines.popularity import PopularityRecommender
 from embrec.baselines.sessions import SessionNeighborsRecommender
 from embrec.baselines.transrec import TransRecRecommender
@@ -11,5 +12,6 @@ __all__ = [
     "GRU4RecRecommender",
     "PopularityRecommender",
     "SessionNeighborsRecommender",
+    "ShopOracleRecommender",
     "TransRecRecommender",
 ]

@@ -10,6 +10,7 @@ import pandas as pd
 
 from embrec.datasets._shop_oracle import ShopModel
 from embrec.datasets._shop_pictures import draw_picture
+from embrec.ids import IdIndex
 
 FIRST_DAY = np.datetime64("2026-01-01T00:00:00", "s")
 DAY = np.timedelta64(86_400, "s")
@@ -96,6 +97,14 @@ class Shop:
         """
         rows = [self._rows(number, history) for number, history in enumerate(histories)]
         return self.model.next_item_probabilities(rows, self._days(rows, at))
+
+    def visit_days(self) -> tuple[IdIndex, np.ndarray]:
+        """Say on which day each visitor of the log came: users, and a number for each."""
+        log = self.interactions
+        first = log.drop_duplicates("user")
+        days = (first["timestamp"].to_numpy() - FIRST_DAY) // DAY
+        users = IdIndex(first["user"].to_numpy().astype(object))
+        return users, np.clip(days, 0, self.model.n_days - 1).astype(np.int64)
 
     def _rows(self, number: int, history: Sequence[str]) -> list[int]:
         if isinstance(history, str):

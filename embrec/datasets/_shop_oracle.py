@@ -151,7 +151,8 @@ class ShopModel:
         """From factors of groups (n, n_groups) to weights of items (n, n_items), 0 if not there."""
         items = factors[:, self.group] * self.popularity
         items[self.launch_day > days[:, None]] = 0
-        np.put_along_axis(items, taken, 0, axis=1)
+        rows, places = np.nonzero(taken >= 0)
+        items[rows, taken[rows, places]] = 0
         return items
 
     def _draw_in_group(
@@ -187,22 +188,41 @@ class ShopModel:
         ValueError
             If a history leaves nothing to take.
         """
+        weights = self.group_weights(histories, days)
         probabilities = np.empty((len(histories), len(self.group)))
         for start in range(0, len(histories), BLOCK):
             block = slice(start, start + BLOCK)
-            probabilities[block] = self._predict_block(histories[block], days[block])
+            padded, _ = _pad(histories[block])
+            items = self._weigh_items(weights[block], days[block], padded)
+            probabilities[block] = items / items.sum(axis=1, keepdims=True)
         return probabilities
 
-    def _predict_block(self, histories: Sequence[Sequence[int]], days: np.ndarray) -> np.ndarray:
-        n, length = len(histories), max(map(len, histories))
-        padded = np.full((n, length + 1), -1)
-        for i, history in enumerate(histories):
-            padded[i, : len(history)] = history
-        lengths = np.array([len(history) for history in histories])
-        log_posterior = np.zeros((n, len(self.taste)))
-        for step in range(length):
+    def group_weights(self, histories: Sequence[Sequence[int]], days: np.ndarray) -> np.ndarray:
+        """Say what the next item's probability is, per unit of popularity, in each group.
+
+        Parameters
+        ----------
+        histories, days
+            As for `next_item_probabilities`.
+
+        Returns
+        -------
+        ndarray of shape (n, n_groups), float64
+            An item that is on sale, and not in the history, has its popularity times the weight of
+            its group for its probability.
+        """
+        weights = np.empty((len(histories), self.n_groups))
+        for start in range(0, len(histories), BLOCK):
+            block = slice(start, start + BLOCK)
+            weights[block] = self._weigh_groups(histories[block], days[block])
+        return weights
+
+    def _weigh_groups(self, histories: Sequence[Sequence[int]], days: np.ndarray) -> np.ndarray:
+        padded, lengths = _pad(histories)
+        log_posterior = np.zeros((len(padded), len(self.taste)))
+        for step in range(lengths.max()):
             here = np.flatnonzero(lengths > step)
-            factors, total = self._step(padded[here], step, days[here])
+            factors, _, total = self._step(padded[here], step, days[here])
             item = self.group[padded[here, step]]
             likelihood = (
                 factors[np.arange(len(here)), item, None] * self.group_taste.T[item] / total
@@ -210,24 +230,22 @@ class ShopModel:
             log_posterior[here] += np.log(likelihood)
         posterior = np.exp(log_posterior - log_posterior.max(axis=1, keepdims=True))
         posterior /= posterior.sum(axis=1, keepdims=True)
-        return self._mix(padded, lengths, days, posterior)
-
-    def _mix(
-        self, padded: np.ndarray, lengths: np.ndarray, days: np.ndarray, posterior: np.ndarray
-    ) -> np.ndarray:
-        probabilities = np.zeros((len(padded), len(self.group)))
+        weights = np.zeros((len(padded), self.n_groups))
         for step in np.unique(lengths):
             here = np.flatnonzero(lengths == step)
-            factors, total = self._step(padded[here], int(step), days[here])
+            factors, left, total = self._step(padded[here], int(step), days[here])
             by_group = factors * ((posterior[here] / total) @ self.group_taste)
-            items = self._weigh_items(by_group, days[here], padded[here, :step])
-            probabilities[here] = items / items.sum(axis=1, keepdims=True)
-        return probabilities
+            weights[here] = by_group / (by_group * left).sum(axis=1, keepdims=True)
+        return weights
 
     def _step(
         self, padded: np.ndarray, step: int, days: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Factors of groups (n, n_groups) and normalisers (n, n_types) of the draw at a step."""
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Say what decides the draw at a step.
+
+        Factors of groups (n, n_groups), popularity that is left in them (n, n_groups), and
+        normalisers (n, n_types).
+        """
         last = padded[:, step - 1] if step else np.full(len(padded), -1)
         factors = self.group_factors(last)
         weight = self.group_weight[days].copy()
@@ -241,4 +259,13 @@ class ShopModel:
             raise ValueError("A history has all that is on sale: nothing is left to take.")
         # a group that is sold out weighs nothing, whatever the subtraction leaves by rounding
         weight[left == 0] = 0
-        return factors, (factors * weight) @ self.group_taste.T
+        return factors, weight, (factors * weight) @ self.group_taste.T
+
+
+def _pad(histories: Sequence[Sequence[int]]) -> tuple[np.ndarray, np.ndarray]:
+    """Fill histories up with -1, and say how long each is."""
+    lengths = np.array([len(history) for history in histories])
+    padded = np.full((len(histories), lengths.max() + 1), -1)
+    for i, history in enumerate(histories):
+        padded[i, : len(history)] = history
+    return padded, lengths
