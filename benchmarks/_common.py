@@ -17,6 +17,8 @@ import torch
 from embrec.datasets import load_parquet_pair
 
 RESULTS = Path(__file__).parent / "results"
+#: Options that say where things are kept.
+PLACES = ("--folder", "--out")
 
 
 def data_folder(name: str) -> Path:
@@ -87,17 +89,25 @@ def machine() -> dict[str, Any]:
 
 def _told(arguments: list[str]) -> list[str]:
     """Leave out where things are kept, which changes no figure."""
-    if "--folder" not in arguments:
-        return arguments
-    place = arguments.index("--folder")
-    return arguments[:place] + arguments[place + 2 :]
+    told, skipped = [], False
+    for argument in arguments:
+        if skipped or argument in PLACES:
+            skipped = not skipped
+        else:
+            told.append(argument)
+    return told
 
 
-def write_result(name: str, figures: dict[str, Any]) -> None:
+def command() -> str:
+    """Say how this script was called."""
+    return "python " + shlex.join([f"benchmarks/{Path(sys.argv[0]).name}", *_told(sys.argv[1:])])
+
+
+def write_result(name: str, figures: dict[str, Any], folder: Path = RESULTS) -> dict[str, Any]:
     """Write figures as JSON beside the script, with the command that made them."""
-    RESULTS.mkdir(exist_ok=True)
-    command = "python " + shlex.join([f"benchmarks/{Path(sys.argv[0]).name}", *_told(sys.argv[1:])])
-    record = {"command": command, "machine": machine(), **figures}
-    path = RESULTS / f"{name}.json"
+    folder.mkdir(exist_ok=True, parents=True)
+    record = {"command": command(), "machine": machine(), **figures}
+    path = folder / f"{name}.json"
     path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    print(f"\nwritten to benchmarks/results/{path.name}")
+    print(f"\nwritten to {path.parent.name}/{path.name}")
+    return record

@@ -130,6 +130,10 @@ class EmbRecEstimator(  # type: ignore[call-arg]
         Decoupled, as in AdamW; of weight matrices, but not of items' own vectors. Not for Adagrad.
     max_grad_norm : float or None, default=None
         Longer gradients are scaled down to this.
+    ema_decay : float, default=0.999
+        Between 0 and 1: what is validated and kept is an exponential moving average of the weights,
+        which looks back over about a tenth of the steps so far, and no further than this lets it. 0
+        keeps the weights themselves.
     batch_size : int, default=64
         Sequences per step.
     max_epochs : int, default=100
@@ -253,6 +257,7 @@ class EmbRecEstimator(  # type: ignore[call-arg]
         "warmup_steps": [Interval(Integral, 0, None, closed="left")],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
         "max_grad_norm": [Interval(Real, 0, None, closed="neither"), None],
+        "ema_decay": [Interval(Real, 0, 1, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "early_stopping": ["boolean"],
@@ -303,6 +308,7 @@ class EmbRecEstimator(  # type: ignore[call-arg]
         warmup_steps: int = 0,
         weight_decay: float = 0.0,
         max_grad_norm: float | None = None,
+        ema_decay: float = 0.999,
         batch_size: int = 64,
         max_epochs: int = 100,
         early_stopping: bool = True,
@@ -349,6 +355,7 @@ class EmbRecEstimator(  # type: ignore[call-arg]
         self.warmup_steps = warmup_steps
         self.weight_decay = weight_decay
         self.max_grad_norm = max_grad_norm
+        self.ema_decay = ema_decay
         self.batch_size = batch_size
         self.max_epochs = max_epochs
         self.early_stopping = early_stopping

@@ -341,6 +341,7 @@ def training_settings(params: Any) -> TrainingSettings:
         batch_size=int(params.batch_size),
         max_epochs=int(params.max_epochs),
         patience=int(params.patience) if params.early_stopping else None,
+        ema_decay=float(params.ema_decay),
         verbose=int(params.verbose),
     )
 

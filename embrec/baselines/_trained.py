@@ -156,6 +156,7 @@ class TrainedOnIds(TrainedRecommender):
             batch_size=int(self.batch_size),
             max_epochs=int(max_epochs or self.max_epochs),
             patience=int(self.patience) if self.early_stopping else None,
+            ema_decay=float(self.ema_decay),
             verbose=int(self.verbose),
         )
 

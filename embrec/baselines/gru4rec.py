@@ -70,6 +70,8 @@ class GRU4RecRecommender(SessionRecommender, TrainedOnIds):
         Of the optimiser. Adam wants about a hundredth of it.
     momentum : float, default=0.2
         Of Adagrad.
+    ema_decay : float, default=0.0
+        As for `EmbRecEstimator`: 0, as in the paper, averages no weights.
     batch_size : int, default=16
         Sequences per step.
     max_epochs : int, default=50
@@ -144,6 +146,7 @@ class GRU4RecRecommender(SessionRecommender, TrainedOnIds):
         "optimizer": [StrOptions({"adagrad", "adam"})],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
         "momentum": [Interval(Real, 0, 1, closed="left")],
+        "ema_decay": [Interval(Real, 0, 1, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "early_stopping": ["boolean"],
@@ -178,6 +181,7 @@ class GRU4RecRecommender(SessionRecommender, TrainedOnIds):
         optimizer: str = "adagrad",
         learning_rate: float = 0.1,
         momentum: float = 0.2,
+        ema_decay: float = 0.0,
         batch_size: int = 16,
         max_epochs: int = 50,
         early_stopping: bool = True,
@@ -206,6 +210,7 @@ class GRU4RecRecommender(SessionRecommender, TrainedOnIds):
         self.optimizer = optimizer
         self.learning_rate = learning_rate
         self.momentum = momentum
+        self.ema_decay = ema_decay
         self.batch_size = batch_size
         self.max_epochs = max_epochs
         self.early_stopping = early_stopping

@@ -61,6 +61,8 @@ class TransRecRecommender(TrainedOnIds):
         the biases of its items and, averaged, of the negatives.
     learning_rate : float, default=0.003
         Of Adam.
+    ema_decay : float, default=0.0
+        As for `EmbRecEstimator`: 0, as in the paper, averages no weights.
     batch_size : int, default=16
         Sequences per step.
     max_epochs : int, default=100
@@ -125,6 +127,7 @@ class TransRecRecommender(TrainedOnIds):
         "n_negatives": [Interval(Integral, 1, None, closed="left")],
         "l2": [Interval(Real, 0, None, closed="left")],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "ema_decay": [Interval(Real, 0, 1, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "early_stopping": ["boolean"],
@@ -151,6 +154,7 @@ class TransRecRecommender(TrainedOnIds):
         n_negatives: int = 64,
         l2: float = 0.01,
         learning_rate: float = 0.003,
+        ema_decay: float = 0.0,
         batch_size: int = 16,
         max_epochs: int = 100,
         early_stopping: bool = True,
@@ -170,6 +174,7 @@ class TransRecRecommender(TrainedOnIds):
         self.n_negatives = n_negatives
         self.l2 = l2
         self.learning_rate = learning_rate
+        self.ema_decay = ema_decay
         self.batch_size = batch_size
         self.max_epochs = max_epochs
         self.early_stopping = early_stopping

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from embrec.network.packing import PackedBatch, pack
+from embrec.training.averaging import WeightAverage
 from embrec.training.batches import epoch_batches
 from embrec.training.callbacks import Callback, EpochRecord, TrainingProgress
 from embrec.training.display import Display
@@ -41,6 +42,8 @@ class TrainingSettings:
     patience : int or None
         Epochs without a better validation figure after which to stop; None runs all epochs and
         keeps the last weights.
+    ema_decay : float
+        Of an average of the weights, which is what is validated and kept; 0 keeps the weights.
     verbose : int
         0 shows nothing, 1 a progress bar, 2 a line per epoch as well.
     """
@@ -49,6 +52,7 @@ class TrainingSettings:
     batch_size: int
     max_epochs: int
     patience: int | None
+    ema_decay: float = 0.0
     verbose: int = 0
 
 
@@ -172,6 +176,8 @@ class _Trainer:
             settings.max_epochs * self.n_steps,
             sparse_ids=objective.uses_few_items,
         )
+        decay = settings.ema_decay
+        self.average = WeightAverage(network, decay) if decay else None
         self.stopping = None if settings.patience is None else EarlyStopping(settings.patience)
         self.records: list[EpochRecord] = []
         self.negatives_rng = np.random.RandomState(rng.randint(2**31))
@@ -209,6 +215,9 @@ class _Trainer:
         if self.stopping is not None and self.stopping.best is not None:
             self.stopping.restore(self.network)
             best_epoch = self.stopping.best_epoch
+        elif self.average is not None:
+            self.average.look()
+            self.network.load_state_dict(self.average.network.state_dict())
         self.network.eval()
         _check_weights(self.network, settings)
         return TrainingRun(self.records, best_epoch)
@@ -225,6 +234,8 @@ class _Trainer:
             batch = pack(sequences, with_targets=True, device=self.device, numbers=numbers)
             loss = self.objective(self.network, batch, self.negatives_rng)
             self.optimization.step(loss)
+            if self.average is not None:
+                self.average.step()
             self.loss_sum = self.loss_sum + loss.detach() * len(batch.rows)
             self.n_events += len(batch.rows)
             self.step += 1
@@ -252,12 +263,16 @@ class _Trainer:
             "seconds": self.seconds,
             "events_per_second": self.n_events / self.seconds,
         }
+        network = self.network
+        if self.average is not None:
+            self.average.look()
+            network = self.average.network
         if validate is not None:
-            figures = validate(self.network)
+            figures = validate(network)
             record.update(valid_hit_rate=figures[0], valid_mrr=figures[1])
             if self.stopping is not None:
                 epoch = len(self.records) + 1
-                self.stopped |= self.stopping.update(figures, self.network, epoch)
+                self.stopped |= self.stopping.update(figures, network, epoch)
         self.records.append(record)
         self.epoch_seed, self.step, self.n_events, self.seconds = None, 0, 0, 0.0
         self.loss_sum = torch.zeros_like(self.loss_sum)
@@ -289,6 +304,7 @@ class _Trainer:
         return {
             "network": self.network.state_dict(),
             "optimization": self.optimization.state_dict(),
+            "average": None if self.average is None else self.average.state_dict(),
             "stopping": None if self.stopping is None else self.stopping.state_dict(),
             "rng": self.rng.get_state(),
             "negatives_rng": self.negatives_rng.get_state(),
@@ -306,6 +322,8 @@ class _Trainer:
     def _load_state_dict(self, state: Mapping[str, Any]) -> None:
         self.network.load_state_dict(state["network"])
         self.optimization.load_state_dict(state["optimization"])
+        if self.average is not None:
+            self.average.load_state_dict(state["average"])
         if self.stopping is not None:
             self.stopping.load_state_dict(state["stopping"])
         self.rng.set_state(state["rng"])
