@@ -44,14 +44,26 @@ class Adagrad(torch.optim.Optimizer):
                 state["velocity"] = torch.zeros_like(weights)
         gradient = weights.grad
         assert gradient is not None
-        rows: Tensor | slice = slice(None)
         if gradient.is_sparse:
-            gradient = gradient.coalesce()
-            rows, gradient = gradient.indices()[0], gradient.values()
-        sums = state["sum"][rows] + gradient.square()
-        change = rate * gradient / (sums + _EPSILON).sqrt()
-        state["sum"][rows] = sums
+            _update_rows(weights, gradient.coalesce(), state, rate, momentum)
+            return
+        state["sum"].addcmul_(gradient, gradient)
+        roots = (state["sum"] + _EPSILON).sqrt_()
         if momentum:
-            change += momentum * state["velocity"][rows]
-            state["velocity"][rows] = change
-        weights[rows] -= change
+            state["velocity"].mul_(momentum).addcdiv_(gradient, roots, value=rate)
+            weights.sub_(state["velocity"])
+        else:
+            weights.addcdiv_(gradient, roots, value=-rate)
+
+
+def _update_rows(
+    weights: Tensor, gradient: Tensor, state: dict[str, Any], rate: float, momentum: float
+) -> None:
+    rows, values = gradient.indices()[0], gradient.values()
+    sums = state["sum"].index_select(0, rows).addcmul_(values, values)
+    state["sum"].index_copy_(0, rows, sums)
+    change = values / sums.add_(_EPSILON).sqrt_() * rate
+    if momentum:
+        change.add_(state["velocity"].index_select(0, rows), alpha=momentum)
+        state["velocity"].index_copy_(0, rows, change)
+    weights.index_copy_(0, rows, weights.index_select(0, rows).sub_(change))
