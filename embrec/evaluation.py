@@ -11,9 +11,12 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
+import scipy.sparse as sp
 from sklearn.utils import check_random_state
 
 from embrec.base import BaseRecommender, last_items
+from embrec.index import ExactIndex
+from embrec.index.base import BaseIndex
 from embrec.index.filters import Filter
 from embrec.metrics import (
     LIST_METRICS,
@@ -25,6 +28,7 @@ from embrec.metrics import (
 )
 from embrec.ragged import Ragged
 from embrec.ranking import Ties, check_positive
+from embrec.reranking import Reranking
 from embrec.resampling import bootstrap_interval, check_confidence, sign_test
 
 __all__ = ["Comparison", "Evaluation", "compare", "evaluate"]
@@ -151,6 +155,7 @@ def evaluate(
     max_context: int | None = None,
     history: History = "all",
     exclude_seen: bool = False,
+    popularity_discount: float = 0.0,
     ties: Ties = "pessimistic",
     confidence: float = 0.95,
     n_bootstrap: int = 1000,
@@ -181,6 +186,9 @@ def evaluate(
         much the rest, or the order, is worth.
     exclude_seen : bool, default=False
         Whether the other items of a history are out of the running. (The thesis ranks all.)
+    popularity_discount : float, default=0.0
+        An item of ``n`` events in training loses ``popularity_discount * log(1 + n)`` of its score,
+        as in ``recommend``; here all items are ranked so, and not some candidates.
     ties : {"pessimistic", "average", "optimistic"}, default="pessimistic"
         How items that score exactly as the target count.
     confidence : float, default=0.95
@@ -211,18 +219,24 @@ def evaluate(
         raise ValueError(f"history must be 'all', 'last' or 'shuffled'; got {history!r}.")
     check_confidence(confidence)
     check_positive(n_bootstrap, "n_bootstrap")
+    Reranking(popularity_discount)  # raises if it is out of its range
+    counts = recommender._training_counts(np.arange(len(recommender.catalog_)))
+    index = recommender.index_
+    if popularity_discount:
+        index = _discounted(index, popularity_discount * np.log1p(counts))
     rng = check_random_state(random_state)
     seed = int(rng.randint(2**31 - 1))
     n_best = max(of_lists.values(), default=0)
     parts = []
     for histories, targets in _queries(recommender, X, y, every_step, max_context):
         queries = recommender._query_vectors(_as_asked(histories, history, rng))
+        if popularity_discount:
+            queries = _with_column(queries, np.ones(len(histories)))
         rules = Filter(excluded=(histories,) if exclude_seen else ())
-        ranked = recommender.index_.rank_and_find(queries, targets, n_best, rules, ties=ties)
+        ranked = index.rank_and_find(queries, targets, n_best, rules, ties=ties)
         parts.append((targets, histories.lengths, *ranked))
     targets, lengths, ranks, n_candidates, best = map(np.concatenate, zip(*parts, strict=True))
     found = TargetRanks(ranks, n_candidates)
-    counts = recommender._training_counts(np.arange(len(recommender.catalog_)))
     per_query = {
         "target": recommender.catalog_.ids.take(targets),
         "context_length": lengths,
@@ -366,6 +380,22 @@ def _as_asked(histories: Ragged, history: History, rng: np.random.RandomState) -
         return histories
     order = np.lexsort((rng.random_sample(len(histories.values)), histories.row_numbers))
     return histories.with_values(histories.values[order])
+
+
+def _discounted(index: BaseIndex, discounts: np.ndarray) -> ExactIndex:
+    """Copy an index, each item's score lowered: by a column that queries have a one in."""
+    snapshot = index.snapshot
+    lowered = ExactIndex().fit(_with_column(snapshot.whole(), -discounts))
+    lowered.remove(np.flatnonzero(~snapshot.active))
+    return lowered
+
+
+def _with_column(matrix: Any, column: np.ndarray) -> Any:
+    """Append a column to an ndarray or a CSR matrix."""
+    column = column.astype(np.float32)[:, None]
+    if sp.issparse(matrix):
+        return sp.hstack([matrix, sp.csr_array(column)], format="csr")
+    return np.hstack([matrix, column])
 
 
 # ---- figures

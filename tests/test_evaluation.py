@@ -59,6 +59,25 @@ def test_figures_are_those_of_the_scorer(models, test_part, name, exclude_seen):
 
 
 @pytest.mark.parametrize("name", ["embrec", "content", "sessions", "popular"])
+def test_a_discount_ranks_as_recommend_does(models, test_part, name):
+    model, n = models[name], 15  # all that is left of 16
+    found = evaluate(
+        model, test_part, metrics=["mrr", "coverage@15"], exclude_seen=True, popularity_discount=0.7
+    )
+    ids, scores = model.recommend(
+        [s[:-1] for s in test_part], k=n, popularity_discount=0.7, n_candidates=20
+    )
+    for sequence, row, of_row, rank in zip(
+        test_part, ids.tolist(), scores, found.queries["rank"], strict=True
+    ):
+        target = of_row[row.index(sequence[-1])]
+        tied = np.isclose(of_row, target, rtol=1e-5, atol=1e-6)  # who are rounded in other ways
+        assert np.sum((of_row > target) & ~tied) <= rank < np.sum((of_row > target) | tied)
+    with pytest.raises(ValueError, match="popularity_discount must be a number >= 0; got -1"):
+        evaluate(model, test_part, popularity_discount=-1)
+
+
+@pytest.mark.parametrize("name", ["embrec", "content", "sessions", "popular"])
 def test_figures_of_what_is_shown(models, test_part, shop_log, name):
     model = models[name]
     names = ["coverage@3", "gini@2", "novelty@3", "popularity@3", "auc"]
