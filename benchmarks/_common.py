@@ -94,7 +94,7 @@ def _told(arguments: list[str]) -> list[str]:
         if skipped or argument in PLACES:
             skipped = not skipped
         else:
-            told.append(argument)
+            told.append(Path(argument).name if Path(argument).is_absolute() else argument)
     return told
 
 

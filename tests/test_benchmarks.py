@@ -1,0 +1,93 @@
+"""The benchmark that others are to run: Table 2, on data made here."""
+
+import gzip
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from embrec.baselines import PopularityRecommender
+from embrec.datasets import make_shop, thesis_filter
+from embrec.evaluation import evaluate
+from embrec.model_selection import leave_last_out_split
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+METRICS = ["auc", "hit_rate@50", "hit_rate@10", "ndcg@10", "mrr"]
+
+
+def table2(*arguments):
+    done = subprocess.run(
+        [sys.executable, "table2.py", *map(str, arguments), "--quick", "--jobs", "1"],
+        cwd=BENCHMARKS,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def shop():
+    return make_shop(n_users=400, n_items=200, random_state=0)
+
+
+def test_table_2_of_a_pair_of_parquet_files(shop, tmp_path):
+    pytest.importorskip("pyarrow")
+    log = shop.interactions[["user", "item", "timestamp"]]
+    log.to_parquet(tmp_path / "interactions.parquet")
+    shop.items[["item", "title", "description"]].to_parquet(tmp_path / "items.parquet")
+    printed = table2(tmp_path, "--out", tmp_path / "out", "--name", "shop")
+    record = json.loads((tmp_path / "out" / "shop.json").read_text())
+    table = pd.read_csv(tmp_path / "out" / "shop.csv")
+    assert (tmp_path / "out" / "shop.md").read_text() in printed
+    models = ["PopRec", "Content neighbours", "V-SKNN", "TransRec", "GRU4Rec", "EmbRec"]
+    assert set(table["model"]) == {*models, "EmbRec, ids"}
+    assert str(tmp_path) not in (tmp_path / "out" / "shop.md").read_text()
+    assert {"torch", "scikit-learn", "python"} <= set(record["machine"])
+
+    some = log[log["user"].isin(log["user"].unique()[:300])]
+    train, _, test = leave_last_out_split(some)
+    items = pd.DataFrame({"item": some["item"].unique()})
+    model = PopularityRecommender().fit(train, items=items)
+    for way in ("all ranked", "masked"):
+        expected = evaluate(model, test, metrics=METRICS, exclude_seen=way == "masked").table
+        expected = expected[expected["slice"] == "all"].set_index("metric")
+        found = table.query("model == 'PopRec' and slice == 'all' and ranking == @way")
+        found = found.set_index("metric").loc[METRICS]
+        for column in ("value", "low", "high"):
+            np.testing.assert_allclose(found[column], expected.loc[METRICS, column], rtol=1e-9)
+
+    for model in record["chosen"]:
+        trials = [trial for trial in record["trials"] if trial["model"] == model]
+        best = max(trials, key=lambda trial: trial["valid"]["hit_rate@50"])
+        assert record["chosen"][model] == best["setting"]
+        assert len(trials) == (1 if model == "PopRec" else 2)
+
+
+@pytest.mark.parametrize("protocol", ["temporal", "cold-users"])
+def test_table_2_of_raw_files(shop, tmp_path, protocol):
+    log = shop.interactions
+    seconds = (log["timestamp"].to_numpy() - np.datetime64("1970-01-01")).astype("timedelta64[s]")
+    with gzip.open(tmp_path / "reviews_Toys.json.gz", "wt") as file:
+        for user, item, at in zip(log["user"], log["item"], seconds.astype(int), strict=True):
+            line = {"reviewerID": user, "asin": item, "unixReviewTime": int(at), "overall": 5.0}
+            file.write(json.dumps(line) + "\n")
+    with gzip.open(tmp_path / "meta_Toys.json.gz", "wt") as file:
+        for row in shop.items.itertuples():
+            file.write(json.dumps({"asin": row.item, "title": row.title}) + "\n")
+    options = ["--category", "Toys", "--protocol", protocol, "--out", tmp_path / "out"]
+    table2(tmp_path, *options, "--name", "toys", "--models", "PopRec", "Content neighbours")
+    record = json.loads((tmp_path / "out" / "toys.json").read_text())
+    assert record["data"]["columns"] == ["title"]
+    assert record["protocol"] == protocol
+    filtered = thesis_filter(log.assign(timestamp=seconds.astype(int)))
+    assert record["data"]["users"] <= min(300, filtered["user"].nunique())
+    tested = {r["model"]: r["n"] for r in record["tables"]["all ranked"] if r["slice"] == "all"}
+    assert tested["PopRec"] == tested["Content neighbours"] == record["data"]["tested"] > 0
