@@ -11,9 +11,9 @@ visitor's own among them, as in the thesis, and without ("masked"). Intervals ar
 visitors (95 %).
 
 Protocols: "leave-last-two-out" is the thesis' (train on ``seq[:-2]``, validate on ``seq[-2]``, test
-on ``seq[-1]``); "temporal" cuts at two points in time, a tenth of the events in each of the last
-two parts; "cold-users" holds a tenth of the users out for each part, their last item being the
-target.
+on ``seq[-1]``); "temporal" cuts at two points in time: the last tenth of the events tests, a tenth
+of those before validates; "cold-users" holds a tenth of the users out for the test, and
+a tenth of the others for validation, their last item being the target.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from typing import Any
 import pandas as pd
 import torch
 from _common import RESULTS, write_result
-from _models import FIRST, SPACES, make_model, settings_of
+from _models import FIRST, PASSES, make_model, settings_of
 from _splits import load
 from joblib import Parallel, delayed
 
@@ -39,7 +39,7 @@ LISTS = ("coverage@10", "novelty@10", "popularity@10", "gini@10")
 
 def fit(task: dict[str, Any], source: tuple[Any, ...], options: Any, folder: str) -> dict[str, Any]:
     """Fit one setting of one model, keep it, and say how it does on the validation part."""
-    torch.set_num_threads(max(1, torch.get_num_threads() // options.jobs))
+    torch.set_num_threads(options.threads)
     train, valid, _, items, columns = load(*source)
     model = make_model(task["model"], task["setting"], columns, options.epochs, options.seed)
     started = time.perf_counter()
@@ -62,7 +62,7 @@ def test(
     trial: dict[str, Any], source: tuple[Any, ...], options: Any, folder: str
 ) -> dict[str, Evaluation]:
     """Rank the test part with a model that was chosen: with the visitor's own items, and without."""
-    _, _, tested, _, columns = load(*source)
+    train, _, tested, _, columns = load(*source)
     kind = type(make_model(trial["model"], trial["setting"], columns, 1, 0))
     model = kind.load(Path(folder) / trial["key"])
     return {
@@ -70,6 +70,7 @@ def test(
             model,
             tested,
             metrics=(*METRICS, *LISTS),
+            train=train,
             exclude_seen=way == "masked",
             name=trial["model"],
             random_state=0,
@@ -99,6 +100,7 @@ def parse() -> argparse.Namespace:
     options = parser.parse_args()
     if options.quick:
         options.budget, options.epochs = min(options.budget, 2), min(options.epochs, 2)
+    options.threads = max(1, torch.get_num_threads() // options.jobs)
     return options
 
 
@@ -107,10 +109,14 @@ def main() -> None:
     n_users = 300 if options.quick else None
     source = options.data, options.category, options.interactions, options.protocol, n_users
     train, _, tested, items, columns = load(*source)
+    searched = {
+        model: settings_of(model, options.budget, len(items), options.seed)
+        for model in options.models
+    }
     tasks = [
         {"model": model, "setting": setting, "key": f"{m}-{i}"}
-        for m, model in enumerate(options.models)
-        for i, setting in enumerate(settings_of(model, options.budget, len(items), options.seed))
+        for m, (model, (settings, _)) in enumerate(searched.items())
+        for i, setting in enumerate(settings)
     ]
     # long ones first, so that the last ones to end are short
     tasks.sort(key=lambda task: -list(FIRST).index(task["model"]))
@@ -140,7 +146,8 @@ def main() -> None:
         "budget": options.budget,
         "seed": options.seed,
         "seconds": time.perf_counter() - started,
-        "spaces": {model: SPACES[model] for model in options.models},
+        "spaces": {model: space for model, (_, space) in searched.items()},
+        "max_epochs": {model: PASSES.get(model, 1) * options.epochs for model in options.models},
         "chosen": {model: trial["setting"] for model, trial in best.items()},
         "trials": trials,
         "tables": {way: rows_of(found, way) for way in ("all ranked", "masked")},

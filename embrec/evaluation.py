@@ -6,6 +6,7 @@ A figure that is measured on a sample of visitors has an error: `evaluate` gives
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from itertools import pairwise
 from typing import Any, Literal, get_args
 
@@ -13,11 +14,14 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
 
 from embrec.base import BaseRecommender, last_items
+from embrec.ids import check_ids
 from embrec.index import ExactIndex
 from embrec.index.base import BaseIndex
 from embrec.index.filters import Filter
+from embrec.interactions import encode
 from embrec.metrics import (
     LIST_METRICS,
     TargetRanks,
@@ -51,8 +55,9 @@ class Evaluation:
     name : str
         Of the model.
     queries : DataFrame of n rows
-        One row per query: ``target`` (id), ``context_length``, ``n_events`` (of the target in
-        training), ``rank``, ``n_candidates``, and each metric that is a mean over queries.
+        One row per query: ``sequence`` (its number in ``X``), ``target`` (id), ``context_length``,
+        ``n_events`` (of the target in training), ``rank``, ``n_candidates``, and each metric that
+        is a mean over queries.
     recommended : ndarray of shape (n, k)
         Ids of what is recommended; None is no item. Of no columns if no metric needs them.
     metrics : tuple of str
@@ -61,6 +66,8 @@ class Evaluation:
     confidence : float
     n_bootstrap : int
     seed : int
+    digest : str
+        Tells what was asked: the sequences, and which of their items were targets.
     """
 
     name: str
@@ -71,13 +78,15 @@ class Evaluation:
     confidence: float
     n_bootstrap: int
     seed: int
+    digest: str
 
     @property
     def table(self) -> pd.DataFrame:
         """A row per slice and metric: model, slice, n, metric, value, low, high.
 
-        ``low`` and ``high`` bound a percentile bootstrap interval over queries. Coverage and the
-        Gini index have none: drawn with repeats, fewer different visitors see fewer items.
+        ``low`` and ``high`` bound a percentile bootstrap interval over sequences, each drawn with
+        all its queries. Coverage and the Gini index have none: drawn with repeats, fewer different
+        visitors see fewer items.
         """
         rows = [
             {"model": self.name, "slice": name, "n": int(mask.sum()), **figure}
@@ -100,7 +109,8 @@ class Evaluation:
     def _figures(self, mask: np.ndarray) -> Iterator[dict[str, Any]]:
         means = [metric for metric in self.metrics if metric in self.queries]
         values = self.queries.loc[mask, means].to_numpy()
-        low, high = bootstrap_interval(values, self.confidence, self.n_bootstrap, self.seed)
+        groups = self.queries.loc[mask, "sequence"].to_numpy()
+        low, high = bootstrap_interval(values, self.confidence, self.n_bootstrap, self.seed, groups)
         bounds = dict(zip(means, zip(values.mean(axis=0), low, high, strict=True), strict=True))
         for metric in self.metrics:
             if metric not in bounds:
@@ -154,6 +164,7 @@ def evaluate(
     every_step: bool = False,
     max_context: int | None = None,
     history: History = "all",
+    train: Any = None,
     exclude_seen: bool = False,
     popularity_discount: float = 0.0,
     ties: Ties = "pessimistic",
@@ -184,6 +195,11 @@ def evaluate(
     history : {"all", "last", "shuffled"}, default="all"
         What of each history the model gets. The last item alone, or all in random order, tell how
         much the rest, or the order, is worth.
+    train : log or list of sequences, optional
+        What counts as training when it is said which targets are cold, how novel and how popular
+        items are. By default what the model itself counted, which need not be what another did: one
+        that is trained on the last events of each user has not seen the others. Items that the
+        catalogue lacks are passed over.
     exclude_seen : bool, default=False
         Whether the other items of a history are out of the running. (The thesis ranks all.)
     popularity_discount : float, default=0.0
@@ -210,34 +226,42 @@ def evaluate(
         If a metric is unknown, or a target is missing or not in the catalogue.
     """
     recommender, X = look_through(estimator, X)
+    check_is_fitted(recommender)
     names = (metrics,) if isinstance(metrics, str) else tuple(metrics)
     of_lists = {name: _list_length(name) for name in names if _is_of_lists(name)}
     of_ranks = {name: parse_metric(name) for name in names if name not in of_lists}
     if not names:
         raise ValueError("metrics is empty; name at least one, such as 'hit_rate@50'.")
+    if len(set(names)) < len(names):
+        raise ValueError(f"metrics must name each metric once; got {names}.")
     if history not in get_args(History):
         raise ValueError(f"history must be 'all', 'last' or 'shuffled'; got {history!r}.")
     check_confidence(confidence)
     check_positive(n_bootstrap, "n_bootstrap")
     Reranking(popularity_discount)  # raises if it is out of its range
-    counts = recommender._training_counts(np.arange(len(recommender.catalog_)))
+    own_counts = recommender._training_counts(np.arange(len(recommender.catalog_)))
+    counts = own_counts if train is None else _count(recommender, train)
     index = recommender.index_
-    if popularity_discount:
-        index = _discounted(index, popularity_discount * np.log1p(counts))
+    if popularity_discount:  # as recommend does it
+        index = _discounted(index, popularity_discount * np.log1p(own_counts))
     rng = check_random_state(random_state)
     seed = int(rng.randint(2**31 - 1))
     n_best = max(of_lists.values(), default=0)
     parts = []
-    for histories, targets in _queries(recommender, X, y, every_step, max_context):
+    sequences = recommender._read_sequences(X)
+    for numbers, histories, targets in _queries(recommender, sequences, y, every_step, max_context):
         queries = recommender._query_vectors(_as_asked(histories, history, rng))
         if popularity_discount:
             queries = _with_column(queries, np.ones(len(histories)))
         rules = Filter(excluded=(histories,) if exclude_seen else ())
         ranked = index.rank_and_find(queries, targets, n_best, rules, ties=ties)
-        parts.append((targets, histories.lengths, *ranked))
-    targets, lengths, ranks, n_candidates, best = map(np.concatenate, zip(*parts, strict=True))
+        parts.append((numbers, targets, histories.lengths, *ranked))
+    numbers, targets, lengths, ranks, n_candidates, best = map(
+        np.concatenate, zip(*parts, strict=True)
+    )
     found = TargetRanks(ranks, n_candidates)
     per_query = {
+        "sequence": numbers,
         "target": recommender.catalog_.ids.take(targets),
         "context_length": lengths,
         "n_events": counts[targets],
@@ -258,6 +282,7 @@ def evaluate(
         confidence=confidence,
         n_bootstrap=n_bootstrap,
         seed=seed,
+        digest=_digest(sequences, y, every_step, max_context),
     )
 
 
@@ -278,8 +303,8 @@ def compare(
     confidence : float, optional
         Of the interval of the difference; by default that of `first`.
     n_resamples : int, default=10000
-        Of the paired bootstrap, and of the randomisation test, which turns the sign of each
-        query's difference at random [1]_.
+        Of the paired bootstrap over sequences, and of the randomisation test, which turns the sign
+        of each sequence's differences at random [1]_.
     random_state : int, RandomState or None, default=0
 
     Returns
@@ -296,11 +321,11 @@ def compare(
     .. [1] M. Smucker, J. Allan, B. Carterette, "A comparison of statistical significance tests for
        information retrieval evaluation", CIKM 2007.
     """
-    keys = ["target", "context_length", "n_candidates"]
-    if not first.queries[keys].equals(second.queries[keys]):
+    keys = ["target", "n_candidates"]
+    if first.digest != second.digest or not first.queries[keys].equals(second.queries[keys]):
         raise ValueError(
-            "The evaluations are not of the same queries: they differ in number, in targets, in "
-            "the lengths of histories or in the number of candidates. Evaluate both with the same "
+            "The evaluations are not of the same queries: they differ in their sequences, in which "
+            "items are targets or in the number of candidates. Evaluate both with the same "
             "arguments on the same X."
         )
     common = [m for m in first.metrics if m in first.queries and m in second.queries]
@@ -314,7 +339,8 @@ def compare(
     differences = pairs[1] - pairs[0]
     seed = int(check_random_state(random_state).randint(2**31 - 1))
     level = first.confidence if confidence is None else confidence
-    low, high = bootstrap_interval(differences, level, n_resamples, seed)
+    groups = first.queries["sequence"].to_numpy()
+    low, high = bootstrap_interval(differences, level, n_resamples, seed, groups)
     table = pd.DataFrame(
         {
             "metric": common,
@@ -323,7 +349,7 @@ def compare(
             "difference": differences.mean(axis=0),
             "low": low,
             "high": high,
-            "p_value": sign_test(differences, n_resamples, seed),
+            "p_value": sign_test(differences, n_resamples, seed, groups),
             "n": len(differences),
         }
     )
@@ -334,43 +360,68 @@ def compare(
 
 
 def _queries(
-    recommender: BaseRecommender, X: Any, y: Any, every_step: bool, max_context: int | None
-) -> Iterator[tuple[Ragged, np.ndarray]]:
-    """Yield histories of item rows, and the row of each one's next item, some at a time."""
-    sequences = recommender._read_sequences(X)
-    if y is not None:
-        if every_step:
+    recommender: BaseRecommender, sequences: Ragged, y: Any, every_step: bool, max_context: Any
+) -> Iterator[tuple[np.ndarray, Ragged, np.ndarray]]:
+    """Yield numbers of sequences, histories of rows and rows of next items, some at a time."""
+    if every_step:
+        if y is not None:
             raise ValueError("every_step takes its targets from X; leave y out.")
+        yield from _every_step(recommender, sequences, max_context)
+        return
+    if max_context is not None:
+        raise ValueError("max_context is for every_step=True.")
+    if y is None:
+        targets = recommender._rows_of(last_items(sequences), what="the last items of X")
+        histories = sequences.drop_last()
+    else:
         targets = recommender._rows_of(y, what="y")
+        histories = sequences
         if len(targets) != len(sequences):
             raise ValueError(f"X has {len(sequences)} sequences and y {len(targets)} items.")
-        yield recommender._encode(sequences), targets
-        return
-    if not every_step:
-        if max_context is not None:
-            raise ValueError("max_context is for every_step=True.")
-        targets = recommender._rows_of(last_items(sequences), what="the last items of X")
-        yield recommender._encode(sequences.drop_last()), targets
-        return
-    # a history that lacked an unknown item would have its later targets in wrong places
-    rows = sequences.with_values(recommender._rows_of(sequences.values, what="X"))
+    yield np.arange(len(targets)), recommender._encode(histories), targets
+
+
+def _every_step(
+    recommender: BaseRecommender, sequences: Ragged, max_context: Any
+) -> Iterator[tuple[np.ndarray, Ragged, np.ndarray]]:
     longest = np.inf if max_context is None else check_positive(max_context, "max_context")
-    numbers = rows.row_numbers
-    places = np.arange(len(rows.values)) - rows.offsets[numbers]
+    numbers = sequences.row_numbers
+    places = np.arange(len(sequences.values)) - sequences.offsets[numbers]
     asked = np.flatnonzero((places > 0) & (places <= longest))
     if len(asked) == 0:
         raise ValueError("No sequence of X has two items: there is nothing to predict.")
+    targets = recommender._rows_of(sequences.values[asked], what="the targets in X")
     ends = np.cumsum(places[asked])
     starts = np.searchsorted(ends, np.arange(0, ends[-1], STEPS_AT_A_TIME))
     for start, stop in zip(starts, [*starts[1:], len(asked)], strict=True):
         some = asked[start:stop]
-        if len(some):
-            names = None if rows.names is None else rows.names[numbers[some]]
-            starts_of = some - places[some]
-            yield (
-                Ragged.from_spans(rows.values, starts_of, places[some], names),
-                rows.values[some],
-            )
+        if len(some) == 0:
+            continue
+        names = None if sequences.names is None else sequences.names[numbers[some]]
+        histories = Ragged.from_spans(sequences.values, some - places[some], places[some], names)
+        yield numbers[some], recommender._encode(histories), targets[start:stop]
+
+
+def _count(recommender: BaseRecommender, train: Any) -> np.ndarray:
+    """Count the events of each catalogue row in a log."""
+    sequences = recommender._read_sequences(train, what="train")
+    rows = encode(sequences, recommender.catalog_.ids, on_unknown="skip", what="train").values
+    return np.bincount(rows, minlength=len(recommender.catalog_))
+
+
+def _digest(sequences: Ragged, y: Any, every_step: bool, max_context: Any) -> str:
+    """Hash what is asked, in ids: catalogues may number items in other ways."""
+    digest = blake2b(digest_size=16)
+    asked = (
+        [sequences.values, sequences.offsets]
+        if y is None
+        else [sequences.values, sequences.offsets, check_ids(y, what="y")]
+    )
+    for values in asked:
+        strings = "\x00".join(values.tolist()).encode() if values.dtype == object else b""
+        digest.update(strings or values.tobytes())
+    digest.update(f"{every_step} {max_context}".encode())
+    return digest.hexdigest()
 
 
 def _as_asked(histories: Ragged, history: History, rng: np.random.RandomState) -> Ragged:

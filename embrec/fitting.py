@@ -370,12 +370,15 @@ def train_network(
     *,
     objective: Callable[..., Objective] = Objective,
     encode: Encode = encode_queries,
+    identity: bytes = b"",
     callbacks: Sequence[Any] = (),
     checkpoint_dir: Any = None,
 ) -> TrainingRun:
     """Train a network in place.
 
     What nobody has touched yet is no negative: training would teach that nobody ever will.
+    ``identity`` is all that ``objective`` and ``encode`` depend on besides: it tells checkpoints of
+    other runs.
     """
     device = next(network.parameters()).device
     places = data.known.places(np.arange(data.n_items))
@@ -390,12 +393,13 @@ def train_network(
         )
     checkpoints = None
     if checkpoint_dir is not None:
-        run_id = _run_id(network, data, (settings, loss), rng)
+        run_id = _run_id(network, data, (settings, loss), rng, identity)
         checkpoints = CheckpointFolder(checkpoint_dir, run_id=run_id)
     ids = torch.arange(len(data.known.rows), device=device)
+    n_targets = sequences.count_targets(len(ids)) if loss.batch_negatives else None
     return train(
         network,
-        objective(loss, features, ids, data.known.counts),
+        objective(loss, features, ids, data.known.counts, n_targets),
         sequences,
         settings,
         rng=rng,
@@ -410,6 +414,7 @@ def _run_id(
     data: TrainingData,
     how: tuple[TrainingSettings, LossSettings],
     rng: np.random.RandomState,
+    identity: bytes,
 ) -> str:
     """Hash all that a run depends on: 32 hexadecimal digits."""
     plain = replace(how[0], verbose=0)  # changes nothing but what is shown
@@ -425,6 +430,7 @@ def _run_id(
         digest.update(data.validation.offsets.tobytes())
     for block in data.blocks:
         _update_digest(digest, block)
+    digest.update(identity)
     return digest.hexdigest()
 
 

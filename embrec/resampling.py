@@ -7,7 +7,11 @@ DRAWN = 2**22
 
 
 def bootstrap_interval(
-    values: np.ndarray, confidence: float, n_resamples: int, seed: int
+    values: np.ndarray,
+    confidence: float,
+    n_resamples: int,
+    seed: int,
+    groups: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Percentile bootstrap intervals of means.
 
@@ -17,6 +21,9 @@ def bootstrap_interval(
     confidence : float
     n_resamples : int
     seed : int
+    groups : ndarray of shape (n,), optional
+        What each row belongs to: groups are drawn, with all their rows. Rows of one visitor are
+        alike, and would promise more than they know if each were drawn for itself.
 
     Returns
     -------
@@ -27,7 +34,8 @@ def bootstrap_interval(
     B. Efron, R. Tibshirani, "An introduction to the bootstrap", 1993, chapter 13.
     """
     check_confidence(confidence)
-    n = len(values)
+    sums, sizes = _by_group(values, groups)
+    n = len(sums)
     rng = np.random.default_rng(seed)
     means = np.empty((n_resamples, values.shape[1]))
     step = max(1, DRAWN // n)
@@ -35,7 +43,7 @@ def bootstrap_interval(
         block = means[start : start + step]
         drawn = rng.integers(0, n, (len(block), n))
         counts = np.stack([np.bincount(row, minlength=n) for row in drawn])
-        block[:] = counts @ values / n
+        block[:] = counts @ sums / (counts @ sizes)[:, None]
     tail = (1 - confidence) / 2
     low, high = np.quantile(means, [tail, 1 - tail], axis=0)
     return low, high
@@ -48,7 +56,18 @@ def check_confidence(confidence: float) -> float:
     return confidence
 
 
-def sign_test(differences: np.ndarray, n_resamples: int, seed: int) -> np.ndarray:
+def _by_group(values: np.ndarray, groups: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Add up the rows of each group, and count them: (n_groups, m) and (n_groups,)."""
+    if groups is None:
+        return values, np.ones(len(values))
+    _, codes = np.unique(groups, return_inverse=True)
+    columns = [np.bincount(codes, weights=column) for column in values.T]
+    return np.stack(columns, axis=1), np.bincount(codes).astype(np.float64)
+
+
+def sign_test(
+    differences: np.ndarray, n_resamples: int, seed: int, groups: np.ndarray | None = None
+) -> np.ndarray:
     """Test whether means are 0, by turning signs at random.
 
     Parameters
@@ -56,6 +75,8 @@ def sign_test(differences: np.ndarray, n_resamples: int, seed: int) -> np.ndarra
     differences : ndarray of shape (n, m)
     n_resamples : int
     seed : int
+    groups : ndarray of shape (n,), optional
+        What each row belongs to: the signs of a group are turned together.
 
     Returns
     -------
@@ -68,6 +89,7 @@ def sign_test(differences: np.ndarray, n_resamples: int, seed: int) -> np.ndarra
     information retrieval evaluation", CIKM 2007.
     """
     rng = np.random.default_rng(seed)
+    differences, _ = _by_group(differences, groups)
     n, m = differences.shape
     observed = np.abs(differences.sum(axis=0))
     n_as_large = np.zeros(m)

@@ -1,5 +1,7 @@
 """One pass, all metrics: against the scorer, the functions of embrec.metrics, and loops."""
 
+import copy
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -135,11 +137,64 @@ def test_every_step_is_every_prefix(models, shop_log, monkeypatch):
     expected = evaluate(model, [h for h, _ in pairs], [t for _, t in pairs])
     monkeypatch.setattr(evaluation, "STEPS_AT_A_TIME", 7)
     found = evaluate(model, sequences, every_step=True)
+    of_sequence = [number for number, s in enumerate(sequences) for _ in s[1:]]
+    expected.queries["sequence"] = of_sequence
     pd.testing.assert_frame_equal(found.queries, expected.queries, check_dtype=False)
     short = evaluate(model, sequences, every_step=True, max_context=2)
     assert short.queries["context_length"].max() == 2
     kept = expected.queries[expected.queries["context_length"] <= 2].reset_index(drop=True)
     pd.testing.assert_frame_equal(short.queries, kept, check_dtype=False)
+
+
+def test_steps_may_follow_what_is_removed_or_unknown(models):
+    model = models["embrec"]
+    sequences = [["desk-0", "desk-1", "desk-2"]]  # the first was removed
+    found = evaluate(model, sequences, every_step=True)
+    assert found.queries["target"].tolist() == ["desk-1", "desk-2"]
+    with pytest.raises(ValueError, match="the targets in X: 1 of 2"):
+        evaluate(model, [["desk-1", "desk-0", "desk-2"]], every_step=True)
+    with pytest.raises(ValueError, match="not in the catalogue"):
+        evaluate(model, [["nobody", "desk-1"]], every_step=True)
+    skipping = copy.deepcopy(model).set_params(on_unknown="skip")
+    found = evaluate(skipping, [["nobody", "desk-1", "desk-2"]], every_step=True)
+    expected = evaluate(model, [[], ["desk-1"]], ["desk-1", "desk-2"])
+    assert found.queries["rank"].tolist() == expected.queries["rank"].tolist()
+
+
+def test_a_users_steps_are_drawn_together(models, test_part):
+    """Each sequence three times: three times the queries, and no more is known."""
+    sequences = [s for s in test_part if len(s) > 1]
+    once = evaluate(models["embrec"], sequences, metrics="mrr", n_bootstrap=4000)
+    thrice = copy.deepcopy(once)
+    thrice.__dict__["queries"] = once.queries.loc[once.queries.index.repeat(3)]
+    for found, expected in zip(thrice.table["low"], once.table["low"], strict=True):
+        assert found == pytest.approx(expected, abs=1e-12)
+    assert compare(thrice, thrice).table["p_value"].tolist() == [1.0]
+
+
+def test_what_counts_as_training_may_be_said(models, test_part, shop_log):
+    names = ["popularity@3", "mrr"]
+    of_all, of_some = (
+        evaluate(models["embrec"], test_part, metrics=names, train=log)
+        for log in (shop_log, shop_log[shop_log["item"] != "photo-1"])
+    )
+    counts = shop_log["item"].value_counts()
+    targets = of_all.queries["target"]
+    assert of_all.queries["n_events"].tolist() == counts.reindex(targets).fillna(0).tolist()
+    assert set(of_some.queries.loc[targets == "photo-1", "n_events"]) == {0}
+    assert of_all.queries["rank"].equals(of_some.queries["rank"])
+    shown = of_all.recommended[:, :3]
+    mean = counts.reindex(shown.ravel()).fillna(0).to_numpy().reshape(shown.shape).mean(axis=1)
+    np.testing.assert_allclose(of_all.queries["popularity@3"], mean)
+    with_unknown = [*shop_log.groupby("user")["item"].agg(list), ["nobody"]]
+    again = evaluate(models["embrec"], test_part, metrics=names, train=with_unknown)
+    assert again.queries["n_events"].equals(of_all.queries["n_events"])
+
+
+def test_other_histories_are_other_queries(models):
+    first, second = (evaluate(models["content"], [[h, "photo-2"]]) for h in ("photo-1", "photo-3"))
+    with pytest.raises(ValueError, match="not of the same queries"):
+        compare(first, second)
 
 
 def test_what_order_and_the_rest_are_worth(models, test_part):

@@ -58,3 +58,26 @@ def test_nothing_differs():
 def test_confidence_is_a_share(confidence):
     with pytest.raises(ValueError, match="confidence must be between 0 and 1"):
         bootstrap_interval(np.zeros((3, 1)), confidence, 10, 0)
+
+
+def test_groups_are_drawn_whole():
+    """Rows that repeat their group's value tell no more than one row of it."""
+    values = np.random.default_rng(0).normal(size=(40, 2))
+    groups = np.arange(40).repeat(5)
+    one = bootstrap_interval(values, 0.9, 500, 3)
+    many = bootstrap_interval(values.repeat(5, axis=0), 0.9, 500, 3, groups)
+    for found, expected in zip(many, one, strict=True):
+        np.testing.assert_allclose(found, expected)
+    np.testing.assert_allclose(
+        sign_test(values.repeat(5, axis=0), 500, 3, groups), sign_test(values, 500, 3)
+    )
+
+
+def test_no_more_is_found_among_groups_than_there_is():
+    """No true difference, and rows that share their group's luck: few p-values are small."""
+    rng = np.random.default_rng(0)
+    small = 0
+    for seed in range(100):
+        luck = rng.normal(size=40).repeat(8) + 0.3 * rng.normal(size=320)
+        small += sign_test(luck[:, None], 200, seed, np.arange(40).repeat(8))[0] < 0.05
+    assert small <= 13  # of 100, where 5 are to be expected

@@ -130,6 +130,7 @@ class TrainedOnIds(TrainedRecommender):
         """
         if not hasattr(self, "network_"):
             return self.fit(X, items=items)
+        self._validate_params()  # which scikit-learn leaves out once there is a fit
         self._check()
         check_callbacks(self.callbacks)
         with self._changing(training=True):

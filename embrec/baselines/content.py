@@ -146,6 +146,7 @@ class ContentNeighborsRecommender(BaseRecommender):
             if items is None:
                 raise ValueError("The first call of partial_fit needs items=, the catalogue.")
             return self.fit(X, items=items)
+        self._validate_params()  # which scikit-learn leaves out once there is a fit
         sequences = self._read_sequences(X)
         with self._changing():
             return self._count_more(sequences, items)

@@ -167,6 +167,11 @@ class ShopOracleRecommender(BaseRecommender):
                 "probability 0. Take the visitors from the shop's log, or pass lists."
             )
 
+    @property
+    def _n_embedding_columns(self) -> int:
+        # those of the launch day and of the item itself tell nothing of what it is like
+        return self._model.n_groups
+
     def _training_counts(self, rows: np.ndarray) -> np.ndarray:
         return counts_of(self._counts, rows)
 

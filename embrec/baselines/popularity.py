@@ -109,6 +109,7 @@ class PopularityRecommender(BaseRecommender):
         """
         if not hasattr(self, "catalog_"):
             return self.fit(X, items=items)
+        self._validate_params()  # which scikit-learn leaves out once there is a fit
         sequences = self._read_sequences(X)
         with self._changing(training=True):
             return self._count_more(sequences, items)

@@ -142,6 +142,7 @@ class SessionNeighborsRecommender(BaseRecommender):
         """
         if not hasattr(self, "catalog_"):
             return self.fit(X, items=items)
+        self._validate_params()  # which scikit-learn leaves out once there is a fit
         sequences = self._read_sequences(X)
         with self._changing(training=True):
             return self._keep_more(sequences, items)
@@ -161,7 +162,10 @@ class SessionNeighborsRecommender(BaseRecommender):
         known = rows >= 0
         sessions = sp.csr_array((len(rows), self.index_.n_features_in_), dtype=np.float32)
         if known.any():  # what is known of them stays
-            place = sp.csr_array(np.eye(len(rows), dtype=np.float32)[:, known])
+            places = np.flatnonzero(known)
+            ones = np.ones(len(places), dtype=np.float32)
+            shape = (len(rows), len(places))
+            place = sp.csr_array((ones, (places, np.arange(len(places)))), shape)
             sessions = place @ sp.csr_array(self.index_.snapshot.take(rows[known]))
         with self.catalog_.writing():
             self._show_items(items.ids, sessions)

@@ -220,7 +220,11 @@ class TransRecRecommender(TrainedOnIds):
             return _queries(network, items, histories, users)
 
         objective = partial(TransRecObjective, users=of_sequences, l2=float(self.l2))
-        return {"objective": objective, "encode": encode}
+        identity = f"{self.l2!r}".encode() + of_sequences.tobytes()
+        if data.validation is not None:  # looked up now: an error is not to wait for an epoch
+            names = data.validation.names
+            identity += _user_rows(users, names, len(data.validation)).tobytes()
+        return {"objective": objective, "encode": encode, "identity": identity}
 
     # ---- answers
 
@@ -257,7 +261,7 @@ class TransRecObjective(Objective):
     features : list
         Not read.
     ids : Tensor of shape (n_items,), int64
-    counts : ndarray of shape (n_items,)
+    counts, n_targets : ndarray of shape (n_items,)
     users : ndarray of shape (n_sequences,), int64
         Whose each training sequence is; -1 is nobody.
     l2 : float
@@ -269,11 +273,12 @@ class TransRecObjective(Objective):
         features: Sequence[FeatureTensor],
         ids: Tensor | None,
         counts: np.ndarray,
+        n_targets: np.ndarray | None = None,
         *,
         users: np.ndarray,
         l2: float,
     ) -> None:
-        super().__init__(settings, features, ids, counts)
+        super().__init__(settings, features, ids, counts, n_targets)
         self._users = users
         self._l2 = l2
 

@@ -16,7 +16,8 @@ class TrainingProgress:
     Parameters
     ----------
     network : Module
-        The network in training. Look, and leave it as it is.
+        The network in training; at the end of an epoch the one that was validated, whose weights
+        are averages if ``ema_decay`` asks for them. Look, and leave it as it is.
     n_steps : int
         Steps per epoch.
     max_epochs : int

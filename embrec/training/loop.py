@@ -199,10 +199,11 @@ class _Trainer:
         try:
             while not self.stopped and len(self.records) < settings.max_epochs:
                 progress.epoch, progress.record = len(self.records) + 1, {}
+                progress.network = self.network
                 display.start_epoch(progress.epoch, self.step)
                 self._run_epoch(progress, callbacks, display)
                 record = self._end_epoch(validate)
-                progress.record = record
+                progress.record, progress.network = record, self._averaged()
                 self.stopped |= _any_stops(
                     callback.on_epoch_end(progress) for callback in callbacks
                 )
@@ -216,8 +217,7 @@ class _Trainer:
             self.stopping.restore(self.network)
             best_epoch = self.stopping.best_epoch
         elif self.average is not None:
-            self.average.look()
-            self.network.load_state_dict(self.average.network.state_dict())
+            self.network.load_state_dict(self._averaged().state_dict())
         self.network.eval()
         _check_weights(self.network, settings)
         return TrainingRun(self.records, best_epoch)
@@ -263,10 +263,7 @@ class _Trainer:
             "seconds": self.seconds,
             "events_per_second": self.n_events / self.seconds,
         }
-        network = self.network
-        if self.average is not None:
-            self.average.look()
-            network = self.average.network
+        network = self._averaged()
         if validate is not None:
             figures = validate(network)
             record.update(valid_hit_rate=figures[0], valid_mrr=figures[1])
@@ -277,6 +274,13 @@ class _Trainer:
         self.epoch_seed, self.step, self.n_events, self.seconds = None, 0, 0, 0.0
         self.loss_sum = torch.zeros_like(self.loss_sum)
         return record
+
+    def _averaged(self) -> nn.Module:
+        """Return the network that is to be kept: with averaged weights, if they are averaged."""
+        if self.average is None:
+            return self.network
+        self.average.look()
+        return self.average.network
 
     # ---- its state
 

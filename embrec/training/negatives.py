@@ -73,15 +73,24 @@ class NegativeSampler:
         How many to draw.
     alpha : float
         1 draws by popularity, as the thesis does; 0 draws all alike.
+    n_targets : ndarray of shape (n_items,), optional
+        How often each item is a next item of a batch; by default in proportion to ``counts``.
     """
 
-    def __init__(self, counts: np.ndarray, n_negatives: int, alpha: float) -> None:
+    def __init__(
+        self,
+        counts: np.ndarray,
+        n_negatives: int,
+        alpha: float,
+        n_targets: np.ndarray | None = None,
+    ) -> None:
         counts = np.asarray(counts, dtype=np.float64)
         weights = counts**alpha
         self._table = AliasTable(weights)
         self._n = n_negatives
         self._expected = n_negatives * weights / weights.sum()
-        self._share = counts / counts.sum()
+        share = counts if n_targets is None else np.asarray(n_targets, dtype=np.float64)
+        self._share = share / share.sum()
         self._log_expected = _log(self._expected)
 
     def draw(self, rng: np.random.RandomState, also: np.ndarray | None = None) -> NegativeSample:
@@ -91,8 +100,7 @@ class NegativeSampler:
         ----------
         rng : RandomState
         also : ndarray of shape (n,), optional
-            Rows that are negatives too: the next items of a batch, which come up as often as
-            popularity says.
+            Rows that are negatives too: the next items of a batch.
 
         Returns
         -------

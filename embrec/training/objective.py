@@ -72,6 +72,8 @@ class Objective:
         Rows of the items' own vectors.
     counts : ndarray of shape (n_items,)
         Events of each item in training.
+    n_targets : ndarray of shape (n_items,), optional
+        How often each item is a next item; by default in proportion to ``counts``.
     """
 
     def __init__(
@@ -80,13 +82,16 @@ class Objective:
         features: Sequence[FeatureTensor],
         ids: Tensor | None,
         counts: np.ndarray,
+        n_targets: np.ndarray | None = None,
     ) -> None:
         self.settings = settings
         self.features = features
         self.ids = ids
         self._sampler = None
         if settings.n_negatives is not None:
-            self._sampler = NegativeSampler(counts, settings.n_negatives, settings.sample_alpha)
+            self._sampler = NegativeSampler(
+                counts, settings.n_negatives, settings.sample_alpha, n_targets
+            )
 
     @property
     def uses_few_items(self) -> bool:

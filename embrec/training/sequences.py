@@ -88,6 +88,14 @@ class TrainingSequences:
             counts += np.bincount(self.take(part).values, minlength=n_items)
         return counts
 
+    def count_targets(self, n_items: int) -> np.ndarray:
+        """Count how often each item is a next item: (n_items,) int64. First items are none."""
+        counts = self.count_items(n_items)
+        for part in parts(len(self)):
+            found = self.take(part)
+            counts -= np.bincount(found.values[found.offsets[:-1]], minlength=n_items)
+        return counts
+
     def update_digest(self, digest: Any) -> None:
         """Feed all that is trained on to a hash."""
         for part in parts(len(self)):

@@ -57,13 +57,15 @@ class Watch(Callback):
         self.decay, self.step, self.seen = decay, 0, 0
 
     def on_step_end(self, progress):
-        self.step += 1
+        self.step, self.raw = self.step + 1, progress.network
         if self.step - self.seen >= STEPS_BETWEEN:
-            self.look(progress.network)
+            self.look(self.raw)
 
     def on_epoch_end(self, progress):
         if self.step > self.seen:
-            self.look(progress.network)
+            self.look(self.raw)
+        for name, weights in progress.network.state_dict().items():  # what was validated
+            torch.testing.assert_close(weights, self.mean[name])
 
     def look(self, network):
         share = keep(self.step, self.decay) ** (self.step - self.seen)
