@@ -5,6 +5,7 @@ import copy
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 
 from embrec import EmbRecEstimator, TfidfItemFeaturizer, evaluation
@@ -189,6 +190,13 @@ def test_what_counts_as_training_may_be_said(models, test_part, shop_log):
     with_unknown = [*shop_log.groupby("user")["item"].agg(list), ["nobody"]]
     again = evaluate(models["embrec"], test_part, metrics=names, train=with_unknown)
     assert again.queries["n_events"].equals(of_all.queries["n_events"])
+
+
+def test_what_cannot_be_evaluated(models, test_part):
+    with pytest.raises(NotFittedError):
+        evaluate(PopularityRecommender(), test_part)
+    with pytest.raises(ValueError, match="each metric once"):
+        evaluate(models["popular"], test_part, metrics=["auc", "mrr", "auc"])
 
 
 def test_other_histories_are_other_queries(models):

@@ -70,3 +70,17 @@ def test_rows_of_objects():
     assert lists(made.take(np.array([1, 0]))) == [["c"], ["a", "b"]]
     with pytest.raises(IndexError):
         made.take(np.array([5]))
+
+
+def test_names_go_along():
+    named = Ragged(np.arange(6), np.array([0, 2, 2, 6]), np.array(["a", "b", "c"]))
+    assert named.take(np.array([2, 0])).names.tolist() == ["c", "a"]
+    assert named.slice_rows(1, 3).names.tolist() == ["b", "c"]
+    for same in (
+        named.drop_last(),
+        named.keep_last(1),
+        named.where(named.values > 2),
+        named.with_values(named.values * 2),
+    ):
+        assert same.names.tolist() == ["a", "b", "c"]
+    assert named.and_then(named).names is None

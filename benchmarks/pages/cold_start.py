@@ -19,12 +19,12 @@ def cold_items() -> str:
 
 A tenth of the items leaves the catalogue and the log before training and comes back with `add_items`. All items
 are ranked, warm and cold. "Cold" are the visitors whose last event is one of these items, "warm" all others; the
-95 % intervals are bootstrapped over the visitors of all draws.
+95 % intervals are bootstrapped over visitors, each with what happened in all draws.
 
 A model that learned how popular items are expects little of new ones. `popularity_discount` takes that back, at the
-cost of the warm; how much of it, and how many last items content neighbours read, was chosen on other draws than
-these, by the harmonic mean of HitRate@50 on warm and on cold targets. Without a discount that mean chose the number
-of last items alone.
+cost of the warm; how much of it, and how many last items content neighbours read, was chosen without the events that
+are tested (each visitor's last one was cut off), by the harmonic mean of HitRate@50 on warm and on cold targets.
+Without a discount that mean chose the number of last items alone.
 
 {tables}"""
 
@@ -60,7 +60,7 @@ def cold_item_table(figures: dict[str, Any]) -> str:
     return f"""### {NAMES[figures["data"]]}
 
 {figures["items"]:,} items; {n["cold"]:,} cold targets and {n["warm"]:,} warm ones in {figures["draws"]} draws,
-settings chosen on {figures["choosing"]} others.
+settings chosen on {figures["choosing"]} others, one event earlier.
 
 {table(header, rows)}
 

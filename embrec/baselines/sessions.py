@@ -1,5 +1,6 @@
 """What similar sessions went on with."""
 
+from collections.abc import Iterator
 from numbers import Integral
 from typing import Any, ClassVar, Self
 
@@ -16,21 +17,25 @@ from embrec.interactions import encode
 from embrec.persistence import SavedState
 from embrec.ragged import Ragged
 
-#: Histories that are compared with all sessions at a time.
-BLOCK = 512
+#: Similarities that are held at a time, unless one history has more.
+BLOCK = 2**21
 
 
 class SessionNeighborsRecommender(BaseRecommender):
-    """Recommends what the most similar sessions of the log held (V-SKNN).
+    """Recommends what the most similar sessions of the log held (after V-SKNN).
 
     With a history ``c = (c_1, ..., c_T)``, whose items weigh ``w(c_t) = t / T`` with
     ``decay="linear"``, a session ``s`` of the log, as a set of items, has the similarity
 
         ``sim(c, s) = sum of w(i) * idf(i) over i in both / sqrt(|s|)``,
 
-    and an item the score ``sum of sim(c, s) over the n_neighbors most similar s that hold it``
-    [1]_. An item that is twice in the history weighs what its last place says. It is a strong
-    baseline that needs no training [1]_, and knows nothing of items that no session holds.
+    and an item the score ``sum of sim(c, s) over the n_neighbors most similar s that hold it``. An
+    item that is twice in the history weighs what its last place says. It is a strong baseline that
+    needs no training, and knows nothing of items that no session holds.
+
+    V-SKNN [1]_ is the nearest neighbours and the decay. ``idf`` and the division by ``sqrt(|s|)``,
+    which keeps long sessions from being like everything, are additions; and all sessions are
+    searched, not a sample of the recent ones.
 
     Parameters
     ----------
@@ -173,21 +178,36 @@ class SessionNeighborsRecommender(BaseRecommender):
         return self
 
     def _query_vectors(self, histories: Ragged) -> sp.csr_array:
-        by_item = sp.csr_array(self.index_.snapshot.whole())
-        sizes = np.bincount(by_item.indices, minlength=by_item.shape[1])
-        scale = sp.diags_array(1 / np.sqrt(np.maximum(sizes, 1)), dtype=np.float32)
-        scaled = by_item @ scale
-        if self.idf:
-            n_holding = np.maximum(np.diff(by_item.indptr), 1)
-            scaled = sp.diags_array(np.log(by_item.shape[1] / n_holding), dtype=np.float32) @ scaled
+        scaled = self._scaled_sessions()
         if self.n_last is not None:
             histories = histories.keep_last(self.n_last)
-        weights = _weights(histories, by_item.shape[0], self.decay)
+        weights = _weights(histories, scaled.shape[0], self.decay)
         blocks = [
-            _largest(weights[start : start + BLOCK] @ scaled, self.n_neighbors)
-            for start in range(0, len(histories), BLOCK)
+            _largest(weights[start:stop] @ scaled, self.n_neighbors)
+            for start, stop in _blocks(weights, np.diff(scaled.indptr))
         ]
         return sp.vstack(blocks, format="csr")
+
+    def _scaled_sessions(self) -> sp.csr_array:
+        """Say what each item adds to the similarity of each session: CSR, (n_items, n_sessions)."""
+        snapshot, idf = self.index_.snapshot, self.idf
+        kept = self.__dict__.get("_scaled")
+        if kept is not None and kept[0] is snapshot and kept[1] == idf:
+            found: sp.csr_array = kept[2]
+            return found
+        by_item = sp.csr_array(snapshot.whole())
+        sizes = np.bincount(by_item.indices, minlength=by_item.shape[1])
+        scaled = by_item @ sp.diags_array(1 / np.sqrt(np.maximum(sizes, 1)), dtype=np.float32)
+        if idf:
+            n_holding = np.maximum(np.diff(by_item.indptr), 1)
+            scaled = sp.diags_array(np.log(by_item.shape[1] / n_holding), dtype=np.float32) @ scaled
+        self._scaled = snapshot, idf, scaled
+        return scaled
+
+    def __getstate__(self) -> dict[str, Any]:
+        state: dict[str, Any] = dict(super().__getstate__())
+        state.pop("_scaled", None)  # is made again where it is needed
+        return state
 
     def _training_counts(self, rows: np.ndarray) -> np.ndarray:
         held = self.index_.snapshot.take(rows)
@@ -223,6 +243,17 @@ def _weights(histories: Ragged, n_items: int, decay: str) -> sp.csr_array:
     indptr = np.searchsorted(unique, np.arange(len(histories) + 1) * n_items)
     shape = (len(histories), n_items)
     return sp.csr_array((kept.astype(np.float32), unique % n_items, indptr), shape)
+
+
+def _blocks(weights: sp.csr_array, n_sessions: np.ndarray) -> Iterator[tuple[int, int]]:
+    """Cut histories into blocks that are similar to no more sessions than `BLOCK`, all together."""
+    n_similar = np.concatenate([[0], np.cumsum(n_sessions[weights.indices])])[weights.indptr]
+    start, n = 0, weights.shape[0]
+    while start < n:
+        stop = int(np.searchsorted(n_similar, n_similar[start] + BLOCK, side="right")) - 1
+        stop = min(n, max(stop, start + 1))
+        yield start, stop
+        start = stop
 
 
 def _largest(rows: sp.csr_array, k: int) -> sp.csr_array:

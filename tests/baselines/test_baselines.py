@@ -330,6 +330,26 @@ def test_what_fails_changes_nothing(name, call, own):
     assert state() == before
 
 
+BAD_PARAMETERS = {
+    "popularity": {"on_unknown": "ignore"},
+    "content": {"n_last": 0},
+    "sessions": {"decay": "steep"},
+    "gru4rec": {"optimizer": "sgd"},
+    "transrec": {"learning_rate": -1},
+}
+
+
+@every_model
+def test_parameters_are_checked_when_training_goes_on(name, own):
+    model = own[name]
+    before = model.recommend([["desk-0"]])[1]
+    model.set_params(**BAD_PARAMETERS[name])
+    with pytest.raises(ValueError, match=next(iter(BAD_PARAMETERS[name]))):
+        model.partial_fit([["desk-0", "desk-1"]])
+    model.set_params(**MODELS[name].get_params())
+    np.testing.assert_array_equal(model.recommend([["desk-0"]])[1], before)
+
+
 @every_model
 def test_removing_an_id_twice_in_one_call_removes_it(name, own):
     own[name].remove_items(["desk-0", "desk-0"])

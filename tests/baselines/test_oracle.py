@@ -74,6 +74,14 @@ def test_its_catalogue_lives(shop):
     assert scores[0, ids[0].tolist().index(new)] == pytest.approx(expected[int(new[1:])], rel=1e-5)
 
 
+def test_similar_items_are_of_one_category_and_style(shop, oracle):
+    group = dict(zip(shop.items["item"], shop.model.group, strict=True))
+    several = next(i for i in group if list(group.values()).count(group[i]) > 3)
+    similar, cosines = oracle.similar_items([several], k=3)
+    assert {group[i] for i in similar[0]} == {group[several]}
+    np.testing.assert_allclose(cosines, 1, rtol=1e-5)
+
+
 def test_copies_need_no_shop(shop, oracle, tmp_path):
     test, _, _ = visits(shop)
     oracle.save(tmp_path / "oracle")

@@ -1,6 +1,7 @@
 """V-SKNN against the paper's formula, written as loops."""
 
 import math
+import pickle
 
 import numpy as np
 import pandas as pd
@@ -8,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from embrec.baselines import PopularityRecommender, SessionNeighborsRecommender
+from embrec.baselines import PopularityRecommender, SessionNeighborsRecommender, sessions
 from embrec.metrics import ranking_scorer
+from embrec.model_selection import leave_last_out_split
 
 ITEM = st.integers(0, 9)
 LOG = st.lists(st.lists(ITEM, max_size=6), min_size=1, max_size=12).filter(any)
@@ -107,7 +109,30 @@ def test_items_that_no_session_holds(tmp_path):
 
 
 def test_better_than_popularity_where_sessions_have_topics(shop_log, shop_items):
+    train, _, test = leave_last_out_split(shop_log)
     scorer = ranking_scorer("hit_rate@2", exclude_seen=True)
     models = (SessionNeighborsRecommender(), PopularityRecommender())
-    ours, popular = (scorer(m.fit(shop_log, items=shop_items), shop_log) for m in models)
+    ours, popular = (scorer(m.fit(train, items=shop_items), test) for m in models)
     assert ours > 0.9 > 0.5 > popular
+
+
+def test_answers_do_not_depend_on_the_blocks(monkeypatch):
+    rng = np.random.default_rng(0)
+    log = [rng.choice(10, 5).tolist() for _ in range(60)]
+    histories = [[], *log[:20], []]
+    model = SessionNeighborsRecommender(5).fit(log, items=CATALOG)
+    expected = model.recommend(histories, k=5)
+    for block in (1, 100, 10**9):
+        monkeypatch.setattr(sessions, "BLOCK", block)
+        for found, wanted in zip(model.recommend(histories, k=5), expected, strict=True):
+            np.testing.assert_array_equal(found, wanted)
+    assert model.recommend([[]], k=1)[0].shape == (1, 1)
+
+
+def test_what_is_kept_between_queries_is_of_this_moment():
+    model = SessionNeighborsRecommender(5).fit([[1, 2], [1, 3], [3, 4]], items=CATALOG)
+    model.recommend([[1]])
+    assert model.set_params(idf=False).recommend([[1]], k=1)[1] == pytest.approx(0.5**0.5)
+    model.partial_fit([[1, 9]])
+    assert 9 in model.recommend([[1]], k=3)[0]
+    assert "_scaled" not in pickle.loads(pickle.dumps(model)).__dict__

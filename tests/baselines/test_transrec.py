@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
+from embrec import Callback, CheckpointError
 from embrec.baselines import TransRecRecommender
 from embrec.baselines.transrec import TransRecObjective
 from embrec.network.packing import pack
@@ -165,6 +166,31 @@ def test_users_of_another_kind_are_an_error():
     model = TransRecRecommender(**SMALL).fit(LOG)
     with pytest.raises(TypeError, match="users of this log are integers.*training are strings"):
         model.recommend(as_log({1: "ab"}))
+    steps = []
+
+    class Count(Callback):
+        def on_step_end(self, progress):
+            steps.append(progress.step)
+
+    with pytest.raises(TypeError, match="users of this log are integers"):
+        TransRecRecommender(**SMALL, callbacks=[Count()]).fit(LOG, X_val=as_log({1: "ab"}))
+    assert steps == []  # said before training
+
+
+@pytest.mark.parametrize("change", ["l2", "users", "validation"])
+def test_checkpoints_are_of_one_run(change, tmp_path):
+    settings = {**SMALL, "early_stopping": True, "checkpoint_dir": tmp_path, "l2": 0.0}
+    valid = as_log({"ann": "ab", "bob": "dc"})
+    TransRecRecommender(**settings).fit(LOG, X_val=valid)
+    log = LOG
+    if change == "l2":
+        settings["l2"] = 1.0
+    elif change == "users":
+        log = LOG.replace({"user": {"bob": "ann"}})
+    else:
+        valid = valid.replace({"user": {"ann": "cid"}})
+    with pytest.raises(CheckpointError):
+        TransRecRecommender(**settings).fit(log, X_val=valid)
 
 
 def test_a_log_without_names_learns_one_step_for_all():

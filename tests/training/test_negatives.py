@@ -60,3 +60,20 @@ def test_draws_are_fresh_and_follow_the_generator():
     first, second = sampler.draw(rng).rows, sampler.draw(rng).rows
     assert not np.array_equal(first, second)
     np.testing.assert_array_equal(sampler.draw(np.random.RandomState(0)).rows, first)
+
+
+def test_next_items_of_a_batch_are_expected_as_often_as_they_come():
+    """First items are no next items: what all events say of them would be wrong."""
+    rng = np.random.default_rng(0)
+    pairs = np.column_stack([rng.choice(4, 500, p=[0.7, 0.1, 0.1, 0.1]), rng.integers(1, 4, 500)])
+    counts = np.bincount(pairs.ravel(), minlength=4)
+    n_targets = np.bincount(pairs[:, 1], minlength=4)
+    sampler = NegativeSampler(counts, 6, 0.5, n_targets)
+    generator, seen, expected = np.random.RandomState(0), np.zeros(4), np.full(4, np.nan)
+    for _ in range(4000):
+        batch = pairs[rng.integers(0, 500, 8), 1]
+        sample = sampler.draw(generator, batch)
+        assert len(sample.rows) == 14
+        seen += np.bincount(sample.rows, minlength=4)
+        expected[sample.rows] = np.exp(sample.log_expected)
+    np.testing.assert_allclose(seen / 4000, expected, rtol=0.03)

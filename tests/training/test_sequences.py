@@ -1,6 +1,7 @@
 """What of the sequences is trained on, in memory and on disk."""
 
 import hashlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -42,7 +43,8 @@ def test_cuts_holds_out_and_leaves_out_as_lists_would(rows, max_length, data):
     held_out = [number for number in held_out if rows[number]]
     cut = [row[:-1] if i in held_out else row for i, row in enumerate(rows)]
     expected = [row[-max_length:] for row in cut if len(row) >= 2]
-    arguments = ragged(rows), max_length, np.array(held_out, dtype=np.int64)
+    named = replace(ragged(rows), names=np.array([f"u{i}" for i in range(len(rows))]))
+    arguments = named, max_length, np.array(held_out, dtype=np.int64)
     if not expected:
         with pytest.raises(ValueError, match="no next item to learn from"):
             TrainingSequences(*arguments)
@@ -51,6 +53,11 @@ def test_cuts_holds_out_and_leaves_out_as_lists_would(rows, max_length, data):
     assert lists(sequences) == expected
     flat = [v for row in expected for v in row]
     assert sequences.count_items(10).tolist() == np.bincount(flat, minlength=10).tolist()
+    later = [v for row in expected for v in row[1:]]
+    assert sequences.count_targets(10).tolist() == np.bincount(later, minlength=10).tolist()
+    members = [i for i, row in enumerate(cut) if len(row) >= 2]
+    assert sequences.places(np.arange(len(sequences))).tolist() == members
+    assert sequences.names.tolist() == [f"u{i}" for i in members]
     assert lists(sequences.with_rows(np.arange(10) + 5)) == [[v + 5 for v in r] for r in expected]
 
 
