@@ -17,6 +17,8 @@ import torch
 from embrec.datasets import load_parquet_pair
 
 RESULTS = Path(__file__).parent / "results"
+#: What was compared before weights were averaged is compared without.
+AS_BEFORE = {"ema_decay": 0.0}
 #: Options that say where things are kept.
 PLACES = ("--folder", "--out")
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from _common import AS_BEFORE
 
 from embrec import EmbRecEstimator, TfidfItemFeaturizer
 from embrec.catalog import ItemCatalog
@@ -29,6 +30,7 @@ def trained_model(folder: Path) -> EmbRecEstimator:
             early_stopping=False,
             index="exact",
             random_state=0,
+            **AS_BEFORE,
         )
         model.fit(shop.interactions, items=shop.items)
         np.save(folder / "queries.npy", model.transform(shop.interactions)[:N_QUERIES])

@@ -27,7 +27,7 @@ from pathlib import Path
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import numpy as np
-from _common import data_folder, write_result
+from _common import AS_BEFORE, data_folder, write_result
 from sklearn.base import clone
 from sklearn.decomposition import TruncatedSVD
 from sklearn.metrics import silhouette_score
@@ -112,7 +112,7 @@ def featurizers(name: str, folder: Path, cache: str) -> dict[str, Callable]:
 def warm(data, featurizer, seed: int) -> dict[str, float]:
     """Train and test on items that everybody knows."""
     train, valid, test = leave_last_out_split(data.interactions)
-    model = EmbRecEstimator(clone(featurizer), random_state=seed)
+    model = EmbRecEstimator(clone(featurizer), random_state=seed, **AS_BEFORE)
     model.fit(train, items=data.items, X_val=valid)
     figures = {}
     for part, log in (("valid", valid), ("test", test)):
@@ -128,7 +128,7 @@ def cold(data, featurizer, seed: int) -> dict[str, float]:
     [drawn] = splitter.cold_items(log)
     is_cold = items["item"].isin(drawn)
     models = {
-        "EmbRec": EmbRecEstimator(clone(featurizer), random_state=seed),
+        "EmbRec": EmbRecEstimator(clone(featurizer), random_state=seed, **AS_BEFORE),
         "neighbours": ContentNeighborsRecommender(clone(featurizer), n_last=2),
     }
     figures = {}

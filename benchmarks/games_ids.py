@@ -14,7 +14,7 @@ import argparse
 import numpy as np
 import pandas as pd
 import torch
-from _common import data_folder, write_result
+from _common import AS_BEFORE, data_folder, write_result
 from sklearn.preprocessing import OneHotEncoder
 
 from embrec import EmbRecEstimator
@@ -97,6 +97,7 @@ def main() -> None:
             OneHotEncoder(dtype=np.float32),
             max_epochs=options.epochs,
             callbacks=[watch],
+            **AS_BEFORE,
             **SETTINGS,
             **WAYS[way],
         )

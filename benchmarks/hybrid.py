@@ -13,7 +13,7 @@ import argparse
 
 import numpy as np
 import pandas as pd
-from _common import data_folder, load_office, write_result
+from _common import AS_BEFORE, data_folder, load_office, write_result
 
 from embrec import EmbRecEstimator, TfidfItemFeaturizer
 from embrec.metrics import auc, hit_rate_at_k, ndcg_at_k
@@ -48,7 +48,8 @@ def load_games():
 
 
 def new_model(columns, seed: int, **parameters) -> EmbRecEstimator:
-    return EmbRecEstimator(TfidfItemFeaturizer(columns=columns), random_state=seed, **parameters)
+    featurizer = TfidfItemFeaturizer(columns=columns)
+    return EmbRecEstimator(featurizer, random_state=seed, **AS_BEFORE, **parameters)
 
 
 def warm(model, log, items) -> dict[str, float]:

@@ -19,7 +19,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-from _common import peak_mib, reset_peak, rss_mib, write_result
+from _common import AS_BEFORE, peak_mib, reset_peak, rss_mib, write_result
 from sklearn.preprocessing import FunctionTransformer
 
 from embrec import Callback, EmbRecEstimator, InteractionStore
@@ -73,6 +73,7 @@ def fit(log: Path, store: Path | None) -> dict[str, float]:
         max_epochs=1,
         callbacks=[StopAfter(200)],
         random_state=0,
+        **AS_BEFORE,
     )
     before = rss_mib()
     reset_peak()

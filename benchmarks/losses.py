@@ -11,7 +11,7 @@ import argparse
 import time
 
 import numpy as np
-from _common import load_office, write_result
+from _common import AS_BEFORE, load_office, write_result
 
 from embrec import EmbRecEstimator, TfidfItemFeaturizer
 from embrec.metrics import hit_rate_at_k, ranking_scorer
@@ -43,7 +43,7 @@ def main() -> None:
         for seed in range(n_seeds):
             started = time.perf_counter()
             model = EmbRecEstimator(
-                TfidfItemFeaturizer(columns=COLUMNS), random_state=seed, **changes
+                TfidfItemFeaturizer(columns=COLUMNS), random_state=seed, **AS_BEFORE, **changes
             ).fit(train, items=data.items, X_val=valid)
             runs.append(
                 {

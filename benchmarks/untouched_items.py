@@ -9,7 +9,7 @@ catalogue from the start, or come with `add_items`; either way they should be re
 import argparse
 
 import numpy as np
-from _common import write_result
+from _common import AS_BEFORE, write_result
 
 from embrec import EmbRecEstimator
 from embrec.datasets import make_shop
@@ -23,8 +23,8 @@ def run(seed: int) -> dict[str, float]:
     is_cold = shop.items["item"].isin(shop.cold_items)
     last = test.groupby("user")["item"].last()
     test = test[test["user"].isin(last.index[last.isin(shop.cold_items)])]
-    there = EmbRecEstimator(random_state=seed).fit(train, items=shop.items)
-    later = EmbRecEstimator(random_state=seed).fit(train, items=shop.items[~is_cold])
+    there = EmbRecEstimator(random_state=seed, **AS_BEFORE).fit(train, items=shop.items)
+    later = EmbRecEstimator(random_state=seed, **AS_BEFORE).fit(train, items=shop.items[~is_cold])
     later.add_items(shop.items[is_cold])
     return {
         "n": test["user"].nunique(),

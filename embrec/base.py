@@ -52,6 +52,13 @@ class BaseRecommender(LiveCatalogMixin, BaseEstimator):
     def _query_vectors(self, histories: Ragged) -> Any:
         """Turn histories of item rows into query vectors: ndarray or CSR of shape (n, d)."""
 
+    def _step_query_vectors(self, sequences: Ragged) -> Any:
+        """Make query vectors after every item of sequences of rows: (n_values, d).
+
+        None if there is no shorter way than through every prefix.
+        """
+        return None
+
     # ---- reading what users pass
 
     @property

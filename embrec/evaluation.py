@@ -227,40 +227,35 @@ def evaluate(
     """
     recommender, X = look_through(estimator, X)
     check_is_fitted(recommender)
-    names = (metrics,) if isinstance(metrics, str) else tuple(metrics)
-    of_lists = {name: _list_length(name) for name in names if _is_of_lists(name)}
-    of_ranks = {name: parse_metric(name) for name in names if name not in of_lists}
-    if not names:
-        raise ValueError("metrics is empty; name at least one, such as 'hit_rate@50'.")
-    if len(set(names)) < len(names):
-        raise ValueError(f"metrics must name each metric once; got {names}.")
+    names = _check_metrics(metrics)
     if history not in get_args(History):
         raise ValueError(f"history must be 'all', 'last' or 'shuffled'; got {history!r}.")
     check_confidence(confidence)
     check_positive(n_bootstrap, "n_bootstrap")
     Reranking(popularity_discount)  # raises if it is out of its range
-    own_counts = recommender._training_counts(np.arange(len(recommender.catalog_)))
-    counts = own_counts if train is None else _count(recommender, train)
+    sequences = recommender._read_sequences(X)
+    counts = recommender._training_counts(np.arange(len(recommender.catalog_)))
     index = recommender.index_
     if popularity_discount:  # as recommend does it
-        index = _discounted(index, popularity_discount * np.log1p(own_counts))
+        index = _discounted(index, popularity_discount * np.log1p(counts))
+    if train is not None:
+        counts = _count(recommender, train)
     rng = check_random_state(random_state)
     seed = int(rng.randint(2**31 - 1))
-    n_best = max(of_lists.values(), default=0)
+    n_best = max((_list_length(name) for name in names if _is_of_lists(name)), default=0)
     parts = []
-    sequences = recommender._read_sequences(X)
-    for numbers, histories, targets in _queries(recommender, sequences, y, every_step, max_context):
-        queries = recommender._query_vectors(_as_asked(histories, history, rng))
+    asked = _asked(recommender, sequences, y, every_step, max_context, history == "all")
+    for numbers, histories, targets, queries in asked:
+        if queries is None:
+            queries = recommender._query_vectors(_as_asked(histories, history, rng))
         if popularity_discount:
             queries = _with_column(queries, np.ones(len(histories)))
         rules = Filter(excluded=(histories,) if exclude_seen else ())
         ranked = index.rank_and_find(queries, targets, n_best, rules, ties=ties)
         parts.append((numbers, targets, histories.lengths, *ranked))
-    numbers, targets, lengths, ranks, n_candidates, best = map(
-        np.concatenate, zip(*parts, strict=True)
-    )
-    found = TargetRanks(ranks, n_candidates)
-    per_query = {
+    joined = map(np.concatenate, zip(*parts, strict=True))
+    numbers, targets, lengths, ranks, n_candidates, best = joined
+    queries_table = {
         "sequence": numbers,
         "target": recommender.catalog_.ids.take(targets),
         "context_length": lengths,
@@ -268,14 +263,10 @@ def evaluate(
         "rank": ranks,
         "n_candidates": n_candidates,
     }
-    for metric, (function, at) in of_ranks.items():
-        per_query[metric] = function(found, at, average=False)
-    for metric, at in of_lists.items():
-        if _per_item(metric, counts) is not None:
-            per_query[metric] = _mean_of_lists(_per_item(metric, counts), best[:, :at])
+    queries_table |= _figures_per_query(names, TargetRanks(ranks, n_candidates), best, counts)
     return Evaluation(
         name=name or type(recommender).__name__,
-        queries=pd.DataFrame(per_query),
+        queries=pd.DataFrame(queries_table),
         recommended=recommender._ids_at(best),
         metrics=names,
         n_items=recommender.index_.snapshot.n_active,
@@ -359,14 +350,23 @@ def compare(
 # ---- what is asked
 
 
-def _queries(
-    recommender: BaseRecommender, sequences: Ragged, y: Any, every_step: bool, max_context: Any
-) -> Iterator[tuple[np.ndarray, Ragged, np.ndarray]]:
-    """Yield numbers of sequences, histories of rows and rows of next items, some at a time."""
+#: Numbers of sequences, histories of rows, rows of next items and, if already known, queries.
+Asked = tuple[np.ndarray, Ragged, np.ndarray, Any]
+
+
+def _asked(
+    recommender: BaseRecommender,
+    sequences: Ragged,
+    y: Any,
+    every_step: bool,
+    max_context: Any,
+    whole: bool,
+) -> Iterator[Asked]:
+    """Yield what is asked, some at a time; ``whole`` is whether histories are asked as they are."""
     if every_step:
         if y is not None:
             raise ValueError("every_step takes its targets from X; leave y out.")
-        yield from _every_step(recommender, sequences, max_context)
+        yield from _every_step(recommender, sequences, max_context, whole)
         return
     if max_context is not None:
         raise ValueError("max_context is for every_step=True.")
@@ -378,12 +378,12 @@ def _queries(
         histories = sequences
         if len(targets) != len(sequences):
             raise ValueError(f"X has {len(sequences)} sequences and y {len(targets)} items.")
-    yield np.arange(len(targets)), recommender._encode(histories), targets
+    yield np.arange(len(targets)), recommender._encode(histories), targets, None
 
 
 def _every_step(
-    recommender: BaseRecommender, sequences: Ragged, max_context: Any
-) -> Iterator[tuple[np.ndarray, Ragged, np.ndarray]]:
+    recommender: BaseRecommender, sequences: Ragged, max_context: Any, whole: bool
+) -> Iterator[Asked]:
     longest = np.inf if max_context is None else check_positive(max_context, "max_context")
     numbers = sequences.row_numbers
     places = np.arange(len(sequences.values)) - sequences.offsets[numbers]
@@ -391,6 +391,9 @@ def _every_step(
     if len(asked) == 0:
         raise ValueError("No sequence of X has two items: there is nothing to predict.")
     targets = recommender._rows_of(sequences.values[asked], what="the targets in X")
+    encoded = recommender._encode(sequences)
+    # unknown items that are skipped would put what follows in other places
+    whole = whole and len(encoded.values) == len(sequences.values)
     ends = np.cumsum(places[asked])
     starts = np.searchsorted(ends, np.arange(0, ends[-1], STEPS_AT_A_TIME))
     for start, stop in zip(starts, [*starts[1:], len(asked)], strict=True):
@@ -399,7 +402,13 @@ def _every_step(
             continue
         names = None if sequences.names is None else sequences.names[numbers[some]]
         histories = Ragged.from_spans(sequences.values, some - places[some], places[some], names)
-        yield numbers[some], recommender._encode(histories), targets[start:stop]
+        queries = None
+        if whole:
+            first, last = numbers[some[0]], numbers[some[-1]] + 1
+            queries = recommender._step_query_vectors(encoded.slice_rows(first, last))
+        if queries is not None:
+            queries = queries[some - 1 - encoded.offsets[first]]
+        yield numbers[some], recommender._encode(histories), targets[start:stop], queries
 
 
 def _count(recommender: BaseRecommender, train: Any) -> np.ndarray:
@@ -450,6 +459,34 @@ def _with_column(matrix: Any, column: np.ndarray) -> Any:
 
 
 # ---- figures
+
+
+def _check_metrics(metrics: str | Sequence[str]) -> tuple[str, ...]:
+    """Return names of metrics as a tuple, or raise ValueError."""
+    names = (metrics,) if isinstance(metrics, str) else tuple(metrics)
+    if not names:
+        raise ValueError("metrics is empty; name at least one, such as 'hit_rate@50'.")
+    for name in names:
+        check: Any = _list_length if _is_of_lists(name) else parse_metric
+        check(name)
+    if len(set(names)) < len(names):
+        raise ValueError(f"metrics must name each metric once; got {names}.")
+    return names
+
+
+def _figures_per_query(
+    names: tuple[str, ...], found: TargetRanks, best: np.ndarray, counts: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Compute the metrics that are means over queries, for each query."""
+    figures = {}
+    for metric in names:
+        if not _is_of_lists(metric):
+            function, at = parse_metric(metric)
+            figures[metric] = function(found, at, average=False)
+        elif _per_item(metric, counts) is not None:
+            shown = best[:, : _list_length(metric)]
+            figures[metric] = _mean_of_lists(_per_item(metric, counts), shown)
+    return figures
 
 
 def _is_of_lists(metric: Any) -> bool:

@@ -14,7 +14,7 @@ from embrec.growing import GrowingRagged
 from embrec.ids import IdIndex, check_ids, short_repr
 from embrec.index.rows import Snapshot
 from embrec.interactions import read_sequences
-from embrec.network.inference import encode_queries, encode_states
+from embrec.network.inference import encode_queries, encode_states, encode_steps
 from embrec.parked import ParkedSession
 from embrec.ragged import Ragged
 from embrec.ranking import check_k, check_positive
@@ -133,6 +133,10 @@ class SessionRecommender(BaseRecommender):
     def _query_vectors(self, histories: Ragged) -> np.ndarray:
         vectors = ItemVectors(self.index_.snapshot)
         return encode_queries(self.network_, vectors, histories).cpu().numpy()
+
+    def _step_query_vectors(self, sequences: Ragged) -> np.ndarray:
+        vectors = ItemVectors(self.index_.snapshot)
+        return encode_steps(self.network_, vectors, sequences).cpu().numpy()
 
     @property
     def _n_embedding_columns(self) -> int:

@@ -147,6 +147,30 @@ def test_every_step_is_every_prefix(models, shop_log, monkeypatch):
     pd.testing.assert_frame_equal(short.queries, kept, check_dtype=False)
 
 
+@pytest.mark.parametrize("n", [1, 7, 2**20])
+def test_all_steps_in_one_pass_are_what_every_prefix_says(models, shop_log, monkeypatch, n):
+    model = models["embrec"]
+    sequences = shop_log.groupby("user", sort=False)["item"].agg(list).tolist()[:12]
+    sequences = [["desk-1"], *([i for i in s if i != "desk-0"] for s in sequences)]
+    monkeypatch.setattr(evaluation, "STEPS_AT_A_TIME", n)
+    steps = []
+    one_pass = type(model)._step_query_vectors
+
+    def recorded(self, asked):
+        steps.append(len(asked.values))
+        return one_pass(self, asked)
+
+    monkeypatch.setattr(type(model), "_step_query_vectors", recorded)
+    found = evaluate(model, sequences, every_step=True, exclude_seen=True, metrics=["mrr", "auc"])
+    if n == 2**20:
+        assert steps == [sum(map(len, sequences[1:]))]
+    monkeypatch.setattr(type(model), "_step_query_vectors", lambda self, asked: None)
+    expected = evaluate(
+        model, sequences, every_step=True, exclude_seen=True, metrics=["mrr", "auc"]
+    )
+    pd.testing.assert_frame_equal(found.queries, expected.queries)
+
+
 def test_steps_may_follow_what_is_removed_or_unknown(models):
     model = models["embrec"]
     sequences = [["desk-0", "desk-1", "desk-2"]]  # the first was removed

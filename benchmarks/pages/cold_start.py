@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pages.text import read, source, table, with_interval
+from pages.text import is_there, read, source, table, with_interval
 
 NAMES = {
     "amazon2014_office_5core": "Amazon 2014 Office 5-core",
@@ -13,7 +13,7 @@ NAMES = {
 
 def cold_items() -> str:
     """Items that training never saw."""
-    figures = [read(f"cold_items_{name}") for name in ("amazon2014_office_5core", "ml1m_posters")]
+    figures = [read(f"cold_items_{name}") for name in NAMES if is_there(f"cold_items_{name}")]
     tables = "\n".join(map(cold_item_table, figures))
     return f"""## New items
 
@@ -75,7 +75,9 @@ Differences of HitRate@50, on the same visitors:
 def cold_users() -> str:
     """Visitors that training never saw."""
     parts = []
-    for name in ("amazon2014_office_5core", "amazon2014_games_thesis"):
+    for name in NAMES:
+        if not is_there(f"user_cold_{name}"):
+            continue
         figures = read(f"user_cold_{name}")
         curves = figures["curves"]
         shown = [1, 2, 3, 4, 6, 8, 12, 16]

@@ -3,6 +3,8 @@
 from functools import partial
 from typing import Any
 
+from _common import RESULTS
+
 from pages.text import read, source, table, with_interval
 
 METRICS = ("hit_rate@50", "hit_rate@10", "ndcg@10", "mrr", "auc")
@@ -147,4 +149,5 @@ def differences(figures: dict[str, Any]) -> str:
     return table(["", "against", "difference", "p"], rows)
 
 
-SECTIONS = [partial(section, name) for name in TITLES]
+#: What has been run.
+SECTIONS = [partial(section, name) for name in TITLES if (RESULTS / f"{name}.json").exists()]

@@ -11,6 +11,11 @@ def read(name: str) -> dict[str, Any]:
     return json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
 
 
+def is_there(name: str) -> bool:
+    """Whether a script was run."""
+    return (RESULTS / f"{name}.json").exists()
+
+
 def table(header: list[str], rows: list[list[str]]) -> str:
     """Write a Markdown table."""
     lines = [header, ["---"] + ["---:"] * (len(header) - 1), *rows]

@@ -1,8 +1,9 @@
 """Running a network without gradients, in blocks of bounded size."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -74,11 +75,7 @@ def encode_states(
     """
     network.eval()
     states = network.initial_states(len(sequences)).clone()
-    filled = sequences.lengths.nonzero()[0]
-    # sorted by length, a block's sequences end together and little of it is idle
-    by_length = filled[sequences.lengths[filled].argsort(kind="stable")]
-    for start, stop in fixed_size_blocks(sequences.lengths[by_length], max_steps):
-        members = by_length[start:stop]
+    for members in _blocks_of_similar_length(sequences, max_steps):
         batch = pack(sequences.take(members), with_targets=False, device=items.device)
         places = torch.from_numpy(members[batch.order]).to(states.device)
         inputs = items[batch.rows].to(states.device)
@@ -90,3 +87,45 @@ def encode_states(
 def encode_queries(network: SequenceNetwork, items: Tensor | Rows, sequences: Ragged) -> Tensor:
     """Predict the embedding of each sequence's next item: (n_sequences, vector_size)."""
     return network.predict(encode_states(network, items, sequences))
+
+
+@torch.inference_mode()
+def encode_steps(
+    network: SequenceNetwork,
+    items: Tensor | Rows,
+    sequences: Ragged,
+    *,
+    max_steps: int = STEPS_PER_BLOCK,
+) -> Tensor:
+    """Predict the next item's embedding after every item of sequences, in one pass.
+
+    Parameters
+    ----------
+    network, items, sequences, max_steps
+        As for `encode_states`.
+
+    Returns
+    -------
+    Tensor of shape (n_values, vector_size)
+        In the order of ``sequences.values``, on the network's device.
+    """
+    network.eval()
+    device = network.initial.device
+    found = torch.empty(len(sequences.values), network.vector_size, device=device)
+    for members in _blocks_of_similar_length(sequences, max_steps):
+        batch = pack(sequences.take(members), with_targets=False, device=items.device)
+        predicted = network.predict_steps(items[batch.rows].to(device), batch.batch_sizes)
+        lanes, sizes = batch.lanes.numpy(), batch.batch_sizes.numpy()
+        times = np.repeat(np.arange(len(sizes)), sizes)
+        places = sequences.offsets[members[batch.order]][lanes] + times
+        found[torch.from_numpy(places).to(device)] = predicted
+    return found
+
+
+def _blocks_of_similar_length(sequences: Ragged, max_steps: int) -> Iterator[np.ndarray]:
+    """Cut the sequences that are not empty into blocks: a block's end together."""
+    filled = sequences.lengths.nonzero()[0]
+    # sorted by length, little of a block is idle
+    by_length = filled[sequences.lengths[filled].argsort(kind="stable")]
+    for start, stop in fixed_size_blocks(sequences.lengths[by_length], max_steps):
+        yield by_length[start:stop]
