@@ -1,5 +1,6 @@
 """Data sets from folders, in three parts: what tables of results are made from."""
 
+import sys
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,12 @@ SHARE = 0.1
 
 @lru_cache(maxsize=1)
 def load(
-    folder: str, category: str | None, interactions: str, protocol: str, n_users: int | None
+    folder: str,
+    category: str | None,
+    interactions: str,
+    protocol: str,
+    n_users: int | None = None,
+    columns: tuple[str, ...] = (),
 ) -> tuple[Any, Any, Any, pd.DataFrame, list[str]]:
     """Load and split a data set: train, valid, test, items and its text columns."""
     path = Path(folder) if Path(folder).is_dir() else data_folder(folder)
@@ -29,9 +35,14 @@ def load(
     if n_users is not None:
         log = log[log["user"].isin(log["user"].unique()[:n_users])]
     items = data.items[data.items["item"].isin(log["item"].unique())]
-    columns = [c for c in TEXT if c in items and items[c].notna().any()]
-    items = items[["item", *columns]].fillna(dict.fromkeys(columns, ""))
-    return *split(log, protocol), items, columns
+    text = list(columns) or [c for c in TEXT if c in items and items[c].notna().any()]
+    missing = [c for c in text if c not in items]
+    if missing or not text:
+        sys.exit(
+            f"No column {missing or list(TEXT)} among {list(items)}; name text with --columns."
+        )
+    items = items[["item", *text]].fillna(dict.fromkeys(text, ""))
+    return *split(log, protocol), items, text
 
 
 def split(log: pd.DataFrame, protocol: str) -> tuple[Any, Any, Any]:

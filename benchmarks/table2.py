@@ -1,10 +1,11 @@
 """The thesis' Table 2 on any data: every model tuned alike on the validation part, then tested.
 
     python benchmarks/table2.py FOLDER [--category Video_Games] [--interactions FILE]
-        [--protocol leave-last-two-out] [--budget 6] [--epochs 20] [--jobs 2] [--quick]
+        [--columns title ...] [--protocol leave-last-two-out] [--budget 6] [--epochs 20]
+        [--jobs 2] [--quick]
 
 FOLDER holds raw Amazon 2014 files (with ``--category``; the thesis' filter is applied) or a pair of
-Parquet files; a name alone is a folder in EMBREC_DATA. Of each model ``--budget`` settings are
+Parquet files; a name alone is a folder in EMBREC_DATA. Items that nobody touched are left out. Of each model ``--budget`` settings are
 tried, the first one fixed and the others drawn from the space that `_models.py` names; the one with
 the best HitRate@50 on the validation part is tested, once. All items are ranked: with the
 visitor's own among them, as in the thesis, and without ("masked"). Intervals are bootstrapped over
@@ -84,6 +85,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("data")
     parser.add_argument("--category")
     parser.add_argument("--interactions", default="interactions.parquet")
+    parser.add_argument("--columns", nargs="+", default=[], help="text that items are known by")
     parser.add_argument(
         "--protocol",
         choices=["leave-last-two-out", "temporal", "cold-users"],
@@ -107,8 +109,10 @@ def parse() -> argparse.Namespace:
 def main() -> None:
     options = parse()
     n_users = 300 if options.quick else None
-    source = options.data, options.category, options.interactions, options.protocol, n_users
-    train, _, tested, items, columns = load(*source)
+    columns = tuple(options.columns)
+    source = (options.data, options.category, options.interactions, options.protocol)
+    source = (*source, n_users, columns)
+    train, _, tested, items, text = load(*source)
     searched = {
         model: settings_of(model, options.budget, len(items), options.seed)
         for model in options.models
@@ -140,11 +144,12 @@ def main() -> None:
             "tested": int(tested["user"].nunique()),
             "items": len(items),
             "training_events": len(train),
-            "columns": columns,
+            "columns": text,
         },
         "protocol": options.protocol,
         "budget": options.budget,
         "seed": options.seed,
+        "quick": options.quick,
         "seconds": time.perf_counter() - started,
         "spaces": {model: space for model, (_, space) in searched.items()},
         "max_epochs": {model: PASSES.get(model, 1) * options.epochs for model in options.models},
@@ -160,6 +165,7 @@ def main() -> None:
     )
     table.to_csv(options.out / f"{name}.csv", index=False)
     (options.out / f"{name}.md").write_text(markdown(record), encoding="utf-8")
+    print(f"and {name}.csv and {name}.md in {options.out}\n")
     print(markdown(record))
 
 
@@ -188,8 +194,11 @@ def markdown(record: dict[str, Any]) -> str:
     parts = [
         f"{data['name']}, {record['protocol']}: {data['users']:,} users, {data['items']:,} items, "
         f"{data['training_events']:,} events to train on; {data['tested']:,} users tested. Up to "
-        f"{record['budget']} settings of each model, {record['seconds'] / 60:.0f} minutes in all."
+        f"{record['budget']} settings of each model, {record['seconds'] / 60:.1f} minutes in all. Items "
+        f"are known by {' and '.join(data['columns'])}."
     ]
+    if record["quick"]:
+        parts.insert(0, "Quick: few users and two epochs. The figures mean nothing.")
     for way, rows in record["tables"].items():
         table = pd.DataFrame(rows).query("slice == 'all'")
         lines = [f"| {way} | " + " | ".join((*METRICS, *LISTS)) + " |"]
@@ -199,6 +208,16 @@ def markdown(record: dict[str, Any]) -> str:
             cells = [cell(by_metric.loc[metric]) for metric in (*METRICS, *LISTS)]
             lines.append(f"| {model} | " + " | ".join(cells) + " |")
         parts.append("\n".join(lines))
+    chosen = [f"- {model}: {setting}" for model, setting in record["chosen"].items()]
+    parts.append("Chosen:\n\n" + "\n".join(chosen))
+    better = [
+        f"- {row['model']} less {row['against']}: {row['difference']:+.4f} "
+        f"[{row['low']:.4f}, {row['high']:.4f}], p {row['p_value']:.4f}"
+        for row in record["comparisons"]
+        if (row["ranking"], row["metric"]) == ("all ranked", "hit_rate@50")
+    ]
+    if better:
+        parts.append("HitRate@50, all ranked, on the same users:\n\n" + "\n".join(better))
     versions = ", ".join(f"{k} {v}" for k, v in record["machine"].items())
     parts.append(f"`{record['command']}` ({versions})")
     return "\n\n".join(parts) + "\n"

@@ -51,7 +51,7 @@ def curve(queries: Any) -> list[dict[str, float]]:
 def run(name: str, model: str, epochs: int) -> tuple[str, str, dict[str, Any]]:
     """Fit one model, and draw its curves."""
     torch.set_num_threads(1)
-    train, valid, test, items, columns = load(name, None, DATA[name], "cold-users", None)
+    train, valid, test, items, columns = load(name, None, DATA[name], "cold-users")
     [setting], _ = settings_of(model, 1, len(items), 0)
     fitted = make_model(model, setting, columns, epochs, 0).fit(train, items=items, X_val=valid)
     curves = {}

@@ -116,7 +116,7 @@ class EmbRecEstimator(  # type: ignore[call-arg]
         Whether items that training has seen get a learned bias, added to their score. Other items
         get the mean of all biases.
     optimizer : {"adam", "adagrad"}, default="adam"
-        Of the weights.
+        Of the weights. Each wants a learning rate of its own.
     learning_rate : float, default=0.001
         At its highest. Adagrad wants some fifty times that of Adam.
     momentum : float, default=0.0

@@ -46,7 +46,7 @@ CONTEXTS = (0, 1, 2, 4, 8, 16)
 METRICS = ("auc", "hit_rate@50", "hit_rate@10", "ndcg@10", "mrr")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Evaluation:
     """What `evaluate` found.
 
@@ -55,9 +55,9 @@ class Evaluation:
     name : str
         Of the model.
     queries : DataFrame of n rows
-        One row per query: ``sequence`` (its number in ``X``), ``target`` (id), ``context_length``,
-        ``n_events`` (of the target in training), ``rank``, ``n_candidates``, and each metric that
-        is a mean over queries.
+        One row per query: ``sequence`` (its number in ``X``), ``user`` (if ``X`` is a log),
+        ``target`` (id), ``context_length``, ``n_events`` (of the target in training), ``rank`` (0
+        is best), ``n_candidates``, and each metric that is a mean over queries.
     recommended : ndarray of shape (n, k)
         Ids of what is recommended; None is no item. Of no columns if no metric needs them.
     metrics : tuple of str
@@ -67,7 +67,9 @@ class Evaluation:
     n_bootstrap : int
     seed : int
     digest : str
-        Tells what was asked: the sequences, and which of their items were targets.
+        Tells what was asked: the sequences, which of their items were targets, how ties count.
+    training_digest : str
+        Tells what counts as training.
     """
 
     name: str
@@ -79,6 +81,7 @@ class Evaluation:
     n_bootstrap: int
     seed: int
     digest: str
+    training_digest: str
 
     @property
     def table(self) -> pd.DataFrame:
@@ -129,11 +132,13 @@ class Evaluation:
         order = pd.MultiIndex.from_frame(table[["slice", "n"]].drop_duplicates())
         return f"{self.name}\n{pivot.loc[order, list(self.metrics)].to_string()}"
 
+    __repr__ = __str__
+
     def _repr_html_(self) -> str:
         return self.table.to_html(index=False)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison:
     """What `compare` found.
 
@@ -150,6 +155,8 @@ class Comparison:
 
     def __str__(self) -> str:
         return f"{self.names[1]} against {self.names[0]}\n{self.table.to_string(index=False)}"
+
+    __repr__ = __str__
 
     def _repr_html_(self) -> str:
         return self.table.to_html(index=False)
@@ -189,7 +196,7 @@ def evaluate(
         number of training events).
     every_step : bool, default=False
         Whether all items of a sequence but the first are targets, each after those before it: for
-        visitors whom training never saw (thesis section 4.3).
+        visitors whom training never saw (thesis section 4.3). Of others it asks what was learned.
     max_context : int, optional
         With ``every_step``, leave out targets after more items than these.
     history : {"all", "last", "shuffled"}, default="all"
@@ -257,6 +264,7 @@ def evaluate(
     numbers, targets, lengths, ranks, n_candidates, best = joined
     queries_table = {
         "sequence": numbers,
+        **({} if sequences.names is None else {"user": sequences.names[numbers]}),
         "target": recommender.catalog_.ids.take(targets),
         "context_length": lengths,
         "n_events": counts[targets],
@@ -273,7 +281,8 @@ def evaluate(
         confidence=confidence,
         n_bootstrap=n_bootstrap,
         seed=seed,
-        digest=_digest(sequences, y, every_step, max_context),
+        digest=_digest(sequences, y, (every_step, max_context, ties)),
+        training_digest=_digest_of([counts]),
     )
 
 
@@ -312,14 +321,27 @@ def compare(
     .. [1] M. Smucker, J. Allan, B. Carterette, "A comparison of statistical significance tests for
        information retrieval evaluation", CIKM 2007.
     """
+    for found in (first, second):
+        if not isinstance(found, Evaluation):
+            raise TypeError(
+                f"compare takes what evaluate returns; got {type(found).__name__}. Evaluate both "
+                "models on the same X first."
+            )
     keys = ["target", "n_candidates"]
     if first.digest != second.digest or not first.queries[keys].equals(second.queries[keys]):
         raise ValueError(
-            "The evaluations are not of the same queries: they differ in their sequences, in which "
-            "items are targets or in the number of candidates. Evaluate both with the same "
-            "arguments on the same X."
+            "The evaluations are not of the same queries: they differ in their sequences or the "
+            "order of these, in which items are targets, in how ties count or in the number of "
+            "candidates. Evaluate both with the same arguments on the same X."
         )
     common = [m for m in first.metrics if m in first.queries and m in second.queries]
+    counted = [m for m in common if _is_of_lists(m)]
+    if counted and first.training_digest != second.training_digest:
+        raise ValueError(
+            f"{counted} say how often what is shown was seen in training, and the two models "
+            "counted other events. Pass the log they were trained on as train= to both calls of "
+            "evaluate."
+        )
     if not common:
         raise ValueError(
             f"The evaluations share no metric that is a mean over queries: {first.metrics} and "
@@ -415,21 +437,24 @@ def _count(recommender: BaseRecommender, train: Any) -> np.ndarray:
     """Count the events of each catalogue row in a log."""
     sequences = recommender._read_sequences(train, what="train")
     rows = encode(sequences, recommender.catalog_.ids, on_unknown="skip", what="train").values
+    if len(rows) == 0:
+        raise ValueError("train holds no item of the catalogue: it is not what it was trained on.")
     return np.bincount(rows, minlength=len(recommender.catalog_))
 
 
-def _digest(sequences: Ragged, y: Any, every_step: bool, max_context: Any) -> str:
+def _digest(sequences: Ragged, y: Any, how: tuple[Any, ...]) -> str:
     """Hash what is asked, in ids: catalogues may number items in other ways."""
-    digest = blake2b(digest_size=16)
-    asked = (
-        [sequences.values, sequences.offsets]
-        if y is None
-        else [sequences.values, sequences.offsets, check_ids(y, what="y")]
-    )
-    for values in asked:
-        strings = "\x00".join(values.tolist()).encode() if values.dtype == object else b""
-        digest.update(strings or values.tobytes())
-    digest.update(f"{every_step} {max_context}".encode())
+    targets = [] if y is None else [check_ids(y, what="y")]
+    return _digest_of([sequences.values, sequences.offsets, *targets], how)
+
+
+def _digest_of(arrays: Sequence[np.ndarray], how: tuple[Any, ...] = ()) -> str:
+    digest = blake2b(repr(how).encode(), digest_size=16)
+    for values in arrays:
+        if values.dtype == object:
+            digest.update("\x00".join(values.tolist()).encode())
+        else:
+            digest.update(values.tobytes())
     return digest.hexdigest()
 
 

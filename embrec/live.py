@@ -187,6 +187,7 @@ class LiveCatalogMixin:
         if not present.all():
             raise ValueError(
                 f"{what}: {int((~present).sum())} of {len(checked)} ids are not in the catalogue: "
-                f"{preview(checked[~present])}."
+                f"{preview(checked[~present])}. Add them with add_items, or name the whole "
+                "catalogue in fit, with items=."
             )
         return rows

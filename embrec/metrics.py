@@ -293,8 +293,9 @@ def parse_metric(name: str) -> tuple[Callable[..., Any], int]:
     matched = re.fullmatch(r"([a-z_]+@?)(\d*)", name) if isinstance(name, str) else None
     if matched is None or matched[1] not in _METRICS or (matched[1][-1] == "@") != bool(matched[2]):
         raise ValueError(
-            f"Unknown metric {name!r}; expected 'auc', 'mrr', 'hit_rate@K' or 'ndcg@K', "
-            "with a number for K, such as 'hit_rate@50'."
+            f"Unknown metric {name!r}; expected 'auc', 'mrr', 'hit_rate@K' or 'ndcg@K', with a "
+            "number for K, such as 'hit_rate@50'; evaluate also knows 'coverage@K', 'gini@K', "
+            "'novelty@K' and 'popularity@K'."
         )
     return _METRICS[matched[1]], check_k(int(matched[2] or 1))
 

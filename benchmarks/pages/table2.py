@@ -17,7 +17,7 @@ PUBLISHED = {
         ("TransRec (thesis, from its paper)", "0.1644", "", "", "", "0.8815"),
         ("GRU4Rec (thesis)", "0.1583", "", "", "", "0.8683"),
         (
-            "GRU4Rec (its authors' code, one guessed setting, as told to us)",
+            "GRU4Rec (its authors' code, one guessed setting; not run here)",
             "0.178",
             "0.076",
             "0.043",

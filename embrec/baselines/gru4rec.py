@@ -65,7 +65,7 @@ class GRU4RecRecommender(SessionRecommender, TrainedOnIds):
     bpr_max_reg : float, default=1.0
         Weight of BPR-max's regularisation.
     optimizer : {"adagrad", "adam"}, default="adagrad"
-        Of the weights.
+        Of the weights. Each wants a learning rate of its own.
     learning_rate : float, default=0.1
         Of the optimiser. Adam wants about a hundredth of it.
     momentum : float, default=0.2

@@ -11,6 +11,7 @@ from embrec._compat import Interval, StrOptions, fit_context
 from embrec._tables import Table
 from embrec.base import BaseRecommender
 from embrec.baselines._catalog import catalog_of, grown_catalog
+from embrec.baselines._counts import count_items, counts_of
 from embrec.catalog import ItemRows, ItemTable
 from embrec.index import ExactIndex
 from embrec.interactions import encode
@@ -35,7 +36,8 @@ class SessionNeighborsRecommender(BaseRecommender):
 
     V-SKNN [1]_ is the nearest neighbours and the decay. ``idf`` and the division by ``sqrt(|s|)``,
     which keeps long sessions from being like everything, are additions; and all sessions are
-    searched, not a sample of the recent ones.
+    searched, not a sample of the recent ones. Where a history says nothing all items score 0, and
+    which of them come first means nothing.
 
     Parameters
     ----------
@@ -126,8 +128,12 @@ class SessionNeighborsRecommender(BaseRecommender):
         """
         sequences = self._read_sequences(X)
         catalog = catalog_of(sequences, items, self.item_col)
-        sessions = _sessions_by_item(encode(sequences, catalog.ids), len(catalog))
+        coded = encode(sequences, catalog.ids)
+        if len(coded.values) == 0:
+            raise ValueError("X holds no interaction: there are no sessions to be like.")
+        sessions, counts = _sessions_by_item(coded, len(catalog)), count_items(coded, len(catalog))
         self.catalog_, self.index_ = catalog, ExactIndex().fit(sessions)
+        self._counts = counts
         return self
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -154,12 +160,14 @@ class SessionNeighborsRecommender(BaseRecommender):
 
     def _keep_more(self, sequences: Ragged, items: Table | ItemTable | None) -> Self:
         catalog, removed = grown_catalog(self.catalog_, self.index_, items, self.item_col)
-        new = _sessions_by_item(encode(sequences, catalog.ids), len(catalog))
+        coded = encode(sequences, catalog.ids)
+        new, counts = _sessions_by_item(coded, len(catalog)), count_items(coded, len(catalog))
+        counts[: len(self._counts)] += self._counts
         old = sp.csr_array(self.index_.vectors)
         old.resize(len(catalog), old.shape[1])
         index = ExactIndex().fit(sp.hstack([old, new], format="csr"))
         index.remove(removed)
-        self.catalog_, self.index_ = catalog, index
+        self.catalog_, self.index_, self._counts = catalog, index, counts
         return self
 
     def _write_items(self, items: ItemRows) -> Self:
@@ -210,14 +218,13 @@ class SessionNeighborsRecommender(BaseRecommender):
         return state
 
     def _training_counts(self, rows: np.ndarray) -> np.ndarray:
-        held = self.index_.snapshot.take(rows)
-        return np.diff(held.indptr).astype(np.int64)
+        return counts_of(self._counts, rows)
 
     def _get_state(self) -> SavedState:
-        return SavedState()
+        return SavedState(arrays={"counts": self._counts})
 
     def _set_state(self, state: SavedState) -> None:
-        """Nothing is kept but the catalogue and the index."""
+        self._counts = state.arrays["counts"]
 
 
 def _sessions_by_item(sequences: Ragged, n_items: int) -> sp.csr_array:

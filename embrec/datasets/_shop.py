@@ -16,7 +16,7 @@ FIRST_DAY = np.datetime64("2026-01-01T00:00:00", "s")
 DAY = np.timedelta64(86_400, "s")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Shop:
     """A log, a catalogue, and the truth about them.
 
@@ -37,6 +37,12 @@ class Shop:
     items: pd.DataFrame
     model: ShopModel
     cutoff: np.datetime64
+
+    def __repr__(self) -> str:
+        log = self.interactions
+        return (
+            f"Shop(n_users={log['user'].nunique()}, n_items={len(self.items)}, n_events={len(log)})"
+        )
 
     @cached_property
     def _row_of(self) -> dict[str, int]:
