@@ -80,7 +80,7 @@ def cold_users() -> str:
             continue
         figures = read(f"user_cold_{name}")
         curves = figures["curves"]
-        shown = [1, 2, 3, 4, 6, 8, 12, 16]
+        shown = range(1, 17)
         rows = [
             [model, *(f"{of['all']['by_length'][length - 1]['value']:.3f}" for length in shown)]
             for model, of in curves.items()
@@ -90,10 +90,12 @@ def cold_users() -> str:
         ]
         rows.append(
             [
-                "(95 % of EmbRec, ids)",
-                *(f"{best[n - 1]['low']:.3f} to {best[n - 1]['high']:.3f}" for n in shown),
+                "(EmbRec, ids: low)",
+                *(f"{best[n - 1]['low']:.3f}" for n in shown),
             ]
         )
+        rows.append(["(high)", *(f"{best[n - 1]['high']:.3f}" for n in shown)])
+        rows.append(["(targets)", *(f"{best[n - 1]['n']:,}" for n in shown)])
         controls = [
             [model, *(f"{of[way]['mean']:.4f}" for way in ("all", "shuffled", "last"))]
             for model, of in curves.items()
@@ -101,7 +103,7 @@ def cold_users() -> str:
         n = next(iter(curves.values()))["all"]["n"]
         parts.append(f"""### {NAMES[name]}
 
-{n:,} targets. HitRate@50 after so many items:
+{n:,} targets. HitRate@50 after so many items, with 95 % intervals of the last model:
 
 {table(["", *map(str, shown)], rows)}
 
