@@ -60,7 +60,7 @@ def cold_item_table(figures: dict[str, Any]) -> str:
     return f"""### {NAMES[figures["data"]]}
 
 {figures["items"]:,} items; {n["cold"]:,} cold targets and {n["warm"]:,} warm ones in {figures["draws"]} draws,
-settings chosen on {figures["choosing"]} others, one event earlier.
+draws for choosing settings, one event earlier: {figures["choosing"]}.
 
 {table(header, rows)}
 
