@@ -414,8 +414,9 @@ def _every_step(
         raise ValueError("No sequence of X has two items: there is nothing to predict.")
     targets = recommender._rows_of(sequences.values[asked], what="the targets in X")
     encoded = recommender._encode(sequences)
-    # unknown items that are skipped would put what follows in other places
-    whole = whole and len(encoded.values) == len(sequences.values)
+    # unknown items that are skipped put what follows in other places: then prefixes are of ids
+    complete = len(encoded.values) == len(sequences.values)
+    source = encoded if complete else sequences
     ends = np.cumsum(places[asked])
     starts = np.searchsorted(ends, np.arange(0, ends[-1], STEPS_AT_A_TIME))
     for start, stop in zip(starts, [*starts[1:], len(asked)], strict=True):
@@ -423,14 +424,16 @@ def _every_step(
         if len(some) == 0:
             continue
         names = None if sequences.names is None else sequences.names[numbers[some]]
-        histories = Ragged.from_spans(sequences.values, some - places[some], places[some], names)
+        histories = Ragged.from_spans(source.values, some - places[some], places[some], names)
+        if not complete:
+            histories = recommender._encode(histories)
         queries = None
-        if whole:
+        if whole and complete:
             first, last = numbers[some[0]], numbers[some[-1]] + 1
             queries = recommender._step_query_vectors(encoded.slice_rows(first, last))
         if queries is not None:
             queries = queries[some - 1 - encoded.offsets[first]]
-        yield numbers[some], recommender._encode(histories), targets[start:stop], queries
+        yield numbers[some], histories, targets[start:stop], queries
 
 
 def _count(recommender: BaseRecommender, train: Any) -> np.ndarray:
