@@ -8,10 +8,10 @@ import numpy as np
 from _common import AS_BEFORE
 
 from embrec import EmbRecEstimator, TfidfItemFeaturizer
-from embrec.catalog import ItemCatalog
 from embrec.datasets import make_shop
 from embrec.estimator import _embed
 from embrec.featurizers._blocks import transform_feature_blocks
+from embrec.serving.catalog import ItemCatalog
 
 D = 128
 N_QUERIES = 2000

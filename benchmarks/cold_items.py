@@ -29,8 +29,8 @@ from embrec import EmbRecEstimator, TfidfItemFeaturizer
 from embrec.baselines import ContentNeighborsRecommender, PopularityRecommender
 from embrec.datasets import load_parquet_pair, thesis_filter
 from embrec.evaluation import Evaluation, evaluate
+from embrec.evaluation.resampling import bootstrap_interval
 from embrec.model_selection import ColdItemSplit, LeaveLastOut
-from embrec.resampling import bootstrap_interval
 
 METRICS = ["auc", "hit_rate@50", "hit_rate@10"]
 COLUMNS = {

@@ -18,13 +18,13 @@ from _common import AS_BEFORE, data_folder, write_result
 from sklearn.preprocessing import OneHotEncoder
 
 from embrec import EmbRecEstimator
-from embrec.ids import IdIndex
-from embrec.interactions import encode, read_sequences
+from embrec.data.ids import IdIndex
+from embrec.data.interactions import encode, read_sequences
 from embrec.metrics import TargetRanks, ranking_scorer
 from embrec.model_selection import leave_last_out_split
 from embrec.network import to_feature_tensors
 from embrec.network.inference import embed_items, encode_queries
-from embrec.ranking import rank_targets
+from embrec.scoring.ranking import rank_targets
 from embrec.training import Callback
 
 METRICS = ("auc", "hit_rate@50", "hit_rate@10", "ndcg@10")

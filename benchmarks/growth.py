@@ -19,11 +19,11 @@ from _common import write_result
 from _vectors import trained_model, trained_vectors, with_catalogue
 from threadpoolctl import threadpool_limits
 
-from embrec.catalog import ItemCatalog
 from embrec.datasets import make_shop
 from embrec.estimator import _embed
 from embrec.featurizers._blocks import transform_feature_blocks
 from embrec.index import ExactIndex, FaissIndex
+from embrec.serving.catalog import ItemCatalog
 
 SIZES = (2_400, 25_000, 170_000, 1_000_000)
 INDEXES = {"exact": ExactIndex, "faiss": lambda: FaissIndex(random_state=0)}

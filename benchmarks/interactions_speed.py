@@ -14,8 +14,8 @@ import polars as pl
 import pyarrow as pa
 from _common import median_seconds, write_result
 
-from embrec.ids import IdIndex, check_ids
-from embrec.interactions import encode, read_sequences
+from embrec.data.ids import IdIndex, check_ids
+from embrec.data.interactions import encode, read_sequences
 
 N_EVENTS, N_USERS, N_ITEMS = 1_000_000, 100_000, 50_000
 

@@ -24,10 +24,10 @@ import torch.nn.functional as F
 from _common import gemm_gflops, peak_mib, reset_peak, rss_mib, write_result
 from torch import nn
 
+from embrec.data.ragged import Ragged
 from embrec.network import Dropout, EmbRecNetwork, NetworkSize, to_feature_tensors
 from embrec.network.device import score_precision
 from embrec.network.packing import pack
-from embrec.ragged import Ragged
 from embrec.training.objective import LossSettings, Objective
 from embrec.training.optimization import Optimization, OptimizerSettings
 

@@ -20,7 +20,7 @@ from _splits import load
 from joblib import Parallel, delayed
 
 from embrec.evaluation import evaluate
-from embrec.resampling import bootstrap_interval
+from embrec.evaluation.resampling import bootstrap_interval
 
 DATA = {
     "amazon2014_office_5core": "interactions.parquet",

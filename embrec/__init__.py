@@ -4,9 +4,8 @@
 a scikit-learn estimator; items are known by their content, visitors by their sequence.
 """
 
-__version__ = "0.1.0"
-
-from embrec.catalog import ItemTable, NoContentWarning
+from embrec._version import __version__
+from embrec.data.store import InteractionStore
 from embrec.estimator import EmbRecEstimator
 from embrec.featurizers import (
     CategoryPathFeaturizer,
@@ -17,8 +16,8 @@ from embrec.featurizers import (
     UnreadablePictureWarning,
     WordVectorItemFeaturizer,
 )
-from embrec.session import Session, SessionBatch
-from embrec.store import InteractionStore
+from embrec.serving.catalog import ItemTable, NoContentWarning
+from embrec.serving.sessions import Session, SessionBatch
 from embrec.training import Callback, CheckpointError, DivergedError, TrainingProgress
 
 __all__ = [

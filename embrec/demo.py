@@ -14,11 +14,11 @@ import numpy as np
 import pandas as pd
 
 from embrec import EmbRecEstimator, TfidfItemFeaturizer
-from embrec.base import BaseRecommender
 from embrec.baselines import ContentNeighborsRecommender, PopularityRecommender
 from embrec.datasets import load_parquet_pair, make_shop
 from embrec.metrics import hit_rate_at_k, ranking_scorer
 from embrec.model_selection import leave_last_out_split
+from embrec.recommenders.base import BaseRecommender
 
 METRICS = ("auc", "hit_rate@10", "hit_rate@50", "ndcg@10")
 #: Share of the items that are kept from training and added after it.

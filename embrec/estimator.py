@@ -12,19 +12,19 @@ from sklearn.base import TransformerMixin
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from embrec._compat import HasMethods, Interval, StrOptions, fit_context
-from embrec._tables import Table
-from embrec.catalog import (
-    Features,
-    ItemCatalog,
-    ItemRows,
-    ItemTable,
-    read_items,
-    warn_of_no_content,
-)
+from embrec._utils.compat import HasMethods, Interval, StrOptions, fit_context
+from embrec.data.ids import IdIndex
+from embrec.data.tables import Table
 from embrec.featurizers._blocks import fit_feature_blocks, transform_feature_blocks
 from embrec.featurizers._default import default_featurizer
-from embrec.fitting import (
+from embrec.index.base import BaseIndex
+from embrec.index.choice import NAMES, make_index
+from embrec.network import Dropout, EmbRecNetwork, NetworkSize, to_feature_tensors
+from embrec.network.device import resolve_device
+from embrec.network.inference import embed_items, encode_queries
+from embrec.network.weights import build_network
+from embrec.persistence.folder import SavedState
+from embrec.recommenders.fitting import (
     KnownItems,
     TrainingData,
     check_checkpoints,
@@ -37,16 +37,16 @@ from embrec.fitting import (
     train_network,
     training_settings,
 )
-from embrec.ids import IdIndex
-from embrec.index.base import BaseIndex
-from embrec.index.choice import NAMES, make_index
-from embrec.network import Dropout, EmbRecNetwork, NetworkSize, to_feature_tensors
-from embrec.network.device import resolve_device
-from embrec.network.inference import embed_items, encode_queries
-from embrec.network.weights import build_network
-from embrec.persistence import SavedState
-from embrec.session import SessionRecommender
-from embrec.trained import TrainedRecommender, with_rows
+from embrec.recommenders.trained import TrainedRecommender, with_rows
+from embrec.serving.catalog import (
+    Features,
+    ItemCatalog,
+    ItemRows,
+    ItemTable,
+    read_items,
+    warn_of_no_content,
+)
+from embrec.serving.sessions import SessionRecommender
 from embrec.training import TrainingRun, TrainingSequences
 
 #: Queries that an index is measured with.

@@ -13,14 +13,14 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 from torch.export import ExportedProgram
 
-import embrec
-from embrec._files import write_folder
-from embrec._optional import import_optional
+from embrec._utils.files import write_folder
+from embrec._utils.optional import import_optional
+from embrec._version import __version__
 from embrec.estimator import EmbRecEstimator
 from embrec.network import EmbRecNetwork
 from embrec.network.exportable import export_item_tower, export_session_step
 from embrec.network.weights import copy_network
-from embrec.persistence import write_arrays
+from embrec.persistence.folder import write_arrays
 
 META = "embrec-export.json"
 ARRAYS = "arrays.safetensors"
@@ -140,7 +140,7 @@ def _describe(network: EmbRecNetwork, fingerprint: str, step: str, tower: str) -
     features = [f"features_{i}" for i in range(len(network.size.n_features))]
     return {
         "format": FORMAT,
-        "embrec_version": embrec.__version__,
+        "embrec_version": __version__,
         "fingerprint": fingerprint,
         "state_size": network.state_size,
         "vector_size": network.vector_size,

@@ -13,8 +13,8 @@ import pandas as pd
 import torch
 from sklearn.pipeline import Pipeline
 
-from embrec.ids import short_repr
-from embrec.ranking import Ties, check_k, check_ties, count_ahead
+from embrec.data.ids import short_repr
+from embrec.scoring.ranking import Ties, check_k, check_ties, count_ahead
 
 __all__ = [
     "RankingScorer",
@@ -284,7 +284,7 @@ _METRICS: dict[str, Callable[..., Any]] = {
 }
 
 
-#: Metrics of lists of K items, which `embrec.evaluation.evaluate` knows.
+#: Metrics of lists of K items, which `embrec.evaluation.evaluating.evaluate` knows.
 LIST_METRICS = ("coverage", "gini", "novelty", "popularity")
 
 

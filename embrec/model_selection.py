@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import check_random_state
 
-from embrec._tables import check_table, column_values, get_column, is_table, sort_keys
-from embrec.ids import check_ids
-from embrec.interactions import LogColumns, read_sequences, sort_log
+from embrec.data.ids import check_ids
+from embrec.data.interactions import LogColumns, read_sequences, sort_log
+from embrec.data.tables import check_table, column_values, get_column, is_table, sort_keys
 
 __all__ = [
     "ColdItemSplit",

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import embrec
-from embrec._optional import import_optional
+from embrec._utils.optional import import_optional
 
 PACKAGE = Path(embrec.__file__).parent
 

@@ -4,7 +4,7 @@ from embrec.baselines.content import ContentNeighborsRecommender
 from embrec.baselines.gru4rec import GRU4RecRecommender
 from embrec.baselines.oracle import ShopOracleRecommender
 from embrec.baselines.popularity import PopularityRecommender
-from embrec.baselines.sessions import SessionNeighborsRecommender
+from embrec.baselines.sknn import SessionNeighborsRecommender
 from embrec.baselines.transrec import TransRecRecommender
 
 __all__ = [

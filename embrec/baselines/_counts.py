@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from embrec.ragged import Ragged
+from embrec.data.ragged import Ragged
 
 
 def count_items(sequences: Ragged, n_items: int) -> np.ndarray:

@@ -8,17 +8,17 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.preprocessing import normalize
 
-from embrec._compat import HasMethods, Interval, StrOptions, fit_context
-from embrec._tables import Table
-from embrec.base import BaseRecommender
+from embrec._utils.compat import HasMethods, Interval, StrOptions, fit_context
 from embrec.baselines._counts import count_items, counts_of
-from embrec.catalog import Features, ItemCatalog, ItemTable, read_items, warn_of_no_content
+from embrec.data.interactions import encode
+from embrec.data.ragged import Ragged
+from embrec.data.tables import Table
 from embrec.featurizers._blocks import fit_feature_blocks, transform_feature_blocks
 from embrec.featurizers._default import default_featurizer
 from embrec.index import ExactIndex
-from embrec.interactions import encode
-from embrec.persistence import SavedState
-from embrec.ragged import Ragged
+from embrec.persistence.folder import SavedState
+from embrec.recommenders.base import BaseRecommender
+from embrec.serving.catalog import Features, ItemCatalog, ItemTable, read_items, warn_of_no_content
 
 
 class ContentNeighborsRecommender(BaseRecommender):

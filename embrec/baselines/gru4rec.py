@@ -8,13 +8,13 @@ from typing import Any, ClassVar
 
 import torch
 
-from embrec._compat import Interval, StrOptions
-from embrec.baselines._trained import TrainedOnIds
-from embrec.fitting import TrainingData, check_number_or_word
+from embrec._utils.compat import Interval, StrOptions
 from embrec.network import Dropout
 from embrec.network.gru4rec import GRU4RecNetwork, GRU4RecSize
 from embrec.network.weights import draw
-from embrec.session import SessionRecommender
+from embrec.recommenders.fitting import TrainingData, check_number_or_word
+from embrec.recommenders.trained_on_ids import TrainedOnIds
+from embrec.serving.sessions import SessionRecommender
 from embrec.training import LossSettings, OptimizerSettings
 
 

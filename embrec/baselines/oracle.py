@@ -6,18 +6,18 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import scipy.sparse as sp
 
-from embrec._compat import HasMethods, StrOptions, fit_context
-from embrec._tables import Table
-from embrec.base import BaseRecommender
+from embrec._utils.compat import HasMethods, StrOptions, fit_context
 from embrec.baselines._catalog import catalog_of
 from embrec.baselines._counts import count_items, counts_of
-from embrec.catalog import ItemRows, ItemTable
+from embrec.data.ids import IdIndex, preview
+from embrec.data.interactions import encode
+from embrec.data.ragged import Ragged
+from embrec.data.tables import Table
 from embrec.datasets._shop_oracle import ShopModel
-from embrec.ids import IdIndex, preview
 from embrec.index import ExactIndex
-from embrec.interactions import encode
-from embrec.persistence import SavedState, pack_ids, unpack_ids
-from embrec.ragged import Ragged
+from embrec.persistence.folder import SavedState, pack_ids, unpack_ids
+from embrec.recommenders.base import BaseRecommender
+from embrec.serving.catalog import ItemRows, ItemTable
 
 #: Score of what cannot be: no sum of probabilities makes up for it.
 _NEVER = -1e9

@@ -4,16 +4,16 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from embrec._compat import StrOptions, fit_context
-from embrec._tables import Table
-from embrec.base import BaseRecommender
+from embrec._utils.compat import StrOptions, fit_context
 from embrec.baselines._catalog import catalog_of, grown_catalog
 from embrec.baselines._counts import count_items, counts_of
-from embrec.catalog import ItemRows, ItemTable
+from embrec.data.interactions import encode
+from embrec.data.ragged import Ragged
+from embrec.data.tables import Table
 from embrec.index import ExactIndex
-from embrec.interactions import encode
-from embrec.persistence import SavedState
-from embrec.ragged import Ragged
+from embrec.persistence.folder import SavedState
+from embrec.recommenders.base import BaseRecommender
+from embrec.serving.catalog import ItemRows, ItemTable
 
 
 class PopularityRecommender(BaseRecommender):

@@ -12,20 +12,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from embrec._compat import Interval, StrOptions
-from embrec.baselines._trained import TrainedOnIds
-from embrec.fitting import TrainingData
-from embrec.ids import IdIndex, preview
+from embrec._utils.compat import Interval, StrOptions
+from embrec.data.ids import IdIndex, preview
+from embrec.data.ragged import Ragged
+from embrec.data.store import InteractionStore
 from embrec.network import Dropout, bpr
 from embrec.network.features import FeatureTensor
 from embrec.network.inference import Rows
 from embrec.network.packing import PackedBatch
 from embrec.network.transrec import TransRecNetwork, TransRecSize
 from embrec.network.weights import draw
-from embrec.persistence import SavedState, pack_ids, unpack_ids
-from embrec.ragged import Ragged
-from embrec.session import ItemVectors
-from embrec.store import InteractionStore
+from embrec.persistence.folder import SavedState, pack_ids, unpack_ids
+from embrec.recommenders.fitting import TrainingData
+from embrec.recommenders.trained_on_ids import TrainedOnIds
+from embrec.serving.sessions import ItemVectors
 from embrec.training import LossSettings, Objective, OptimizerSettings
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from embrec._optional import import_optional
+from embrec._utils.optional import import_optional
 from embrec.datasets._dataset import Dataset
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
-from embrec._warn import warn
+from embrec._utils.warn import warn
 
 #: Malformed lines that a warning names.
 NAMED_LINES = 5

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from embrec.data.ids import IdIndex
 from embrec.datasets._shop_oracle import ShopModel
 from embrec.datasets._shop_pictures import draw_picture
-from embrec.ids import IdIndex
 
 FIRST_DAY = np.datetime64("2026-01-01T00:00:00", "s")
 DAY = np.timedelta64(86_400, "s")

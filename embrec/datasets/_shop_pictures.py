@@ -4,7 +4,7 @@ import io
 import math
 from typing import Any
 
-from embrec._optional import import_optional
+from embrec._utils.optional import import_optional
 from embrec.datasets._shop_text import STYLES
 
 

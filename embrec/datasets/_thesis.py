@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from embrec._tables import MissingColumnError
+from embrec.data.tables import MissingColumnError
 
 
 def thesis_filter(

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from embrec._optional import import_optional
+from embrec._utils.optional import import_optional
 from embrec.encoders.alexnet import HEAD, WEIGHTS_URL, AlexNet
 from embrec.encoders.callables import describe_callable
 from embrec.encoders.hugging_face import HuggingFaceFeatures, HuggingFacePreprocess, read_model

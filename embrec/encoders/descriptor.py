@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from embrec._optional import import_optional
+from embrec._utils.optional import import_optional
 
 if TYPE_CHECKING:
     from PIL.Image import Image

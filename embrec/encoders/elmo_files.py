@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from embrec._optional import import_optional
+from embrec._utils.optional import import_optional
 from embrec.encoders.elmo_characters import N_CHARACTERS
 from embrec.encoders.elmo_network import ElmoNetwork
 from embrec.encoders.elmo_options import PUBLISHED, ElmoOptions, read_options

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
 import numpy as np
 
-from embrec._optional import import_optional
+from embrec._utils.optional import import_optional
 from embrec.encoders.protocol import EncodingError
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from embrec._optional import import_optional
+from embrec._utils.optional import import_optional
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from embrec._optional import import_optional
+from embrec._utils.optional import import_optional
 from embrec.encoders.files import absolute_folder, folder_stamp, hash_arrays, network_stamp
 from embrec.network.device import resolve_device
 

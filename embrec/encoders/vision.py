@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from embrec._optional import import_optional
+from embrec._utils.optional import import_optional
 from embrec.encoders import descriptor
 from embrec.encoders.backbones import load_backbone
 from embrec.encoders.files import (

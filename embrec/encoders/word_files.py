@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from embrec._optional import import_optional
+from embrec._utils.optional import import_optional
 from embrec.encoders.files import Stamp, check_file, file_stamp
 from embrec.encoders.word_table import Subwords, WordTable
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from embrec._optional import import_optional
+from embrec._utils.optional import import_optional
 from embrec.encoders.files import hash_arrays
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from embrec._optional import import_optional
+from embrec._utils.optional import import_optional
 from embrec.encoders.word_files import as_word_table
 from embrec.encoders.word_table import WordTable
 

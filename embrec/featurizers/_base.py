@@ -7,7 +7,7 @@ import numpy as np
 import sklearn
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from embrec._compat import validate_data
+from embrec._utils.compat import validate_data
 from embrec.featurizers._text_columns import TextItems
 
 

@@ -6,8 +6,8 @@ import narwhals as nw
 import numpy as np
 import scipy.sparse as sp
 
-from embrec._tables import is_table
-from embrec.memmaps import is_stored, row_blocks
+from embrec.data.memmaps import is_stored, row_blocks
+from embrec.data.tables import is_table
 
 
 def as_block(output: Any, name: str, n_items: int) -> "np.ndarray | sp.csr_array":

@@ -10,7 +10,7 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.utils.validation import check_is_fitted
 
-from embrec._compat import Interval, fit_context
+from embrec._utils.compat import Interval, fit_context
 from embrec.featurizers._base import SparseItemFeaturizer
 from embrec.featurizers._path_reader import PathReader
 from embrec.featurizers._text_columns import check_columns, pick_columns, read_text_items

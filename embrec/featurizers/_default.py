@@ -4,7 +4,7 @@ from typing import Any
 
 import narwhals as nw
 
-from embrec._tables import check_table
+from embrec.data.tables import check_table
 from embrec.featurizers._tfidf import TfidfItemFeaturizer
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar
 
-from embrec._compat import HasMethods
+from embrec._utils.compat import HasMethods
 from embrec.encoders.elmo import ElmoSpec
 from embrec.encoders.elmo_options import PUBLISHED
 from embrec.featurizers._frozen import FrozenFeaturizer

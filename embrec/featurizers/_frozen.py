@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin
 from sklearn.utils.validation import check_is_fitted
 
-from embrec._compat import HasMethods, Interval, StrOptions, fit_context
+from embrec._utils.compat import HasMethods, Interval, StrOptions, fit_context
 from embrec.encoders.protocol import Encoder, EncoderSpec
 from embrec.encoders.running import encode, get_encoder
 from embrec.featurizers._base import ItemFeaturizer

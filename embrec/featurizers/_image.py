@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from embrec._compat import HasMethods, Interval, StrOptions
-from embrec._warn import warn
+from embrec._utils.compat import HasMethods, Interval, StrOptions
+from embrec._utils.warn import warn
 from embrec.encoders.picture_keys import Picture, tell_apart
 from embrec.encoders.pictures import MAX_PIXELS, PictureError, decode
 from embrec.encoders.protocol import Encoder

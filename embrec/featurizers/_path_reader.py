@@ -8,9 +8,9 @@ from typing import Any, Self
 
 import numpy as np
 
-from embrec._warn import warn
+from embrec._utils.warn import warn
+from embrec.data.ids import short_repr
 from embrec.featurizers._text_columns import cell_text, is_missing
-from embrec.ids import short_repr
 
 #: What one cell holds: paths, or levels of them.
 _LISTS = (list, tuple, set, frozenset, np.ndarray)

@@ -13,7 +13,7 @@ import pandas as pd
 import scipy.sparse as sp
 from sklearn.utils import check_array
 
-from embrec._tables import check_table, is_table, name_columns
+from embrec.data.tables import check_table, is_table, name_columns
 from embrec.featurizers._text_columns import check_columns, check_present
 
 #: A table with named columns, a 2-D array without names, or a 1-D array of pictures.

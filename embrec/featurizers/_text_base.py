@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from numbers import Integral
 from typing import Any, ClassVar
 
-from embrec._compat import Interval
+from embrec._utils.compat import Interval
 from embrec.featurizers._base import ItemFeaturizer
 from embrec.featurizers._markup import strip_markup
 from embrec.featurizers._text_columns import (

@@ -9,7 +9,7 @@ import pandas as pd
 import scipy.sparse as sp
 from sklearn.utils import check_array
 
-from embrec._tables import MissingColumnError, check_table, is_table, name_columns
+from embrec.data.tables import MissingColumnError, check_table, is_table, name_columns
 
 #: A table with named columns, a 2-D array without names, or a 1-D array of ready-made texts.
 TextItems: TypeAlias = "nw.DataFrame[Any] | np.ndarray"

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from numbers import Integral
 from typing import Any, ClassVar
 
-from embrec._compat import HasMethods, Interval
+from embrec._utils.compat import HasMethods, Interval
 from embrec.encoders.sentence import MODEL_TYPES, SentenceSpec
 from embrec.featurizers._frozen import FrozenFeaturizer
 from embrec.featurizers._frozen_text import FrozenTextFeaturizer

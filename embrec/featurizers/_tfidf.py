@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.utils.validation import check_is_fitted
 
-from embrec._compat import Interval, fit_context
+from embrec._utils.compat import Interval, fit_context
 from embrec.featurizers._base import SparseItemFeaturizer, is_ready_made
 from embrec.featurizers._fields import check_weights, count_terms, fit_fields, limit_fields
 from embrec.featurizers._text_base import TextReader

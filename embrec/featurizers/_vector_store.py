@@ -14,8 +14,8 @@ from typing import Any, Self, TypeVar
 import numpy as np
 from sklearn.utils.validation import check_memory
 
-from embrec._warn import warn
-from embrec.memmaps import ROWS_AT_A_TIME
+from embrec._utils.warn import warn
+from embrec.data.memmaps import ROWS_AT_A_TIME
 
 #: Length of a hash; two of a billion contents agree by chance once in 10**20 times.
 KEY_BYTES = 16

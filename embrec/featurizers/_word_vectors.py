@@ -9,7 +9,7 @@ from joblib import effective_n_jobs
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from embrec._compat import HasMethods, Interval, StrOptions
+from embrec._utils.compat import HasMethods, Interval, StrOptions
 from embrec.encoders.word_files import LoadedVectorsSpec, TableSpec, WordFileSpec
 from embrec.encoders.word_mean import WordMeanEncoder, WordReader, WordWeights, check_tokens
 from embrec.encoders.word_table import Subwords, WordTable

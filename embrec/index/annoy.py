@@ -9,11 +9,11 @@ from typing import Any, ClassVar
 import numpy as np
 from joblib import effective_n_jobs
 
-from embrec._compat import Interval
+from embrec._utils.compat import Interval
 from embrec.index.approximate import RECALL_AT, ApproximateIndex
 from embrec.index.backend_file import FileBackend
 from embrec.index.background import check_ending
-from embrec.ranking import SCORE_MEMORY
+from embrec.scoring.ranking import SCORE_MEMORY
 
 #: Vectors that are handed over before other threads get their turn.
 HANDED_OVER = 256

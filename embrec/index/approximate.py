@@ -7,11 +7,11 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.utils import check_random_state
 
-from embrec._compat import Interval
-from embrec._warn import warn
+from embrec._utils.compat import Interval
+from embrec._utils.warn import warn
 from embrec.index.base import BaseIndex
 from embrec.index.protocol import Backend, StaticSearch
-from embrec.ranking import top_k
+from embrec.scoring.ranking import top_k
 
 #: Recall is the share of so many best that are found.
 RECALL_AT = 50

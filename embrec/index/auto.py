@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 import scipy.sparse as sp
 
-from embrec._compat import Interval
+from embrec._utils.compat import Interval
 from embrec.index.annoy import AnnoyIndex
 from embrec.index.approximate import TunedSearch
 from embrec.index.base import BaseIndex
@@ -15,7 +15,7 @@ from embrec.index.exact import ExactIndex
 from embrec.index.faiss import FaissIndex
 from embrec.index.protocol import StaticSearch
 from embrec.index.timing import N_TIMED, seconds_per_query
-from embrec.ranking import SCORE_MEMORY
+from embrec.scoring.ranking import SCORE_MEMORY
 
 #: With fewer vectors none but exact search is tried: it takes less than a millisecond.
 MIN_VECTORS = 50_000

@@ -13,15 +13,15 @@ from sklearn.preprocessing import normalize
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from embrec._compat import Interval, StrOptions, fit_context, validate_data
-from embrec._warn import warn
+from embrec._utils.compat import Interval, StrOptions, fit_context, validate_data
+from embrec._utils.warn import warn
 from embrec.index.background import BackgroundBuilder
 from embrec.index.filters import Filter, present_slots
 from embrec.index.neighbors import NeighborsMixin
 from embrec.index.protocol import StaticSearch
 from embrec.index.rows import RowStore, Snapshot
 from embrec.index.searching import parts, search
-from embrec.ranking import Ties, Vectors, check_k, rank_and_find
+from embrec.scoring.ranking import Ties, Vectors, check_k, rank_and_find
 
 _EVERYTHING = Filter()
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from embrec.data.ragged import Ragged
 from embrec.index.rows import Snapshot
-from embrec.ragged import Ragged
-from embrec.ranking import Candidates
+from embrec.scoring.ranking import Candidates
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,12 @@ from typing import Any, ClassVar
 import numpy as np
 from joblib import effective_n_jobs
 
-from embrec._compat import Interval, StrOptions
-from embrec._optional import import_optional
+from embrec._utils.compat import Interval, StrOptions
+from embrec._utils.optional import import_optional
 from embrec.index.approximate import RECALL_AT, ApproximateIndex
 from embrec.index.backend_file import FileBackend
 from embrec.index.background import check_ending
-from embrec.ranking import SCORE_MEMORY
+from embrec.scoring.ranking import SCORE_MEMORY
 
 #: Vectors that are handed over at once: a fraction of a second's work.
 ADDED_TOGETHER = 2048

@@ -14,7 +14,7 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 
-from embrec.growing import Growing, GrowingSparse
+from embrec.data.growing import Growing, GrowingSparse
 
 #: The version at which living slots die.
 NEVER = np.iinfo(np.int64).max

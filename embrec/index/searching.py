@@ -6,10 +6,10 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from embrec.data.ragged import Ragged
 from embrec.index.filters import Filter, SlotFilter
 from embrec.index.rows import Snapshot
-from embrec.ragged import Ragged
-from embrec.ranking import Candidates, Vectors, top_k
+from embrec.scoring.ranking import Candidates, Vectors, top_k
 
 #: To fetch more than this share of all vectors is slower than to score all of them.
 FETCHED_SHARE = 1 / 16

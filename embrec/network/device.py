@@ -2,7 +2,7 @@
 
 import torch
 
-from embrec._warn import warn
+from embrec._utils.warn import warn
 
 
 def resolve_device(device: str | torch.device) -> torch.device:

@@ -9,7 +9,7 @@ import scipy.sparse as sp
 import torch
 from torch import Tensor
 
-from embrec.memmaps import is_stored, row_blocks
+from embrec.data.memmaps import is_stored, row_blocks
 
 
 class SparseMatrix:

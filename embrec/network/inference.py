@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from embrec.data.ragged import Ragged
 from embrec.network.features import FeatureTensor
 from embrec.network.packing import fixed_size_blocks, pack
 from embrec.network.recurrent import SequenceNetwork
-from embrec.ragged import Ragged
 
 #: Steps that run through the GRU together.
 STEPS_PER_BLOCK = 2**16

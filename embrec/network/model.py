@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-from embrec.memmaps import ROWS_AT_A_TIME
+from embrec.data.memmaps import ROWS_AT_A_TIME
 from embrec.network.features import FeatureTensor, SparseMatrix, StoredMatrix, feature_rows
 from embrec.network.id_vectors import IdVectors
 from embrec.network.recurrent import Dropout, SequenceNetwork

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from embrec.ragged import Ragged
+from embrec.data.ragged import Ragged
 
 
 @dataclass(frozen=True)

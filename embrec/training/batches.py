@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from embrec.ragged import Ragged
+from embrec.data.ragged import Ragged
 from embrec.training.sequences import TrainingSequences
 
 #: Batches that are read together, and then cut by length.

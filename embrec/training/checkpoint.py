@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from embrec._warn import warn
+from embrec._utils.warn import warn
 from embrec.training.checkpoint_file import (
     CheckpointError,
     CheckpointFile,

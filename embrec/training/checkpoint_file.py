@@ -18,8 +18,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-import embrec
-from embrec._files import sync
+from embrec._utils.files import sync
+from embrec._version import __version__
 
 #: Raised when what is written changes so that older code cannot read it.
 FORMAT = 1
@@ -56,7 +56,7 @@ class CheckpointFile:
         if int(metadata["format"]) > FORMAT:
             raise CheckpointError(
                 f"{path} was written by embrec {metadata['embrec_version']} in format "
-                f"{metadata['format']}; this is embrec {embrec.__version__}, which reads formats "
+                f"{metadata['format']}; this is embrec {__version__}, which reads formats "
                 f"up to {FORMAT}. Upgrade it."
             )
         return checkpoint
@@ -108,7 +108,7 @@ def _read_checked(path: Path) -> bytes:
 
 def write_checkpoint(path: Path, about: Mapping[str, str], state: Mapping[str, Any]) -> None:
     """Write a file, and see it reach the disk; ``about`` goes into its metadata."""
-    metadata = {"format": str(FORMAT), "embrec_version": embrec.__version__, **about}
+    metadata = {"format": str(FORMAT), "embrec_version": __version__, **about}
     encoder = _Encoder()
     metadata = {**metadata, "state": json.dumps(encoder(state), allow_nan=False)}
     unfinished = path.with_name(path.name + ".tmp")

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from embrec.memmaps import release
-from embrec.ragged import Ragged
+from embrec.data.memmaps import release
+from embrec.data.ragged import Ragged
 
 #: Sequences that are looked at together when all of them must be.
 _AT_A_TIME = 2**14

@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from embrec.baselines import GRU4RecRecommender, PopularityRecommender
+from embrec.data.ragged import Ragged
 from embrec.datasets import load_parquet_pair
 from embrec.metrics import ranking_scorer
 from embrec.model_selection import leave_last_out_split
 from embrec.network.packing import pack
-from embrec.ragged import Ragged
 from embrec.training import LossSettings, Objective
 from embrec.training.negatives import NegativeSampler
 

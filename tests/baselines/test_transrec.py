@@ -8,9 +8,9 @@ import torch
 from embrec import Callback, CheckpointError
 from embrec.baselines import TransRecRecommender
 from embrec.baselines.transrec import TransRecObjective
+from embrec.data.ragged import Ragged
 from embrec.network.packing import pack
 from embrec.network.transrec import TransRecNetwork, TransRecSize
-from embrec.ragged import Ragged
 from embrec.training import LossSettings
 from embrec.training.negatives import NegativeSampler
 

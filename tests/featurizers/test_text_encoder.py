@@ -23,10 +23,10 @@ from safetensors.torch import load_file, save_file
 from tiny_models import tiny_bert_folder
 
 from embrec import EmbRecEstimator
+from embrec.data.memmaps import is_stored
 from embrec.encoders.running import forget_encoders
 from embrec.encoders.sentence import SentenceEncoder
 from embrec.featurizers import TextEncoderItemFeaturizer
-from embrec.memmaps import is_stored
 
 ITEMS = pd.DataFrame(
     {

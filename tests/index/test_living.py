@@ -9,9 +9,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from embrec.data.ragged import Ragged
 from embrec.index import AnnoyIndex, ExactIndex, FaissIndex, HnswIndex, approximate, searching
 from embrec.index.filters import Filter
-from embrec.ragged import Ragged
 
 D = 4
 SEEDS = st.integers(0, 10_000)

@@ -14,10 +14,10 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from embrec.data.ragged import Ragged
 from embrec.network import Dropout, EmbRecNetwork, NetworkSize
 from embrec.network.losses import bpr, bpr_max, cosine_distance, cross_entropy, shared_cross_entropy
 from embrec.network.packing import pack
-from embrec.ragged import Ragged
 
 LOSSES = [cross_entropy, bpr, bpr_max]
 DTYPES = [torch.float32, torch.float64]

@@ -6,12 +6,12 @@ import scipy.sparse as sp
 import torch
 from torch import nn
 
+from embrec.data.ragged import Ragged
 from embrec.network import Dropout, EmbRecNetwork, NetworkSize, to_feature_tensors
 from embrec.network.device import resolve_device
 from embrec.network.inference import encode_queries, encode_states
 from embrec.network.packing import fixed_size_blocks, pack
 from embrec.network.weights import build_network, copy_network, fingerprint
-from embrec.ragged import Ragged
 
 CPU = torch.device("cpu")
 VARIANTS = [(1, True), (1, False), (2, True), (2, False)]

@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import nn
 
+from embrec.data.ragged import Ragged
 from embrec.network import Dropout, EmbRecNetwork, NetworkSize, to_feature_tensors
-from embrec.ragged import Ragged
 from embrec.training import (
     Callback,
     LossSettings,

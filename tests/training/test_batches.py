@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embrec.ragged import Ragged
+from embrec.data.ragged import Ragged
 from embrec.training.batches import epoch_batches, random_order
 from embrec.training.sequences import TrainingSequences
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from embrec.data.ragged import Ragged
 from embrec.network import Dropout, EmbRecNetwork, NetworkSize, to_feature_tensors
-from embrec.ragged import Ragged
 from embrec.training import (
     Callback,
     LossSettings,

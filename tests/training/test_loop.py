@@ -5,10 +5,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from embrec.data.ragged import Ragged
 from embrec.network import Dropout, EmbRecNetwork, NetworkSize, to_feature_tensors
 from embrec.network.packing import pack
 from embrec.network.weights import build_network
-from embrec.ragged import Ragged
 from embrec.training import (
     Callback,
     DivergedError,

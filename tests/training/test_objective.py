@@ -7,9 +7,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from embrec.data.ragged import Ragged
 from embrec.network import Dropout, EmbRecNetwork, NetworkSize, to_feature_tensors
 from embrec.network.packing import pack
-from embrec.ragged import Ragged
 from embrec.training import LossSettings
 from embrec.training.objective import Objective
 

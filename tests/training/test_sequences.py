@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embrec.ragged import Ragged
+from embrec.data.ragged import Ragged
 from embrec.training.sequences import TrainingSequences
 
 logs = st.lists(st.lists(st.integers(0, 9), max_size=8), min_size=1, max_size=12)

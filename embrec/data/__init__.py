@@ -1,0 +1,1 @@
+"""Logs, catalogues and ids as flat arrays, in memory or on disk."""

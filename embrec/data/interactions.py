@@ -1,0 +1,219 @@
+"""Interactions: a log table, or a list of sequences, as flat arrays.
+
+A sequence is stored once, as a stretch of one flat array; nothing is stored per prefix.
+"""
+
+from collections.abc import Collection, Mapping, Sequence, Set
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+import pandas as pd
+
+from embrec._utils.warn import warn
+from embrec.data.ids import IdIndex, check_ids, preview, short_repr
+from embrec.data.ragged import Ragged
+from embrec.data.tables import check_table, column_values, get_column, is_table, sort_keys
+
+DEFAULT_TIMESTAMP_COL = "timestamp"
+
+
+@dataclass(frozen=True)
+class LogColumns:
+    """Names of the columns of a log."""
+
+    user: str = "user"
+    item: str = "item"
+    timestamp: str | None = DEFAULT_TIMESTAMP_COL
+
+
+def sort_log(
+    X: Any, columns: LogColumns, *, what: str = "X"
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Group the rows of a log by user, each user's rows in time order.
+
+    Users stand in order of first appearance. The sort is stable: events of equal time keep the
+    order of the rows.
+
+    Parameters
+    ----------
+    X : table
+        One row per interaction.
+    columns : LogColumns
+        Names of its columns.
+    what : str, default="X"
+        Name of ``X`` in error messages.
+
+    Returns
+    -------
+    order : ndarray of shape (n_events,), int64
+        Positions of the rows, user after user.
+    offsets : ndarray of shape (n_users + 1,), int64
+        Where each user's events begin in ``order``.
+    users : ndarray of shape (n_users,)
+        User ids.
+    items : ndarray of shape (n_events,)
+        Item ids, in the order of the table.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the table is empty, lacks a column, or holds missing ids or unsortable times.
+    """
+    frame = check_table(X, what=what)
+    hint = "Name the columns of your log with user_col=, item_col= and timestamp_col=."
+    user_column = get_column(frame, columns.user, what=what, hint=hint)
+    item_column = get_column(frame, columns.item, what=what, hint=hint)
+    user_ids = check_ids(column_values(user_column), what=f"{what}[{columns.user!r}]")
+    item_ids = check_ids(column_values(item_column), what=f"{what}[{columns.item!r}]")
+    codes, users = pd.factorize(user_ids)
+    # the default name may be absent, a name of the user's own may not
+    timed = columns.timestamp is not None and (
+        columns.timestamp in frame.columns or columns.timestamp != DEFAULT_TIMESTAMP_COL
+    )
+    if timed:
+        name = str(columns.timestamp)
+        times = sort_keys(get_column(frame, name, what=what, hint=hint), what=f"{what}[{name!r}]")
+        order = np.lexsort((times, codes))
+    else:
+        order = np.argsort(codes, kind="stable")
+        if columns.timestamp is not None:
+            warn_of_unused_times(frame, columns.timestamp)
+    offsets = np.zeros(len(users) + 1, dtype=np.int64)
+    np.cumsum(np.bincount(codes, minlength=len(users)), out=offsets[1:])
+    return order, offsets, np.asarray(users), item_ids
+
+
+def warn_of_unused_times(frame: Any, name: str) -> None:
+    """Warn if there is no column of the default name, but another one of times."""
+    unused = [c for c, dtype in frame.schema.items() if dtype in (nw.Datetime, nw.Date)]
+    if unused:
+        warn(
+            f"The log has no column {name!r}, so its rows are taken to be in order of time, "
+            f"although {unused} holds times. Pass timestamp_col={unused[0]!r}, or "
+            "timestamp_col=None if the order of the rows is right."
+        )
+
+
+def read_sequences(
+    X: Any, columns: LogColumns | None = None, *, what: str = "X"
+) -> tuple[Ragged, np.ndarray | None]:
+    """Read interactions in either form that embrec takes.
+
+    Parameters
+    ----------
+    X : table or collection of sequences
+        A log, one row per interaction; or one sequence of item ids per user, oldest first.
+    columns : LogColumns, optional
+        Names of the log's columns.
+    what : str, default="X"
+        Name of ``X`` in error messages.
+
+    Returns
+    -------
+    sequences : Ragged of item ids
+        One row per user, in order of first appearance; ids are int64 or object. Those of a log
+        are named after their users.
+    users : ndarray of shape (n_users,) or None
+        User ids, if ``X`` is a log.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If ``X`` is empty or of another kind, or holds missing or mixed ids.
+    """
+    if is_table(X):
+        order, offsets, users, items = sort_log(X, columns or LogColumns(), what=what)
+        return Ragged(items[order], offsets, users), users
+    return _read_lists(X, what), None
+
+
+def _read_lists(X: Any, what: str) -> Ragged:
+    rows = _check_rows(X, what)
+    lengths = np.fromiter(map(len, rows), dtype=np.int64, count=len(rows))
+    # Python's own types: faster to go through, and what users see again
+    plain = [_python_values(row) for row in rows] if np.ndarray in set(map(type, rows)) else rows
+    flat = list(chain.from_iterable(plain))
+    return Ragged.from_lengths(check_ids(flat, what=what), lengths)
+
+
+def _python_values(row: Any) -> Any:
+    plain = isinstance(row, np.ndarray) and row.dtype.kind in "iuU"
+    return row.tolist() if plain else row
+
+
+def _check_rows(X: Any, what: str) -> Sequence[Any]:
+    expected = (
+        "expected a log table with one row per interaction, or a list of sequences of item ids, "
+        "one sequence per user, such as [['B01', 'B07'], ['B42']]"
+    )
+    if isinstance(X, (str, bytes, Mapping)) or not isinstance(X, Collection):
+        raise TypeError(f"{what}: {expected}; got {type(X).__name__}.")
+    rows = list(X)
+    if not rows:
+        raise ValueError(f"{what} is empty: {expected}.")
+    wrong = [kind for kind in dict.fromkeys(map(type, rows)) if not _is_row_type(kind)]
+    if wrong:
+        example = next(row for row in rows if type(row) is wrong[0])
+        raise TypeError(
+            f"{what}: {expected}; got a {type(X).__name__} that holds {short_repr(example)} of "
+            f"type {wrong[0].__name__}. If it is one user's sequence, pass [{what}]."
+        )
+    return rows
+
+
+def _is_row_type(kind: type) -> bool:
+    unordered_or_text = (str, bytes, Mapping, Set)
+    # iterating over a table gives the names of its columns
+    is_a_table = kind.__name__ in ("DataFrame", "Table")
+    return (
+        issubclass(kind, Collection) and not issubclass(kind, unordered_or_text) and not is_a_table
+    )
+
+
+def encode(
+    sequences: Ragged, ids: IdIndex, *, on_unknown: str = "raise", what: str = "X"
+) -> Ragged:
+    """Turn item ids into catalogue rows.
+
+    Parameters
+    ----------
+    sequences : Ragged of item ids
+        As `read_sequences` returns them.
+    ids : IdIndex
+        The catalogue's ids.
+    on_unknown : {"raise", "skip"}, default="raise"
+        What to do with an id that the catalogue never had.
+    what : str, default="X"
+        Name of the sequences in error messages.
+
+    Returns
+    -------
+    Ragged of int32
+        Rows of the catalogue.
+
+    Raises
+    ------
+    ValueError
+        If there are unknown ids and ``on_unknown="raise"``.
+    TypeError
+        If these are strings and the catalogue's integers, or the other way round.
+    """
+    ids.check_kind(sequences.values, what=what)
+    rows = ids.rows(sequences.values)
+    unknown = rows < 0
+    coded = sequences.with_values(rows.astype(np.int32))
+    if not unknown.any():
+        return coded
+    if on_unknown == "skip":
+        return coded.where(~unknown)
+    missing = sequences.values[unknown]
+    raise ValueError(
+        f"{len(set(missing.tolist()))} item ids in {what} are not in the catalogue of {len(ids)} "
+        f"items ({int(unknown.sum())} interactions): {preview(missing)}. Add their rows to items "
+        "(or call add_items), or drop those interactions. If they are in the table you passed: "
+        "scikit-learn's cross-validation slices a fit parameter that has as many rows as X; pass "
+        "items=embrec.ItemTable(items) to hand it over whole."
+    )

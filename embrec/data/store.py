@@ -1,0 +1,315 @@
+"""Interactions on disk, for logs larger than memory: built once, mapped from then on.
+
+A build never has more than a bounded number of events in memory: tables are spooled to disk as
+codes, the spool is dealt into groups of users, each group is sorted by time.
+"""
+
+import json
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import load_file, save
+
+from embrec._utils.files import is_empty_folder, replace_folder, sync
+from embrec._version import __version__
+from embrec.data.interactions import DEFAULT_TIMESTAMP_COL, LogColumns
+from embrec.data.ragged import Ragged
+from embrec.data.spool import EVENT, Spool, StrPath, group_users, list_files, read_parquet
+from embrec.data.tables import Table, is_table
+from embrec.persistence.folder import pack_ids, unpack_ids
+
+#: Raised when what is written changes so that older code cannot read it.
+FORMAT = 1
+
+META, CODES, OFFSETS = "interactions.json", "codes.i32", "offsets.i64"
+ITEMS, USERS = "items.safetensors", "users.safetensors"
+
+
+class InteractionStore:
+    """Interactions on disk: one sequence of item codes per user, in memory-mapped arrays.
+
+    Build one with `from_parquet` or `from_tables`; open it again with `open`. Users and their
+    events stand as `embrec.data.interactions.read_sequences` orders them: users in order of first
+    appearance, each one's events by time, those of equal time in the order of the rows. Pickling
+    keeps the path alone.
+
+    Parameters
+    ----------
+    folder : path
+        Where a store was built.
+
+    Attributes
+    ----------
+    folder : Path
+    n_events, n_items : int
+    codes : memmap of shape (n_events,), int32
+        Positions in `ids`, user after user.
+    offsets : memmap of shape (n_users + 1,), int64
+        Where each user's events begin in ``codes``.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such folder.
+    ValueError
+        If it holds no store, a damaged one, or one of a newer format. When ids are first read
+        also if the folder was replaced since.
+    """
+
+    def __init__(self, folder: StrPath) -> None:
+        self.folder = Path(folder).resolve()
+        meta = _read_meta(self.folder)
+        self.n_events: int = meta["n_events"]
+        self.n_items: int = meta["n_items"]
+        self._build: str = meta["build"]
+        # a map keeps its file, whatever takes the file's name later
+        self.codes = np.memmap(self.folder / CODES, dtype="<i4", mode="r")
+        self.offsets = np.memmap(self.folder / OFFSETS, dtype="<i8", mode="r")
+        self._check_build()
+
+    @classmethod
+    def open(cls, folder: StrPath) -> "InteractionStore":
+        """Open the store in a folder: ``InteractionStore(folder)`` under a clearer name.
+
+        Parameters
+        ----------
+        folder : path
+
+        Returns
+        -------
+        InteractionStore
+        """
+        return cls(folder)
+
+    @classmethod
+    def from_parquet(
+        cls,
+        source: StrPath | Sequence[StrPath],
+        folder: StrPath,
+        *,
+        user_col: str = "user",
+        item_col: str = "item",
+        timestamp_col: str | None = DEFAULT_TIMESTAMP_COL,
+        batch_rows: int = 2**20,
+        overwrite: bool = False,
+    ) -> "InteractionStore":
+        """Build a store from Parquet files, a batch of rows at a time.
+
+        Parameters
+        ----------
+        source : path or list of paths
+            A Parquet file, a folder of ``*.parquet`` files (read in order of their paths, without
+            names that begin with ``_`` or ``.``), or several of these, read in the order given.
+        folder, user_col, item_col, timestamp_col, batch_rows, overwrite
+            As in `from_tables`.
+
+        Returns
+        -------
+        InteractionStore
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is nothing to read.
+        FileExistsError, ValueError, TypeError
+            As in `from_tables`; ValueError also if a file is not Parquet.
+        """
+        columns = LogColumns(user_col, item_col, timestamp_col)
+        tables = read_parquet(list_files(source), columns, batch_rows)
+        return cls(_build(tables, folder, columns, batch_rows, overwrite))
+
+    @classmethod
+    def from_tables(
+        cls,
+        tables: Iterable[Table],
+        folder: StrPath,
+        *,
+        user_col: str = "user",
+        item_col: str = "item",
+        timestamp_col: str | None = DEFAULT_TIMESTAMP_COL,
+        batch_rows: int = 2**20,
+        overwrite: bool = False,
+    ) -> "InteractionStore":
+        """Build a store from tables that are parts of one log.
+
+        In memory are one table, ``batch_rows`` events (more if one user has more) and every user
+        and item id, once. On disk the build needs 32 bytes per event beside the folder. It is
+        written whole or not at all; a build that is killed leaves a hidden folder
+        ``.<name>.<random>`` beside it, to be removed by hand.
+
+        Parameters
+        ----------
+        tables : iterable of tables
+            pandas or polars DataFrames or pyarrow Tables, of one row per interaction; a generator
+            need not hold more than one. Tables without rows are skipped.
+        folder : path
+            Where to put the store. It must not exist, or be empty, or see ``overwrite``.
+        user_col, item_col, timestamp_col : str
+            Names of the columns. Without the default time column, or with ``timestamp_col=None``,
+            rows are taken to be in order of time.
+        batch_rows : int, default=2**20
+            Number of events in memory at a time.
+        overwrite : bool, default=False
+            Replace the folder if it holds a store.
+
+        Returns
+        -------
+        InteractionStore
+
+        Raises
+        ------
+        FileExistsError
+            If there is something at ``folder`` that must not be replaced.
+        ValueError, TypeError
+            If there are no events, a column is missing from a table, or ids or times are missing,
+            of a kind that embrec does not take, or of another kind than in the tables before.
+        """
+        columns = LogColumns(user_col, item_col, timestamp_col)
+        parts = [tables] if is_table(tables) else tables
+        named = ((f"tables[{i}]", table) for i, table in enumerate(parts))
+        return cls(_build(named, folder, columns, batch_rows, overwrite))
+
+    @cached_property
+    def ids(self) -> np.ndarray:
+        """Item id of each code, in order of first appearance: (n_items,), int64 or object (str)."""
+        return self._read_ids(ITEMS)
+
+    @cached_property
+    def users(self) -> np.ndarray:
+        """User id of each sequence, (n_users,), int64 or object (str)."""
+        return self._read_ids(USERS)
+
+    def _read_ids(self, name: str) -> np.ndarray:
+        ids = unpack_ids(load_file(self.folder / name))
+        self._check_build()
+        return ids
+
+    def _check_build(self) -> None:
+        if _read_meta(self.folder)["build"] != self._build:
+            raise ValueError(
+                f"{self.folder} was replaced by another store while this one was open. Open it "
+                "again, and go on with that."
+            )
+
+    def sequences(self) -> Ragged:
+        """Item codes as one row per user, still on disk: nothing is copied."""
+        return Ragged(self.codes, self.offsets)
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __repr__(self) -> str:
+        counts = f"n_users={len(self)}, n_items={self.n_items}, n_events={self.n_events}"
+        return f"{type(self).__name__}({str(self.folder)!r}, {counts})"
+
+    def __reduce__(self) -> tuple[type, tuple[str]]:
+        return type(self), (str(self.folder),)
+
+
+def _read_meta(folder: Path) -> dict[str, Any]:
+    if not folder.exists():
+        raise FileNotFoundError(f"There is no {folder} to open as a store of interactions.")
+    foreign = f"{folder} holds no store of interactions:"
+    advice = "Build one with InteractionStore.from_parquet."
+    if not (folder / META).is_file():
+        raise ValueError(f"{foreign} there is no {META} in it. {advice}")
+    try:
+        meta: dict[str, Any] = json.loads((folder / META).read_text(encoding="utf-8"))
+        ours = meta["class"] == InteractionStore.__name__
+    except (ValueError, TypeError, KeyError):
+        ours = False
+    if not ours:
+        raise ValueError(f"{foreign} its {META} is damaged or of something else. {advice}")
+    if meta["format"] > FORMAT:
+        raise ValueError(
+            f"{folder} was written by embrec {meta['embrec_version']} in format {meta['format']}; "
+            f"this is embrec {__version__}, which reads formats up to {FORMAT}. Upgrade it."
+        )
+    for name, expected in meta["bytes"].items():
+        file = folder / name
+        got = f"{file.stat().st_size} bytes" if file.is_file() else "missing"
+        if got != f"{expected} bytes":
+            raise ValueError(
+                f"{folder} is damaged: {name} is {got}, expected {expected} bytes. Build it again."
+            )
+    return meta
+
+
+# ---- building
+
+
+def _build(
+    tables: Iterable[tuple[str, Table]],
+    folder: StrPath,
+    columns: LogColumns,
+    batch_rows: int,
+    overwrite: bool,
+) -> Path:
+    """Write a store, whole or not at all."""
+    if batch_rows < 1:
+        raise ValueError(f"batch_rows must be at least 1, got {batch_rows}.")
+    folder = Path(folder).resolve()
+    _check_target(folder, overwrite)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        spool = Spool(staging / "spool", columns)
+        for what, table in tables:
+            spool.append(table, what)
+        new = staging / "new"
+        new.mkdir()  # with the usual permissions, unlike what mkdtemp makes
+        _write(spool, new, staging / "dealt", batch_rows)
+        _check_target(folder, overwrite)  # the build may have taken hours
+        replace_folder(new, folder, aside=staging / "old")
+        sync(folder.parent)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    return folder
+
+
+def _check_target(folder: Path, overwrite: bool) -> None:
+    if not folder.exists() or is_empty_folder(folder):
+        return
+    if not (folder / META).is_file():
+        raise FileExistsError(f"{folder} is there and holds no store; choose another path.")
+    if not overwrite:
+        raise FileExistsError(
+            f"{folder} holds a store already; open it, or pass overwrite=True to replace it."
+        )
+
+
+def _write(spool: Spool, folder: Path, dealt: Path, batch_rows: int) -> None:
+    """Write the files of a store, and see them reach the disk."""
+    if not spool.parts:
+        raise ValueError("The log is empty: none of its tables has a row.")
+    offsets = spool.count_users()
+    offsets.tofile(folder / OFFSETS)
+    firsts = group_users(offsets, batch_rows)
+    spool.deal(firsts, offsets[firsts], dealt)
+    spool.path.unlink()
+    with open(dealt, "rb") as source, open(folder / CODES, "wb") as target:
+        for n_events in np.diff(offsets[firsts]).tolist():
+            events = np.fromfile(source, EVENT, n_events)
+            times = events["time"].view(spool.time_dtype)
+            # stable, and a group holds its events in the order of the rows
+            events["item"][np.lexsort((times, events["user"]))].tofile(target)
+    for ids, name in ((spool.users, USERS), (spool.items, ITEMS)):
+        (folder / name).write_bytes(save(pack_ids(ids.in_order())))
+    meta = {
+        "format": FORMAT,
+        "embrec_version": __version__,
+        "class": InteractionStore.__name__,
+        "build": secrets.token_hex(8),
+        "n_events": int(offsets[-1]),
+        "n_items": len(spool.items),
+        "bytes": {file.name: file.stat().st_size for file in folder.iterdir()},
+    }
+    (folder / META).write_text(json.dumps(meta, indent=2) + "\n", encoding="utf-8")
+    for path in (*folder.iterdir(), folder):
+        sync(path)

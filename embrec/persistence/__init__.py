@@ -1,0 +1,1 @@
+"""A folder for a fitted recommender, and back."""

@@ -1,0 +1,1 @@
+"""The base of all recommenders, and the engine of those that are trained."""

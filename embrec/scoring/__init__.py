@@ -1,0 +1,1 @@
+"""Scores of vectors against vectors, in blocks: the best k, and ranks by counting."""

@@ -1,0 +1,1 @@
+"""What answers while it changes: the live catalogue, sessions, re-ranking."""

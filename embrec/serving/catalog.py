@@ -1,0 +1,273 @@
+"""The live item catalogue: ids and content features, row for row."""
+
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from secrets import token_hex
+from typing import Any
+from weakref import WeakSet
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+
+from embrec._utils.warn import warn
+from embrec.data.ids import IdIndex, check_ids, preview
+from embrec.data.memmaps import StackedRows, is_stored, row_blocks
+from embrec.data.tables import Table, check_table, column_values, name_columns
+
+#: Features are copied together when this many times those that count are held.
+MAX_STORED = 2
+#: One feature matrix of shape (n_items, n_features): CSR or ndarray, float32.
+Features = Any
+
+
+class ItemTable:
+    """Holds a catalogue table so that scikit-learn hands it over whole.
+
+    Cross-validation slices every fit parameter that has as many rows as ``X``: a catalogue of 60
+    items beside a log of 60 events would lose most of its items. An ItemTable has no length, so it
+    is passed as it is, and it works wherever ``items`` does.
+
+    Parameters
+    ----------
+    table : pandas or polars DataFrame, or pyarrow Table
+        One row per item.
+    """
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+
+
+@dataclass(frozen=True)
+class ItemRows:
+    """A checked catalogue table: ids and the content columns that go with them.
+
+    Parameters
+    ----------
+    ids : ndarray of shape (n_items,)
+        int64 or object, unique.
+    content : table
+        The table as it came, without the id column.
+    """
+
+    ids: np.ndarray
+    content: Table
+
+
+def read_items(items: Any, item_col: str) -> ItemRows:
+    """Check a catalogue table and take its ids from it.
+
+    Parameters
+    ----------
+    items : table or ItemTable
+        One row per item. Ids are in column ``item_col``, or in the index of a pandas DataFrame
+        that bears this name.
+    item_col : str
+        Name of the id column.
+
+    Returns
+    -------
+    ItemRows
+
+    Raises
+    ------
+    ValueError, TypeError
+        If it is not a table, is empty, has no ids, or ids are missing, mixed or repeated.
+    """
+    table = items.table if isinstance(items, ItemTable) else items
+    frame = check_table(table, what="items")
+    native = frame.to_native()
+    if item_col in frame.columns:
+        column, content = frame[item_col], frame.drop(item_col).to_native()
+        values = column_values(column)
+    elif isinstance(native, pd.DataFrame) and native.index.name == item_col:
+        values, content = native.index.to_numpy(), native
+    else:
+        raise ValueError(
+            f"items has no column {item_col!r} (and no index of that name); its columns are "
+            f"{name_columns(frame)}. Name the id column with item_col=."
+        )
+    ids = check_ids(values, what=f"items[{item_col!r}]")
+    _check_unique(ids, item_col)
+    return ItemRows(ids, content)
+
+
+def _check_unique(ids: np.ndarray, item_col: str) -> None:
+    repeated = pd.Series(ids).duplicated().to_numpy()
+    if repeated.any():
+        raise ValueError(
+            f"items[{item_col!r}] must hold each id once; {int(repeated.sum())} rows repeat an id "
+            f"that came before: {preview(ids[repeated])}. Drop them, for example with "
+            f"items.drop_duplicates({item_col!r})."
+        )
+
+
+def warn_of_no_content(ids: np.ndarray, blocks: Sequence[Features]) -> None:
+    """Warn if items have no content at all: every feature of every block is 0.
+
+    Such items all have one embedding, and a model cannot tell them apart.
+
+    Parameters
+    ----------
+    ids : ndarray of shape (n_items,)
+    blocks : list of ndarray or CSR of shape (n_items, n_features)
+    """
+    if not blocks:
+        return
+    filled = np.zeros(len(ids), dtype=bool)
+    for block in blocks:
+        for start, rows in row_blocks(block):
+            present = np.diff(rows.indptr) > 0 if sp.issparse(rows) else (rows != 0).any(axis=1)
+            filled[start : start + len(present)] |= present
+    empty = ids[~filled]
+    if len(empty):
+        warn(
+            f"{len(empty)} of {len(ids)} items have no content: all their features are 0, so they "
+            f"share one embedding. They are {preview(empty)}.",
+            NoContentWarning,
+        )
+
+
+class NoContentWarning(UserWarning):
+    """Items have no content that the featurizer understands."""
+
+
+#: Those whose locks a forked process must not inherit: the threads that hold them are not there.
+_ALL: "WeakSet[ItemCatalog]" = WeakSet()
+
+
+def _renew_all_locks() -> None:
+    for catalog in list(_ALL):
+        catalog._renew_locks()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_renew_all_locks)
+
+
+class ItemCatalog:
+    """Ids and content features of all items, by row. Rows are only ever added.
+
+    Parameters
+    ----------
+    ids : ndarray of shape (n_items,)
+        Unique ids.
+    blocks : list of ndarray or CSR of shape (n_items, n_features), float32
+        One matrix per content source.
+    """
+
+    def __init__(self, ids: np.ndarray, blocks: Sequence[Features]) -> None:
+        self.ids = IdIndex(ids)
+        #: tells this catalogue and its copies from all others
+        self.identity = token_hex(8)
+        self._renew_locks()
+        _ALL.add(self)
+        self._chunks: list[list[Features]] = [[block] for block in blocks]
+        # the rows that each chunk holds, later ones in place of earlier ones
+        self._rows = [np.arange(len(ids))]
+
+    def _renew_locks(self) -> None:
+        self._turn = threading.RLock()
+        self._trainer: int | None = None
+        self._lock = threading.RLock()
+
+    @contextmanager
+    def turn(self, *, training: bool = False) -> Iterator[None]:
+        """Keep others from beginning to change the catalogue, maybe for long.
+
+        Parameters
+        ----------
+        training : bool, default=False
+            Whether there will be another catalogue in the end, in which changes of this one would
+            be lost.
+
+        Raises
+        ------
+        RuntimeError
+            If this thread trains already: a callback would change what is replaced.
+        """
+        with self._turn:
+            if self._trainer == threading.get_ident():
+                raise RuntimeError(
+                    "The catalogue cannot be changed by a callback of the training that replaces "
+                    "it: the change would be lost. Change it afterwards."
+                )
+            self._trainer = threading.get_ident() if training else None
+            try:
+                yield
+            finally:
+                self._trainer = None
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Keep others from seeing ids and features of which other parts are not written yet."""
+        with self._lock:
+            yield
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def blocks(self) -> list[Features]:
+        """One feature matrix per content source, rows as in ``ids``."""
+        with self._lock:
+            self._compact()
+            return [chunks[0] for chunks in self._chunks]
+
+    def _compact(self) -> None:
+        if len(self._rows) == 1:
+            return
+        rows = np.concatenate(self._rows)
+        position = np.empty(len(self.ids), dtype=np.int64)
+        position[rows] = np.arange(len(rows))  # the last one counts
+        self._chunks = [[_stack(chunks, position)] for chunks in self._chunks]
+        self._rows = [np.arange(len(self.ids))]
+
+    def write(self, ids: np.ndarray, blocks: Sequence[Features]) -> np.ndarray:
+        """Store items, new ones in new rows and known ones in place of their old content.
+
+        The cost depends on how many are stored here, not on how many there are (amortised, if the
+        same ones are stored time and again).
+
+        Parameters
+        ----------
+        ids : ndarray of shape (n,)
+            Unique ids.
+        blocks : list of ndarray or CSR of shape (n, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n,), int64
+            Their rows.
+        """
+        with self._lock:
+            new = self.ids.rows(ids) < 0
+            if new.any():
+                self.ids.extend(ids[new])
+            rows = self.ids.rows(ids)
+            if self._chunks:
+                for chunks, block in zip(self._chunks, blocks, strict=True):
+                    chunks.append(block)
+                self._rows.append(rows)
+                if sum(map(len, self._rows)) > MAX_STORED * len(self.ids):
+                    self._compact()
+        return rows
+
+    def __getstate__(self) -> dict[str, Any]:
+        with self._lock:
+            return {"ids": self.ids.ids, "blocks": self.blocks, "identity": self.identity}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        ItemCatalog.__init__(self, state["ids"], state["blocks"])
+        self.identity = state.get("identity", self.identity)
+
+
+def _stack(chunks: Sequence[Features], position: np.ndarray) -> Features:
+    if sp.issparse(chunks[0]):
+        return sp.vstack(chunks, format="csr", dtype=np.float32)[position]
+    if any(map(is_stored, chunks)):
+        return StackedRows(chunks, position)  # what lies on disk stays there
+    return np.concatenate(chunks)[position]

@@ -1,0 +1,230 @@
+"""Fits that are killed, and go on as if nothing had happened."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import numpy as np
+import pytest
+
+from embrec import Callback, EmbRecEstimator, TfidfItemFeaturizer
+from embrec.training.checkpoint import CheckpointError
+
+SMALL = {"embedding_dim": 8, "tower_size": 8, "hidden_size": 8, "batch_size": 8}
+TITLES = TfidfItemFeaturizer(columns=["title"], ngram_range=(1, 1))
+#: Everything that has a state of its own: the optimiser's two parts, schedule, samples, dropout.
+EVERYTHING = {
+    "item_ids": "delta",
+    "item_bias": True,
+    "n_negatives": 6,
+    "lr_schedule": "cosine",
+    "warmup_steps": 4,
+    "weight_decay": 0.1,
+    "learning_rate": 0.02,
+}
+
+
+class Crash(Callback):
+    """Raises at a step of an epoch, as a power cut would."""
+
+    def __init__(self, epoch, step):
+        self.at = (epoch, step)
+
+    def on_step_end(self, progress):
+        if (progress.epoch, progress.step) == self.at:
+            raise KeyboardInterrupt
+
+
+def make(folder=None, **changes):
+    parameters = {"max_epochs": 5, "patience": 2, "random_state": 0, **SMALL, **changes}
+    return EmbRecEstimator(TITLES, checkpoint_dir=folder, **parameters)
+
+
+def figures(model):
+    """What must not depend on interruptions."""
+    timeless = [
+        {k: v for k, v in record.items() if k not in ("seconds", "events_per_second")}
+        for record in model.training_log_
+    ]
+    return model.fingerprint_, timeless, model.best_epoch_, model._next_seed
+
+
+@pytest.fixture
+def often(monkeypatch):
+    """Checkpoints after every step."""
+    monkeypatch.setattr("embrec.training.loop.CHECKPOINT_SECONDS", 0.0)
+
+
+@pytest.mark.parametrize("changes", [{}, EVERYTHING], ids=["plain", "everything"])
+@pytest.mark.parametrize("at", [(1, 3), (2, 1), (4, 6)], ids=str)
+def test_a_crash_changes_no_number(changes, at, tmp_path, shop_log, shop_items, often):
+    unbroken = make(**changes).fit(shop_log, items=shop_items)
+    broken = make(tmp_path, callbacks=[Crash(*at)], **changes)
+    with pytest.raises(KeyboardInterrupt):
+        broken.fit(shop_log, items=shop_items)
+    assert not hasattr(broken, "network_")
+    resumed = make(tmp_path, **changes).fit(shop_log, items=shop_items)
+    assert figures(resumed) == figures(unbroken)
+    np.testing.assert_array_equal(resumed.index_.vectors, unbroken.index_.vectors)
+
+
+def test_going_on_starts_where_it_stopped(tmp_path, shop_log, shop_items, often):
+    class Count(Callback):
+        steps = 0
+
+        def on_step_end(self, progress):
+            Count.steps += 1
+
+    broken = make(tmp_path, callbacks=[Crash(2, 5)])
+    with pytest.raises(KeyboardInterrupt):
+        broken.fit(shop_log, items=shop_items)
+    whole = make(callbacks=[Count()], early_stopping=False).fit(shop_log, items=shop_items)
+    n_steps, Count.steps = Count.steps // len(whole.training_log_), 0
+    resumed = make(tmp_path, callbacks=[Count()]).fit(shop_log, items=shop_items)
+    # the step that crashed had no checkpoint yet
+    assert Count.steps == n_steps * len(resumed.training_log_) - n_steps - 4
+
+
+def test_a_run_that_is_over_trains_no_more(tmp_path, shop_log, shop_items):
+    once = make(tmp_path).fit(shop_log, items=shop_items)
+    again = make(tmp_path, callbacks=[Crash(1, 1)]).fit(shop_log, items=shop_items)
+    assert figures(again) == figures(once)
+
+
+def test_the_last_checkpoints_and_the_best_are_kept(tmp_path, shop_log, shop_items):
+    model = make(tmp_path, early_stopping=True, patience=3, max_epochs=8)
+    model.fit(shop_log, items=shop_items)
+    n_epochs = len(model.training_log_)
+    n_files = len(list(tmp_path.iterdir()))
+    assert n_files == 2 + (model.best_epoch_ < n_epochs - 1)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"learning_rate": 0.5}, {"random_state": 1}, {"hidden_size": 9}, {"max_epochs": 6}]
+)
+def test_another_run_is_not_gone_on_with(changes, tmp_path, shop_log, shop_items):
+    make(tmp_path).fit(shop_log, items=shop_items)
+    with pytest.raises(CheckpointError, match="another run, of other settings or data"):
+        make(tmp_path, **changes).fit(shop_log, items=shop_items)
+
+
+def test_nor_is_one_of_other_data(tmp_path, shop_log, shop_items):
+    make(tmp_path).fit(shop_log, items=shop_items)
+    with pytest.raises(CheckpointError, match="another run"):
+        make(tmp_path).fit(shop_log.iloc[:-4], items=shop_items)
+    other = shop_items.assign(title=shop_items["title"].str.replace("camera", "photograph"))
+    with pytest.raises(CheckpointError, match="another run"):
+        make(tmp_path).fit(shop_log, items=other)
+
+
+@pytest.mark.filterwarnings("ignore::embrec.serving.catalog.NoContentWarning")
+def test_nor_is_one_whose_words_are_other_items(tmp_path, shop_log, shop_items):
+    """The same words in the same order, so the arrays of a CSR differ in indptr alone."""
+    titles = shop_items["title"].to_numpy().copy()
+    titles[3] = ""
+    one = shop_items.assign(title=titles)
+    titles = titles.copy()
+    titles[3], titles[4] = titles[4], ""
+    make(tmp_path).fit(shop_log, items=one)
+    with pytest.raises(CheckpointError, match="another run"):
+        make(tmp_path).fit(shop_log, items=shop_items.assign(title=titles))
+
+
+def test_how_arrays_are_printed_does_not_matter(tmp_path, shop_log, shop_items):
+    make(tmp_path).fit(shop_log, items=shop_items)
+    with np.printoptions(linewidth=200, threshold=5):
+        make(tmp_path).fit(shop_log, items=shop_items)
+
+
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path, shop_log, shop_items, often):
+    unbroken = make().fit(shop_log, items=shop_items)
+    with pytest.raises(KeyboardInterrupt):
+        make(tmp_path, callbacks=[Crash(3, 4)]).fit(shop_log, items=shop_items)
+    newest = max(tmp_path.iterdir())
+    newest.write_bytes(newest.read_bytes()[:-100])
+    with pytest.warns(UserWarning, match="Skipped the checkpoint .*checksum is wrong"):
+        resumed = make(tmp_path).fit(shop_log, items=shop_items)
+    assert figures(resumed) == figures(unbroken)
+
+
+@pytest.mark.parametrize("state", [None, np.random.RandomState(0)], ids=["none", "generator"])
+def test_a_seed_is_needed(state, tmp_path, shop_log, shop_items):
+    with pytest.raises(ValueError, match="needs random_state to be an int"):
+        make(tmp_path / "new", random_state=state).fit(shop_log, items=shop_items)
+    assert not (tmp_path / "new").exists()
+
+
+def test_no_path_is_not_this_folder(tmp_path, shop_log, shop_items, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="checkpoint_dir must be the path of a folder, or None"):
+        make("").fit(shop_log, items=shop_items)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_partial_fit_leaves_checkpoints_alone(tmp_path, shop_log, shop_items):
+    model = make(tmp_path, max_epochs=1).fit(shop_log, items=shop_items)
+    before = sorted(tmp_path.iterdir())
+    model.partial_fit(shop_log)
+    assert sorted(tmp_path.iterdir()) == before
+
+
+SCRIPT = textwrap.dedent(
+    """
+    import json, sys
+    import numpy as np, torch
+    from embrec import EmbRecEstimator, TfidfItemFeaturizer
+    from embrec.datasets import make_shop
+    from embrec.training import loop
+
+    torch.set_num_threads(1)
+    loop.CHECKPOINT_SECONDS = 0.02
+    shop = make_shop(n_users=200, n_items=200, random_state=0)
+    parameters = json.loads(sys.argv[2])
+    model = EmbRecEstimator(
+        TfidfItemFeaturizer(columns=["title"]), random_state=0, max_epochs=6, patience=2,
+        checkpoint_dir=sys.argv[1] or None, **parameters,
+    ).fit(shop.interactions, items=shop.items)
+    seconds = sum(record["seconds"] for record in model.training_log_)
+    print(json.dumps([model.fingerprint_, model.best_epoch_, len(model.training_log_), seconds]))
+    """
+)
+
+
+def start(folder, parameters):
+    command = [sys.executable, "-c", SCRIPT, str(folder), json.dumps(parameters)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def outcome(process):
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    return json.loads(out)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="kill -9 is of Unix")
+def test_a_process_killed_at_random_moments_ends_with_the_same_numbers(tmp_path):
+    parameters = {**SMALL, **EVERYTHING}
+    *expected, seconds = outcome(start("", parameters))
+    delays, n_kills = np.random.default_rng().uniform(0, seconds / 5, size=3), 0
+    for delay in delays:
+        process = start(tmp_path / "run", parameters)
+        before = _newest(tmp_path / "run")
+        # importing takes seconds, training little more: count from the first sign of progress
+        while process.poll() is None and _newest(tmp_path / "run") == before:
+            time.sleep(0.005)
+        time.sleep(delay)
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL)
+            n_kills += 1
+        process.communicate()
+    assert n_kills >= 2  # else training is too short for this test
+    assert outcome(start(tmp_path / "run", parameters))[:3] == expected, delays
+
+
+def _newest(folder):
+    names = [path.name for path in folder.glob("step-*.ckpt")] if folder.exists() else []
+    return max(names, default="")
