@@ -16,11 +16,12 @@ from torch.export import ExportedProgram
 from embrec._utils.files import write_folder
 from embrec._utils.optional import import_optional
 from embrec._version import __version__
-from embrec.estimator import EmbRecEstimator
-from embrec.network import EmbRecNetwork
+from embrec.network import SequenceNetwork
 from embrec.network.exportable import export_item_tower, export_session_step
+from embrec.network.items import TowerItems
 from embrec.network.weights import copy_network
-from embrec.persistence.folder import write_arrays
+from embrec.persistence.arrays import write_arrays
+from embrec.recommenders.trained import TrainedRecommender
 
 META = "embrec-export.json"
 ARRAYS = "arrays.safetensors"
@@ -31,7 +32,7 @@ FORMAT = 1
 _Write = Callable[[ExportedProgram, Path, list[str]], None]
 
 
-def to_onnx(recommender: EmbRecEstimator, path: str | Path) -> None:
+def to_onnx(recommender: TrainedRecommender, path: str | Path) -> None:
     """Export a recommender to a folder that onnxruntime can serve.
 
     The folder holds ``session_step.onnx``, which turns states and the vectors of the items just
@@ -43,7 +44,7 @@ def to_onnx(recommender: EmbRecEstimator, path: str | Path) -> None:
 
     Parameters
     ----------
-    recommender : fitted EmbRecEstimator
+    recommender : fitted EmbRecEstimator, GRU4RecRecommender or TransRecRecommender
     path : str or Path
         Folder to write. A former export is replaced, as a whole, once everything is written.
 
@@ -58,7 +59,7 @@ def to_onnx(recommender: EmbRecEstimator, path: str | Path) -> None:
     _export(recommender, Path(path), ".onnx", _write_onnx)
 
 
-def to_torch(recommender: EmbRecEstimator, path: str | Path) -> None:
+def to_torch(recommender: TrainedRecommender, path: str | Path) -> None:
     """Export a recommender to a folder that torch can serve, without embrec.
 
     As `to_onnx`, with ``session_step.pt2`` and ``item_tower.pt2`` for ``torch.export.load``, which
@@ -66,7 +67,7 @@ def to_torch(recommender: EmbRecEstimator, path: str | Path) -> None:
 
     Parameters
     ----------
-    recommender : fitted EmbRecEstimator
+    recommender : fitted EmbRecEstimator, GRU4RecRecommender or TransRecRecommender
     path : str or Path
         Folder to write. A former export is replaced, as a whole, once everything is written.
 
@@ -79,12 +80,17 @@ def to_torch(recommender: EmbRecEstimator, path: str | Path) -> None:
 
 
 def _export(recommender: Any, path: Path, suffix: str, write: _Write) -> None:
-    if not isinstance(recommender, EmbRecEstimator):
+    if not isinstance(recommender, TrainedRecommender):
         raise TypeError(
-            f"Expected a fitted EmbRecEstimator; got {type(recommender).__name__}. Take the last "
+            f"Expected a fitted EmbRecEstimator, or another that trains a network; got {type(recommender).__name__}. Take the last "
             "step of a Pipeline, and best_estimator_ of a search."
         )
     check_is_fitted(recommender)
+    if not recommender.network_.state_size:
+        raise ValueError(
+            "This encoder keeps no state: it reads a history anew at every step, so there is no step "
+            "to export. Serve it with recommend, or choose another encoder."
+        )
     write_folder(
         path,
         partial(_write_all, recommender, suffix=suffix, write=write),
@@ -93,23 +99,29 @@ def _export(recommender: Any, path: Path, suffix: str, write: _Write) -> None:
     )
 
 
-def _write_all(recommender: EmbRecEstimator, folder: Path, *, suffix: str, write: _Write) -> None:
+def _write_all(
+    recommender: TrainedRecommender, folder: Path, *, suffix: str, write: _Write
+) -> None:
     network = copy_network(recommender.network_, torch.device("cpu"))
-    step, tower = f"session_step{suffix}", f"item_tower{suffix}"
+    step, tower = f"session_step{suffix}", None
     with warnings.catch_warnings():
         # torch warns of its own use of what it deprecates
         warnings.simplefilter("ignore", FutureWarning)
         warnings.simplefilter("ignore", DeprecationWarning)
         write(export_session_step(network), folder / step, ["new_states", "queries"])
-        write(export_item_tower(network), folder / tower, ["vectors"])
+        if isinstance(network.items, TowerItems):  # else new items are like all others
+            tower = f"item_tower{suffix}"
+            write(export_item_tower(network.items), folder / tower, ["vectors"])
     with recommender.catalog_.writing():
         snapshot = recommender.index_.snapshot
         ids = recommender.catalog_.ids.take(np.arange(snapshot.n_rows)).tolist()
-    own = recommender._known.places(np.arange(snapshot.n_rows)) if network.has_ids else None
+    own = None
+    if network.items.has_ids:
+        own = recommender.trained_places(np.arange(snapshot.n_rows))
     arrays = {
         "item_vectors": snapshot.whole(),
         "active": snapshot.active,
-        "initial_state": network.initial.detach().numpy(),
+        "initial_state": network.initial_states(1)[0].detach().numpy(),
         **({} if own is None else {"own": own}),
     }
     write_arrays(arrays, folder / ARRAYS)
@@ -136,23 +148,29 @@ def _write_torch(program: ExportedProgram, path: Path, outputs: list[str]) -> No
     torch.export.save(program, path)
 
 
-def _describe(network: EmbRecNetwork, fingerprint: str, step: str, tower: str) -> dict[str, Any]:
-    features = [f"features_{i}" for i in range(len(network.size.n_features))]
+def _describe(
+    network: SequenceNetwork, fingerprint: str, step: str, tower: str | None
+) -> dict[str, Any]:
+    items = network.items
+    n_features = list(items.n_features) if isinstance(items, TowerItems) else []
+    features = [f"features_{i}" for i in range(len(n_features))]
     return {
         "format": FORMAT,
         "embrec_version": __version__,
         "fingerprint": fingerprint,
         "state_size": network.state_size,
         "vector_size": network.vector_size,
-        "n_features": list(network.size.n_features),
+        "n_features": n_features,
         "session_step": {
             "file": step,
             "inputs": ["states", "vectors"],
             "outputs": ["new_states", "queries"],
         },
-        "item_tower": {
+        "item_tower": None
+        if tower is None
+        else {
             "file": tower,
-            "inputs": [*features, "own"] if network.has_ids else features,
+            "inputs": [*features, "own"] if items.has_ids else features,
             "outputs": ["vectors"],
         },
         "items": ITEMS,

@@ -6,8 +6,8 @@ import numpy as np
 
 from embrec.data.ragged import Ragged
 from embrec.data.tables import Table
-from embrec.index.base import BaseIndex
 from embrec.serving.catalog import ItemCatalog, ItemTable, read_items
+from embrec.serving.live import LiveCatalog
 
 
 def catalog_of(sequences: Ragged, items: Table | ItemTable | None, item_col: str) -> ItemCatalog:
@@ -37,15 +37,13 @@ def catalog_of(sequences: Ragged, items: Table | ItemTable | None, item_col: str
 
 
 def grown_catalog(
-    catalog: ItemCatalog, index: BaseIndex, items: Table | ItemTable | None, item_col: str
+    catalog: LiveCatalog, items: Table | ItemTable | None, item_col: str
 ) -> tuple[ItemCatalog, np.ndarray]:
     """Copy a catalogue of ids with a table's ids added, and say which rows stay removed.
 
     Parameters
     ----------
-    catalog : ItemCatalog
-    index : BaseIndex
-        Of its rows.
+    catalog : LiveCatalog
     items : table or ItemTable, optional
     item_col : str
 
@@ -54,9 +52,8 @@ def grown_catalog(
     catalog : ItemCatalog
     removed : ndarray of int
     """
-    grown, removed = ItemCatalog(catalog.ids.ids, []), np.flatnonzero(~index.active)
     if items is None:
-        return grown, removed
+        return catalog.grown()
     rows = read_items(items, item_col)
-    grown.ids.check_kind(rows.ids, what=f"items[{item_col!r}]")
-    return grown, np.setdiff1d(removed, grown.write(rows.ids, []))
+    catalog.ids.check_kind(rows.ids, what=f"items[{item_col!r}]")
+    return catalog.grown(rows.ids)

@@ -9,6 +9,7 @@ import scipy.sparse as sp
 from sklearn.preprocessing import normalize
 
 from embrec._utils.compat import HasMethods, Interval, StrOptions, fit_context
+from embrec.baselines._catalog import grown_catalog
 from embrec.baselines._counts import count_items, counts_of
 from embrec.data.interactions import encode
 from embrec.data.ragged import Ragged
@@ -16,9 +17,17 @@ from embrec.data.tables import Table
 from embrec.featurizers._blocks import fit_feature_blocks, transform_feature_blocks
 from embrec.featurizers._default import default_featurizer
 from embrec.index import ExactIndex
-from embrec.persistence.folder import SavedState
+from embrec.persistence.state import SavedState
 from embrec.recommenders.base import BaseRecommender
-from embrec.serving.catalog import Features, ItemCatalog, ItemTable, read_items, warn_of_no_content
+from embrec.serving.catalog import (
+    Features,
+    ItemCatalog,
+    ItemRows,
+    ItemTable,
+    read_items,
+    warn_of_no_content,
+)
+from embrec.serving.live import LiveCatalog, current_catalog
 
 
 class ContentNeighborsRecommender(BaseRecommender):
@@ -46,8 +55,8 @@ class ContentNeighborsRecommender(BaseRecommender):
     ----------
     featurizer_ : transformer
         The fitted featurizer.
-    catalog_ : ItemCatalog
-        Ids and features of all items.
+    catalog_ : LiveCatalog
+        Ids and vectors of all items.
     counts_ : ndarray of shape (n_items_fit,), int64
         Interactions of each item of the catalogue that was fitted.
     index_ : ExactIndex
@@ -71,8 +80,6 @@ class ContentNeighborsRecommender(BaseRecommender):
         "timestamp_col": [str, None],
         "on_unknown": [StrOptions({"raise", "skip"})],
     }
-
-    counts_: np.ndarray | None
 
     def __init__(
         self,
@@ -109,7 +116,7 @@ class ContentNeighborsRecommender(BaseRecommender):
         self
         """
         rows = read_items(items, self.item_col)
-        sequences = self._read_sequences(X)
+        sequences = self.read_sequences(X)
         featurizer = self.featurizer
         if featurizer is None:
             featurizer = default_featurizer(rows.content)
@@ -119,9 +126,8 @@ class ContentNeighborsRecommender(BaseRecommender):
         warn_of_no_content(rows.ids, blocks)
         index = ExactIndex().fit(_unit_vectors(blocks))
         self.featurizer_ = fitted
-        self.catalog_ = catalog
+        self.catalog_ = LiveCatalog(catalog, index)
         self.counts_ = counts
-        self.index_ = index
         return self
 
     @fit_context(prefer_skip_nested_validation=False)
@@ -147,39 +153,34 @@ class ContentNeighborsRecommender(BaseRecommender):
                 raise ValueError("The first call of partial_fit needs items=, the catalogue.")
             return self.fit(X, items=items)
         self._validate_params()  # which scikit-learn leaves out once there is a fit
-        sequences = self._read_sequences(X)
-        with self._changing():
-            return self._count_more(sequences, items)
+        sequences = self.read_sequences(X)
+        with current_catalog(self) as catalog:
+            return self._count_more(catalog, sequences, items)
 
-    def _count_more(self, sequences: Ragged, items: Table | ItemTable | None) -> Self:
-        catalog = ItemCatalog(self.catalog_.ids.ids, [])
-        rows = None
+    def _count_more(
+        self, live: LiveCatalog, sequences: Ragged, items: Table | ItemTable | None
+    ) -> Self:
+        grown, rows = grown_catalog(live, items, self.item_col)[0], None
         if items is not None:
             rows = read_items(items, self.item_col)
-            catalog.ids.check_kind(rows.ids, what=f"items[{self.item_col!r}]")
-            catalog.write(rows.ids, [])
-        counts = count_items(encode(sequences, catalog.ids), len(catalog))
+        counts = count_items(encode(sequences, grown.ids), len(grown))
         if rows is not None:
-            self._write_items(rows)
-        if self.counts_ is not None:
-            self.counts_ = counts + counts_of(self.counts_, np.arange(len(catalog)))
+            live.write(rows.ids, *self.item_vectors(rows))
+        self.counts_ = counts + counts_of(self.counts_, np.arange(len(grown)))
         return self
 
-    def _training_counts(self, rows: np.ndarray) -> np.ndarray:
-        if self.counts_ is None:
-            raise ValueError(
-                "popularity_discount: this recommender was saved by embrec 0.1, which did not "
-                "count interactions. Fit it again."
-            )
+    def training_counts(self, rows: np.ndarray) -> np.ndarray:
+        """Say how many events of training each row has."""
         return counts_of(self.counts_, rows)
 
-    def _featurize(self, content: Table) -> list[Features]:
-        return transform_feature_blocks(self.featurizer_, content)
+    def item_vectors(self, items: ItemRows) -> tuple[Any, list[Features]]:
+        """Scale features to length 1."""
+        blocks = transform_feature_blocks(self.featurizer_, items.content)
+        warn_of_no_content(items.ids, blocks)
+        return _unit_vectors(blocks), []
 
-    def _item_vectors(self, blocks: Sequence[Features], ids: np.ndarray) -> Any:
-        return _unit_vectors(blocks)
-
-    def _query_vectors(self, histories: Ragged) -> Any:
+    def query_vectors(self, histories: Ragged) -> Any:
+        """Turn histories of rows into query vectors."""
         if self.n_last is not None:
             histories = histories.keep_last(self.n_last)
         weights = np.repeat(
@@ -190,13 +191,14 @@ class ContentNeighborsRecommender(BaseRecommender):
         mean = sp.csr_matrix((weights, columns, histories.offsets), shape)
         return mean @ self.index_.snapshot.take(touched)
 
-    def _get_state(self) -> SavedState:
-        arrays = {} if self.counts_ is None else {"counts": self.counts_}
-        return SavedState(arrays=arrays, objects={"featurizer": self.featurizer_})
+    def get_state(self) -> SavedState:
+        """Return what was learned."""
+        return SavedState(arrays={"counts": self.counts_}, objects={"featurizer": self.featurizer_})
 
-    def _set_state(self, state: SavedState) -> None:
+    def set_state(self, state: SavedState) -> None:
+        """Take back what was learned."""
         self.featurizer_ = state.objects["featurizer"]
-        self.counts_ = state.arrays.get("counts")  # version 0.1 wrote none
+        self.counts_ = state.arrays["counts"]
 
 
 def _unit_vectors(blocks: Sequence[Features]) -> Any:

@@ -15,9 +15,11 @@ from embrec.data.ragged import Ragged
 from embrec.data.tables import Table
 from embrec.datasets._shop_oracle import ShopModel
 from embrec.index import ExactIndex
-from embrec.persistence.folder import SavedState, pack_ids, unpack_ids
+from embrec.persistence.arrays import pack_ids, unpack_ids
+from embrec.persistence.state import SavedState
 from embrec.recommenders.base import BaseRecommender
-from embrec.serving.catalog import ItemRows, ItemTable
+from embrec.serving.catalog import Features, ItemRows, ItemTable
+from embrec.serving.live import LiveCatalog
 
 #: Score of what cannot be: no sum of probabilities makes up for it.
 _NEVER = -1e9
@@ -114,25 +116,23 @@ class ShopOracleRecommender(BaseRecommender):
         ValueError
             If an item is not in the shop.
         """
-        sequences = self._read_sequences(X)
+        sequences = self.read_sequences(X)
         catalog = catalog_of(sequences, items, self.item_col)
         counts = count_items(encode(sequences, catalog.ids), len(catalog))
         model = self.shop.model
         shop_ids = IdIndex(self.shop.items["item"].to_numpy().astype(object))
         index = ExactIndex().fit(_item_vectors(model, _shop_rows(shop_ids, catalog.ids.ids)))
         users, days = self.shop.visit_days()
-        self.catalog_, self.index_, self._counts = catalog, index, counts
+        self.catalog_, self._counts = LiveCatalog(catalog, index), counts
         self._model, self._shop_ids, self._users, self._days = model, shop_ids, users, days
         return self
 
-    def _write_items(self, items: ItemRows) -> Self:
-        vectors = _item_vectors(self._model, _shop_rows(self._shop_ids, items.ids))
-        with self.catalog_.writing():
-            self._show_items(items.ids, vectors)
-            self.catalog_.write(items.ids, [])
-        return self
+    def item_vectors(self, items: ItemRows) -> tuple[sp.csr_array, list[Features]]:
+        """Take what the shop knows of items."""
+        return _item_vectors(self._model, _shop_rows(self._shop_ids, items.ids)), []
 
-    def _query_vectors(self, histories: Ragged) -> sp.csr_array:
+    def query_vectors(self, histories: Ragged) -> sp.csr_array:
+        """Turn histories of rows into query vectors."""
         model, n = self._model, len(histories)
         taken = _shop_rows(self._shop_ids, self.catalog_.ids.take(histories.values))
         pairs = histories.row_numbers * len(model.group) + taken
@@ -168,14 +168,17 @@ class ShopOracleRecommender(BaseRecommender):
             )
 
     @property
-    def _n_embedding_columns(self) -> int:
+    def n_embedding_columns(self) -> int:
+        """How many columns of an item's vector say what it is."""
         # those of the launch day and of the item itself tell nothing of what it is like
         return self._model.n_groups
 
-    def _training_counts(self, rows: np.ndarray) -> np.ndarray:
+    def training_counts(self, rows: np.ndarray) -> np.ndarray:
+        """Say how many events of training each row has."""
         return counts_of(self._counts, rows)
 
-    def _get_state(self) -> SavedState:
+    def get_state(self) -> SavedState:
+        """Return what was learned."""
         model = self._model
         arrays = {
             f"model:{f.name}": getattr(model, f.name) for f in fields(model) if f.name != "n_days"
@@ -186,7 +189,9 @@ class ShopOracleRecommender(BaseRecommender):
         arrays |= {"days": self._days, "counts": self._counts}
         return SavedState(values={"n_days": int(model.n_days)}, arrays=arrays)
 
-    def _set_state(self, state: SavedState) -> None:
+    def set_state(self, state: SavedState) -> None:
+        """Take back what was learned."""
+
         def under(prefix: str) -> dict[str, np.ndarray]:
             return {
                 name.removeprefix(prefix): array

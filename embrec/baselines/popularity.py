@@ -11,9 +11,10 @@ from embrec.data.interactions import encode
 from embrec.data.ragged import Ragged
 from embrec.data.tables import Table
 from embrec.index import ExactIndex
-from embrec.persistence.folder import SavedState
+from embrec.persistence.state import SavedState
 from embrec.recommenders.base import BaseRecommender
-from embrec.serving.catalog import ItemRows, ItemTable
+from embrec.serving.catalog import Features, ItemRows, ItemTable
+from embrec.serving.live import LiveCatalog, current_catalog
 
 
 class PopularityRecommender(BaseRecommender):
@@ -30,11 +31,11 @@ class PopularityRecommender(BaseRecommender):
 
     Attributes
     ----------
-    catalog_ : ItemCatalog
-        Ids of all items.
-    counts_ : ndarray of shape (n_items,), int64
-        Interactions of each item, in the order of ``catalog_``. An item that is added has none; one
-        that is updated, or removed and added again, keeps its count.
+    catalog_ : LiveCatalog
+        Ids and counts of all items.
+    counts_ : ndarray of shape (n_items_fit,), int64
+        Interactions of each item, in the order of ``catalog_``. Items that were added since are
+        not in it: they have none. One that is updated, or removed and added again, keeps its count.
     index_ : ExactIndex
         One number per item: its count as a float32.
 
@@ -84,12 +85,11 @@ class PopularityRecommender(BaseRecommender):
         -------
         self
         """
-        sequences = self._read_sequences(X)
+        sequences = self.read_sequences(X)
         catalog = catalog_of(sequences, items, self.item_col)
         counts = count_items(encode(sequences, catalog.ids), len(catalog))
-        self.catalog_ = catalog
+        self.catalog_ = LiveCatalog(catalog, ExactIndex().fit(_as_vectors(counts)))
         self.counts_ = counts
-        self.index_ = ExactIndex().fit(_as_vectors(counts))
         return self
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -110,40 +110,40 @@ class PopularityRecommender(BaseRecommender):
         if not hasattr(self, "catalog_"):
             return self.fit(X, items=items)
         self._validate_params()  # which scikit-learn leaves out once there is a fit
-        sequences = self._read_sequences(X)
-        with self._changing(training=True):
-            return self._count_more(sequences, items)
+        sequences = self.read_sequences(X)
+        with current_catalog(self, training=True) as catalog:
+            return self._count_more(catalog, sequences, items)
 
-    def _count_more(self, sequences: Ragged, items: Table | ItemTable | None) -> Self:
-        catalog, removed = grown_catalog(self.catalog_, self.index_, items, self.item_col)
+    def _count_more(
+        self, live: LiveCatalog, sequences: Ragged, items: Table | ItemTable | None
+    ) -> Self:
+        catalog, removed = grown_catalog(live, items, self.item_col)
         counts = count_items(encode(sequences, catalog.ids), len(catalog))
         counts[: len(self.counts_)] += self.counts_
         index = ExactIndex().fit(_as_vectors(counts))
         index.remove(removed)
-        self.catalog_ = catalog
-        self.counts_ = counts
-        self.index_ = index
+        self.catalog_, self.counts_ = LiveCatalog(catalog, index), counts
         return self
 
-    def _write_items(self, items: ItemRows) -> Self:
+    def item_vectors(self, items: ItemRows) -> tuple[np.ndarray, list[Features]]:
+        """Say how often items were touched, which is never for new ones."""
         rows = self.catalog_.ids.rows(items.ids)
-        counts = np.where(rows >= 0, counts_of(self.counts_, rows), 0)
-        with self.catalog_.writing():
-            self._show_items(items.ids, _as_vectors(counts))
-            self.counts_ = np.concatenate([self.counts_, counts[rows < 0]])
-            self.catalog_.write(items.ids, [])
-        return self
+        return _as_vectors(np.where(rows >= 0, counts_of(self.counts_, rows), 0)), []
 
-    def _query_vectors(self, histories: Ragged) -> np.ndarray:
+    def query_vectors(self, histories: Ragged) -> np.ndarray:
+        """Turn histories of rows into query vectors."""
         return np.ones((len(histories), 1), dtype=np.float32)
 
-    def _training_counts(self, rows: np.ndarray) -> np.ndarray:
+    def training_counts(self, rows: np.ndarray) -> np.ndarray:
+        """Say how many events of training each row has."""
         return counts_of(self.counts_, rows)
 
-    def _get_state(self) -> SavedState:
+    def get_state(self) -> SavedState:
+        """Return what was learned."""
         return SavedState(arrays={"counts": self.counts_})
 
-    def _set_state(self, state: SavedState) -> None:
+    def set_state(self, state: SavedState) -> None:
+        """Take back what was learned."""
         self.counts_ = state.arrays["counts"]
 
 

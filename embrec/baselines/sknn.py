@@ -14,9 +14,10 @@ from embrec.data.interactions import encode
 from embrec.data.ragged import Ragged
 from embrec.data.tables import Table
 from embrec.index import ExactIndex
-from embrec.persistence.folder import SavedState
+from embrec.persistence.state import SavedState
 from embrec.recommenders.base import BaseRecommender
-from embrec.serving.catalog import ItemRows, ItemTable
+from embrec.serving.catalog import Features, ItemRows, ItemTable
+from embrec.serving.live import LiveCatalog, current_catalog
 
 #: Similarities that are held at a time, unless one history has more.
 BLOCK = 2**21
@@ -126,13 +127,13 @@ class SessionNeighborsRecommender(BaseRecommender):
         -------
         self
         """
-        sequences = self._read_sequences(X)
+        sequences = self.read_sequences(X)
         catalog = catalog_of(sequences, items, self.item_col)
         coded = encode(sequences, catalog.ids)
         if len(coded.values) == 0:
             raise ValueError("X holds no interaction: there are no sessions to be like.")
         sessions, counts = _sessions_by_item(coded, len(catalog)), count_items(coded, len(catalog))
-        self.catalog_, self.index_ = catalog, ExactIndex().fit(sessions)
+        self.catalog_ = LiveCatalog(catalog, ExactIndex().fit(sessions))
         self._counts = counts
         return self
 
@@ -154,23 +155,26 @@ class SessionNeighborsRecommender(BaseRecommender):
         if not hasattr(self, "catalog_"):
             return self.fit(X, items=items)
         self._validate_params()  # which scikit-learn leaves out once there is a fit
-        sequences = self._read_sequences(X)
-        with self._changing(training=True):
-            return self._keep_more(sequences, items)
+        sequences = self.read_sequences(X)
+        with current_catalog(self, training=True) as catalog:
+            return self._keep_more(catalog, sequences, items)
 
-    def _keep_more(self, sequences: Ragged, items: Table | ItemTable | None) -> Self:
-        catalog, removed = grown_catalog(self.catalog_, self.index_, items, self.item_col)
+    def _keep_more(
+        self, live: LiveCatalog, sequences: Ragged, items: Table | ItemTable | None
+    ) -> Self:
+        catalog, removed = grown_catalog(live, items, self.item_col)
         coded = encode(sequences, catalog.ids)
         new, counts = _sessions_by_item(coded, len(catalog)), count_items(coded, len(catalog))
         counts[: len(self._counts)] += self._counts
-        old = sp.csr_array(self.index_.vectors)
+        old = sp.csr_array(live.index.vectors)
         old.resize(len(catalog), old.shape[1])
         index = ExactIndex().fit(sp.hstack([old, new], format="csr"))
         index.remove(removed)
-        self.catalog_, self.index_, self._counts = catalog, index, counts
+        self.catalog_, self._counts = LiveCatalog(catalog, index), counts
         return self
 
-    def _write_items(self, items: ItemRows) -> Self:
+    def item_vectors(self, items: ItemRows) -> tuple[Any, list[Features]]:
+        """Say which sessions hold items: none, for new ones."""
         rows = self.catalog_.ids.rows(items.ids)
         known = rows >= 0
         sessions = sp.csr_array((len(rows), self.index_.n_features_in_), dtype=np.float32)
@@ -180,12 +184,10 @@ class SessionNeighborsRecommender(BaseRecommender):
             shape = (len(rows), len(places))
             place = sp.csr_array((ones, (places, np.arange(len(places)))), shape)
             sessions = place @ sp.csr_array(self.index_.snapshot.take(rows[known]))
-        with self.catalog_.writing():
-            self._show_items(items.ids, sessions)
-            self.catalog_.write(items.ids, [])
-        return self
+        return sessions, []
 
-    def _query_vectors(self, histories: Ragged) -> sp.csr_array:
+    def query_vectors(self, histories: Ragged) -> sp.csr_array:
+        """Turn histories of rows into query vectors."""
         scaled = self._scaled_sessions()
         if self.n_last is not None:
             histories = histories.keep_last(self.n_last)
@@ -217,13 +219,16 @@ class SessionNeighborsRecommender(BaseRecommender):
         state.pop("_scaled", None)  # is made again where it is needed
         return state
 
-    def _training_counts(self, rows: np.ndarray) -> np.ndarray:
+    def training_counts(self, rows: np.ndarray) -> np.ndarray:
+        """Say how many events of training each row has."""
         return counts_of(self._counts, rows)
 
-    def _get_state(self) -> SavedState:
+    def get_state(self) -> SavedState:
+        """Return what was learned."""
         return SavedState(arrays={"counts": self._counts})
 
-    def _set_state(self, state: SavedState) -> None:
+    def set_state(self, state: SavedState) -> None:
+        """Take back what was learned."""
         self._counts = state.arrays["counts"]
 
 

@@ -240,8 +240,8 @@ def evaluate(
     check_confidence(confidence)
     check_positive(n_bootstrap, "n_bootstrap")
     Reranking(popularity_discount)  # raises if it is out of its range
-    sequences = recommender._read_sequences(X)
-    counts = recommender._training_counts(np.arange(len(recommender.catalog_)))
+    sequences = recommender.read_sequences(X)
+    counts = recommender.training_counts(np.arange(len(recommender.catalog_)))
     index = recommender.index_
     if popularity_discount:  # as recommend does it
         index = _discounted(index, popularity_discount * np.log1p(counts))
@@ -254,7 +254,7 @@ def evaluate(
     asked = _asked(recommender, sequences, y, every_step, max_context, history == "all")
     for numbers, histories, targets, queries in asked:
         if queries is None:
-            queries = recommender._query_vectors(_as_asked(histories, history, rng))
+            queries = recommender.query_vectors(_as_asked(histories, history, rng))
         if popularity_discount:
             queries = _with_column(queries, np.ones(len(histories)))
         rules = Filter(excluded=(histories,) if exclude_seen else ())
@@ -275,7 +275,7 @@ def evaluate(
     return Evaluation(
         name=name or type(recommender).__name__,
         queries=pd.DataFrame(queries_table),
-        recommended=recommender._ids_at(best),
+        recommended=recommender.catalog_.ids_at(best),
         metrics=names,
         n_items=recommender.index_.snapshot.n_active,
         confidence=confidence,
@@ -393,14 +393,14 @@ def _asked(
     if max_context is not None:
         raise ValueError("max_context is for every_step=True.")
     if y is None:
-        targets = recommender._rows_of(last_items(sequences), what="the last items of X")
+        targets = recommender.catalog_.rows_of(last_items(sequences), what="the last items of X")
         histories = sequences.drop_last()
     else:
-        targets = recommender._rows_of(y, what="y")
+        targets = recommender.catalog_.rows_of(y, what="y")
         histories = sequences
         if len(targets) != len(sequences):
             raise ValueError(f"X has {len(sequences)} sequences and y {len(targets)} items.")
-    yield np.arange(len(targets)), recommender._encode(histories), targets, None
+    yield np.arange(len(targets)), recommender.encode(histories), targets, None
 
 
 def _every_step(
@@ -412,8 +412,8 @@ def _every_step(
     asked = np.flatnonzero((places > 0) & (places <= longest))
     if len(asked) == 0:
         raise ValueError("No sequence of X has two items: there is nothing to predict.")
-    targets = recommender._rows_of(sequences.values[asked], what="the targets in X")
-    encoded = recommender._encode(sequences)
+    targets = recommender.catalog_.rows_of(sequences.values[asked], what="the targets in X")
+    encoded = recommender.encode(sequences)
     # unknown items that are skipped put what follows in other places: then prefixes are of ids
     complete = len(encoded.values) == len(sequences.values)
     source = encoded if complete else sequences
@@ -426,11 +426,11 @@ def _every_step(
         names = None if sequences.names is None else sequences.names[numbers[some]]
         histories = Ragged.from_spans(source.values, some - places[some], places[some], names)
         if not complete:
-            histories = recommender._encode(histories)
+            histories = recommender.encode(histories)
         queries = None
         if whole and complete:
             first, last = numbers[some[0]], numbers[some[-1]] + 1
-            queries = recommender._step_query_vectors(encoded.slice_rows(first, last))
+            queries = recommender.step_query_vectors(encoded.slice_rows(first, last))
         if queries is not None:
             queries = queries[some - 1 - encoded.offsets[first]]
         yield numbers[some], histories, targets[start:stop], queries
@@ -438,7 +438,7 @@ def _every_step(
 
 def _count(recommender: BaseRecommender, train: Any) -> np.ndarray:
     """Count the events of each catalogue row in a log."""
-    sequences = recommender._read_sequences(train, what="train")
+    sequences = recommender.read_sequences(train, what="train")
     rows = encode(sequences, recommender.catalog_.ids, on_unknown="skip", what="train").values
     if len(rows) == 0:
         raise ValueError("train holds no item of the catalogue: it is not what it was trained on.")

@@ -59,17 +59,10 @@ def describe_index(index: BaseIndex, folder: Path) -> IndexParts:
     ValueError
         If it is of a class of the user's own, which nobody else could read.
     """
-    if _CLASSES.get(type(index).__name__) is not type(index):
-        raise ValueError(
-            f"The index is a {type(index).__name__}; those that can be saved are "
-            f"{', '.join(_CLASSES)}. Keep it with pickle: joblib.dump(estimator, path)."
-        )
-    params = {name: _plain(value) for name, value in index.get_params().items()}
     arrays = {} if index._sample is None else {"index:queries": np.asarray(index._sample)}
     snapshot = index.snapshot
     description: dict[str, Any] = {
-        "class": type(index).__name__,
-        "params": params,
+        **describe_settings(index),
         "quantized": isinstance(snapshot.static, QuantizedSearch),
     }
     removed, changes = snapshot.history()
@@ -91,6 +84,29 @@ def describe_index(index: BaseIndex, folder: Path) -> IndexParts:
     return IndexParts(description, arrays, snapshot.base, vectors)
 
 
+def describe_settings(index: BaseIndex) -> dict[str, Any]:
+    """Describe the class and the parameters of an index, for JSON.
+
+    Raises
+    ------
+    ValueError
+        If it is of a class of the user's own, which nobody else could read.
+    """
+    if _CLASSES.get(type(index).__name__) is not type(index):
+        raise ValueError(
+            f"The index is a {type(index).__name__}; those that can be saved are "
+            f"{', '.join(_CLASSES)}. Keep it with pickle: joblib.dump(estimator, path)."
+        )
+    params = {name: _plain(value) for name, value in index.get_params().items()}
+    return {"class": type(index).__name__, "params": params}
+
+
+def make_index(description: dict[str, Any]) -> BaseIndex:
+    """Make the index that `describe_settings` described; it is not fitted."""
+    index: BaseIndex = _CLASSES[description["class"]](**description["params"])
+    return index
+
+
 def _plain(value: Any) -> Any:
     """Turn a parameter into what JSON holds: numpy's numbers, and generators into a seed."""
     if isinstance(value, np.random.RandomState):
@@ -99,24 +115,20 @@ def _plain(value: Any) -> Any:
 
 
 def read_index(
-    description: dict[str, Any] | None,
+    description: dict[str, Any],
     arrays: dict[str, np.ndarray],
     vectors: Any,
     new_vectors: Any,
-    removed: np.ndarray,
     folder: Path,
 ) -> BaseIndex:
     """Make an index of what `describe_index` returned.
 
     Parameters
     ----------
-    description : dict or None
-        None means exact search.
+    description : dict
     arrays : dict of str to ndarray
     vectors, new_vectors : ndarray or CSR, float32
         As in `IndexParts`.
-    removed : ndarray of int
-        Rows that are removed, for folders that say no more of them.
     folder : Path
         Where the file is; it is mapped into memory.
 
@@ -124,18 +136,17 @@ def read_index(
     -------
     BaseIndex
     """
-    kind = _CLASSES["ExactIndex" if description is None else description["class"]]
-    index: BaseIndex = kind(**({} if description is None else description["params"]))
-    backend = None if description is None else description.get("backend")
+    index = make_index(description)
+    backend = description.get("backend")
     static: Any = None
     if backend is not None:
         opened = _BACKENDS[backend["class"]](folder / FILE, backend["settings"])
         opened.effort = backend["effort"]
         static = TunedSearch(opened, arrays["index:slots"], backend["recall"])
-    elif description is not None and description.get("quantized") and is_available():
+    elif description["quantized"] and is_available():
         static = QuantizedSearch(vectors)
     changes = None
     if new_vectors is not None:
         changes = arrays["index:changed"], new_vectors, arrays["index:gone"]
-    removed = arrays.get("index:removed", removed)
+    removed = arrays["index:removed"]
     return index._restore(vectors, removed, static, arrays.get("index:queries"), changes)

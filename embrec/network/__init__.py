@@ -6,6 +6,7 @@ from embrec.network.features import (
     mean_square_length,
     to_feature_tensors,
 )
+from embrec.network.items import ItemModule
 from embrec.network.losses import (
     bpr,
     bpr_max,
@@ -13,14 +14,16 @@ from embrec.network.losses import (
     cross_entropy,
     shared_cross_entropy,
 )
-from embrec.network.model import EmbRecNetwork, NetworkSize
-from embrec.network.recurrent import Dropout, SequenceNetwork
+from embrec.network.model import NetworkSize, SequenceNetwork
+from embrec.network.packing import Packing
+from embrec.network.sequence import SequenceModule
 
 __all__ = [
-    "Dropout",
-    "EmbRecNetwork",
     "FeatureTensor",
+    "ItemModule",
     "NetworkSize",
+    "Packing",
+    "SequenceModule",
     "SequenceNetwork",
     "SparseMatrix",
     "bpr",

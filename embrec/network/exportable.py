@@ -4,7 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
-from embrec.network.model import EmbRecNetwork
+from embrec.network.items import TowerItems
+from embrec.network.model import SequenceNetwork
 
 #: Rows of the example inputs; 1 would be taken for the only number there can be.
 _N_EXAMPLES = 3
@@ -15,11 +16,11 @@ class SessionStep(nn.Module):
 
     Parameters
     ----------
-    network : EmbRecNetwork
+    network : SequenceNetwork
         In evaluation mode.
     """
 
-    def __init__(self, network: EmbRecNetwork) -> None:
+    def __init__(self, network: SequenceNetwork) -> None:
         super().__init__()
         self.network = network
 
@@ -46,13 +47,13 @@ class ItemTower(nn.Module):
 
     Parameters
     ----------
-    network : EmbRecNetwork
+    items : TowerItems
         In evaluation mode.
     """
 
-    def __init__(self, network: EmbRecNetwork) -> None:
+    def __init__(self, items: TowerItems) -> None:
         super().__init__()
-        self.network = network
+        self.items = items
 
     def forward(self, features: list[Tensor], own: Tensor | None = None) -> Tensor:
         """Embed items.
@@ -69,10 +70,10 @@ class ItemTower(nn.Module):
         -------
         Tensor of shape (n, vector_size)
         """
-        return self.network.add_own(self.network.embed_content(features), own)
+        return self.items.add_own(self.items.embed_content(features), own)
 
 
-def export_session_step(network: EmbRecNetwork) -> ExportedProgram:
+def export_session_step(network: SequenceNetwork) -> ExportedProgram:
     """Trace `SessionStep`, for any number of rows; the network is on the CPU."""
     widths = network.state_size, network.vector_size
     example = tuple(torch.zeros(_N_EXAMPLES, width) for width in widths)
@@ -80,10 +81,10 @@ def export_session_step(network: EmbRecNetwork) -> ExportedProgram:
     return torch.export.export(SessionStep(network), example, dynamic_shapes=(rows, rows))
 
 
-def export_item_tower(network: EmbRecNetwork) -> ExportedProgram:
-    """Trace `ItemTower`, for any number of rows; the network is on the CPU."""
-    features = [torch.zeros(_N_EXAMPLES, n) for n in network.size.n_features]
-    own = torch.full((_N_EXAMPLES,), -1) if network.has_ids else None
+def export_item_tower(items: TowerItems) -> ExportedProgram:
+    """Trace `ItemTower`, for any number of rows; the module is on the CPU."""
+    features = [torch.zeros(_N_EXAMPLES, n) for n in items.n_features]
+    own = torch.full((_N_EXAMPLES,), -1) if items.has_ids else None
     rows = {0: Dim.DYNAMIC}
-    shapes = [rows for _ in features], rows if network.has_ids else None
-    return torch.export.export(ItemTower(network), (features, own), dynamic_shapes=shapes)
+    shapes = [rows for _ in features], rows if items.has_ids else None
+    return torch.export.export(ItemTower(items), (features, own), dynamic_shapes=shapes)

@@ -19,20 +19,37 @@ class IdVectors(nn.Module):
         Width.
     dropout : float, default=0
         Probability to leave an item's whole vector out, in training: content must do without it.
+    bound : float, optional
+        Greatest length of a vector.
+    shrinkage : float, optional
+        See above; None lets every vector count in full.
     """
 
     trust: Tensor
 
-    def __init__(self, n_ids: int, dim: int, dropout: float = 0.0) -> None:
+    def __init__(
+        self,
+        n_ids: int,
+        dim: int,
+        dropout: float = 0.0,
+        *,
+        bound: float | None = None,
+        shrinkage: float | None = None,
+    ) -> None:
         super().__init__()
+        self.bound = bound
+        self.shrinkage = shrinkage
         self.weight = nn.Parameter(torch.zeros(n_ids, dim))
         self.dropout = dropout
         self.register_buffer("trust", torch.ones(n_ids))
         #: whether only the rows that were used get a gradient
         self.sparse = False
 
-    def set_support(self, counts: Tensor, shrinkage: float) -> None:
+    def set_support(self, counts: Tensor) -> None:
         """Say how many events each item has: (n_ids,)."""
+        if self.shrinkage is None:
+            return
+        shrinkage = float(self.shrinkage)
         self.trust.copy_(counts / (counts + shrinkage).clamp(min=1e-12))
 
     def forward(self, ids: Tensor) -> Tensor:
@@ -49,11 +66,13 @@ class IdVectors(nn.Module):
         return self.trust @ self.weight / max(1, len(self.trust))
 
     @torch.no_grad()
-    def limit_norms(self, bound: float, ids: Tensor | None = None) -> None:
-        """Shorten vectors that are longer than ``bound``; ``ids`` says which may have grown."""
+    def limit_norms(self, ids: Tensor | None = None) -> None:
+        """Shorten vectors that are longer than the bound; ``ids`` says which may have grown."""
+        if self.bound is None:
+            return
         rows = self.weight if ids is None else self.weight[ids]
         norms = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
-        shorter = rows * (bound / norms.clamp(min=1e-12)).clamp(max=1)
+        shorter = rows * (float(self.bound) / norms.clamp(min=1e-12)).clamp(max=1)
         if ids is None:
             self.weight.copy_(shorter)
         else:

@@ -9,10 +9,10 @@ from torch import Tensor
 
 from embrec.data.ragged import Ragged
 from embrec.network.features import FeatureTensor
+from embrec.network.model import SequenceNetwork
 from embrec.network.packing import fixed_size_blocks, pack
-from embrec.network.recurrent import SequenceNetwork
 
-#: Steps that run through the GRU together.
+#: Steps that run through the encoder together.
 STEPS_PER_BLOCK = 2**16
 
 
@@ -54,7 +54,7 @@ def encode_states(
     *,
     max_steps: int = STEPS_PER_BLOCK,
 ) -> Tensor:
-    """Run sequences through the GRU and return the state after each one's last item.
+    """Run sequences through the encoder and return the state after each one's last item.
 
     A sequence's state does not depend on the others it runs with; an empty sequence keeps the
     state before any item.
@@ -79,14 +79,33 @@ def encode_states(
         batch = pack(sequences.take(members), with_targets=False, device=items.device)
         places = torch.from_numpy(members[batch.order]).to(states.device)
         inputs = items[batch.rows].to(states.device)
-        states[places] = network.final_states(inputs, batch.batch_sizes)
+        states[places] = network.final_states(inputs, batch.packing)
     return states
 
 
 @torch.inference_mode()
 def encode_queries(network: SequenceNetwork, items: Tensor | Rows, sequences: Ragged) -> Tensor:
     """Predict the embedding of each sequence's next item: (n_sequences, vector_size)."""
-    return network.predict(encode_states(network, items, sequences))
+    if network.state_size:
+        return network.predict(encode_states(network, items, sequences))
+    return _read_whole(network, items, sequences)
+
+
+def _read_whole(network: SequenceNetwork, items: Tensor | Rows, sequences: Ragged) -> Tensor:
+    """Do as `encode_queries` does for encoders without a state."""
+    network.eval()
+    device = _device_of(network)
+    found = network.predict(network.initial_states(len(sequences)))
+    for members in _blocks_of_similar_length(sequences, STEPS_PER_BLOCK):
+        batch = pack(sequences.take(members), with_targets=False, device=items.device)
+        predicted = network.predict_steps(items[batch.rows].to(device), batch.packing)
+        places = torch.from_numpy(members[batch.order]).to(device)
+        found[places] = predicted[batch.packing.last_steps.to(device)]
+    return found
+
+
+def _device_of(network: SequenceNetwork) -> torch.device:
+    return network.initial_states(1).device
 
 
 @torch.inference_mode()
@@ -110,12 +129,13 @@ def encode_steps(
         In the order of ``sequences.values``, on the network's device.
     """
     network.eval()
-    device = network.initial.device
+    device = _device_of(network)
     found = torch.empty(len(sequences.values), network.vector_size, device=device)
     for members in _blocks_of_similar_length(sequences, max_steps):
         batch = pack(sequences.take(members), with_targets=False, device=items.device)
-        predicted = network.predict_steps(items[batch.rows].to(device), batch.batch_sizes)
-        lanes, sizes = batch.lanes.numpy(), batch.batch_sizes.numpy()
+        predicted = network.predict_steps(items[batch.rows].to(device), batch.packing)
+        packing = batch.packing
+        lanes, sizes = packing.lanes.numpy(), packing.batch_sizes.numpy()
         times = np.repeat(np.arange(len(sizes)), sizes)
         places = sequences.offsets[members[batch.order]][lanes] + times
         found[torch.from_numpy(places).to(device)] = predicted

@@ -1,4 +1,4 @@
-"""Sequences packed for a recurrent network: no padding anywhere."""
+"""Sequences packed for an encoder: no padding anywhere."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,54 +11,73 @@ from embrec.data.ragged import Ragged
 
 
 @dataclass(frozen=True)
-class PackedBatch:
-    """Sequences side by side, time by time, longest first.
+class Packing:
+    """How sequences lie side by side, time by time, longest first.
 
     Parameters
     ----------
-    rows : Tensor of shape (n_steps,), int64
-        Item row of each step.
     batch_sizes : Tensor of shape (max_length,), int64
         How many sequences reach each time; on the CPU, as torch wants it.
-    order : ndarray of shape (n_sequences,)
-        Which of the given sequences stands at each place.
-    targets : Tensor of shape (n_steps,), int64, or None
-        Row of the item that follows each step.
-    numbers : ndarray of shape (n_sequences,), or None
-        Which sequences of the log stand side by side.
+    users : Tensor of shape (n_sequences,), int64, optional
+        Whose each sequence is, -1 for users who are not known; on the CPU.
     """
 
-    rows: Tensor
     batch_sizes: Tensor
-    order: np.ndarray
-    targets: Tensor | None = None
-    numbers: np.ndarray | None = None
+    users: Tensor | None = None
+
+    @property
+    def n_sequences(self) -> int:
+        """How many sequences there are."""
+        return int(self.batch_sizes[0])
 
     @property
     def lanes(self) -> Tensor:
         """Which of the sequences side by side each step is of: (n_steps,) int64, on the CPU."""
         return torch.cat([torch.arange(int(n)) for n in self.batch_sizes])
 
+    @property
+    def last_steps(self) -> Tensor:
+        """Which step is the last of each sequence: (n_sequences,) int64, on the CPU."""
+        # sequence j is at place j of every time it reaches
+        sizes = self.batch_sizes
+        n_times = (sizes[None, :] > torch.arange(self.n_sequences)[:, None]).sum(dim=1)
+        starts = sizes.cumsum(0) - sizes
+        return starts[n_times - 1] + torch.arange(len(n_times))
 
-def pack(
-    sequences: Ragged,
-    *,
-    with_targets: bool,
-    device: torch.device,
-    numbers: np.ndarray | None = None,
-) -> PackedBatch:
-    """Pack sequences for a recurrent network.
+
+@dataclass(frozen=True)
+class PackedBatch:
+    """Sequences of item rows, packed.
+
+    Parameters
+    ----------
+    rows : Tensor of shape (n_steps,), int64
+        Item row of each step.
+    packing : Packing
+    order : ndarray of shape (n_sequences,)
+        Which of the given sequences stands at each place.
+    targets : Tensor of shape (n_steps,), int64, or None
+        Row of the item that follows each step.
+    """
+
+    rows: Tensor
+    packing: Packing
+    order: np.ndarray
+    targets: Tensor | None = None
+
+
+def pack(sequences: Ragged, *, with_targets: bool, device: torch.device) -> PackedBatch:
+    """Pack sequences for a sequence encoder.
 
     Parameters
     ----------
     sequences : Ragged of item rows
-        None of them empty; with targets, none shorter than two.
+        None of them empty; with targets, none shorter than two. Their names, if they have any, are
+        rows of users.
     with_targets : bool
         Whether each step's target is the item after it; the last item is then no step.
     device : torch.device
         Where the rows go.
-    numbers : ndarray of shape (n_sequences,), optional
-        Which sequences of a log they are.
 
     Returns
     -------
@@ -69,13 +88,13 @@ def pack(
     times = np.arange(n_steps[order[0]])
     reached = times[:, None] < n_steps[order]
     flat = (times[:, None] + sequences.offsets[:-1][order])[reached]
-    values = sequences.values
+    values, names = sequences.values, sequences.names
+    users = None if names is None else torch.from_numpy(names[order].astype(np.int64))
     return PackedBatch(
         rows=_to_tensor(values[flat], device),
-        batch_sizes=torch.from_numpy(reached.sum(axis=1, dtype=np.int64)),
+        packing=Packing(torch.from_numpy(reached.sum(axis=1, dtype=np.int64)), users),
         order=order,
         targets=_to_tensor(values[flat + 1], device) if with_targets else None,
-        numbers=None if numbers is None else numbers[order],
     )
 
 

@@ -1,94 +1,107 @@
 """The TransRec network: items as points, a step to the next item as a translation."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from embrec.network.features import FeatureTensor
 from embrec.network.id_vectors import IdVectors
-from embrec.network.recurrent import Dropout
+from embrec.network.items import ItemModule
+from embrec.network.model import SequenceNetwork
+from embrec.network.packing import PackedBatch, Packing
+from embrec.network.sequence import SequenceModule
 
 
-@dataclass(frozen=True)
-class TransRecSize:
-    """What the network needs to know to be built.
+class TranslationModule(SequenceModule):
+    """Predicts the point ``γ_i + t + t_u``, ``i`` the last item and ``u`` the user.
+
+    Its state is the last item's point, the user's translation, and whether there is an item yet.
 
     Parameters
     ----------
-    n_ids : int
-        Items that have a point.
+    dim : int
+        Dimensions of the space.
     n_users : int
         Users that have a translation of their own.
-    embedding_dim : int
-        Dimensions of the space.
     """
 
-    n_ids: int
-    n_users: int
-    embedding_dim: int
+    def __init__(self, dim: int, n_users: int) -> None:
+        super().__init__()
+        self.dim = dim
+        self.n_users = n_users
+        self.state_size = 2 * dim + 1
+        self.translation = nn.Parameter(torch.zeros(dim))
+        self.user_vectors = IdVectors(n_users, dim)
+
+    def forward(self, x: Tensor, packed: Packing) -> Tensor:
+        """Predict after every step."""
+        predicted = x + self.translation
+        own = self.of_steps(packed)
+        return predicted if own is None else predicted + own
+
+    def of_steps(self, packed: Packing) -> Tensor | None:
+        """Look up the translation of each step's user: (n_steps, dim)."""
+        return self._of_users(packed, packed.lanes)
+
+    def _of_users(self, packed: Packing, lanes: Tensor) -> Tensor | None:
+        if not self.n_users:
+            return None
+        device = self.translation.device
+        users = torch.full((packed.n_sequences,), -1) if packed.users is None else packed.users
+        found: Tensor = self.user_vectors(users[lanes].to(device))
+        return found
+
+    def final_state(self, x: Tensor, packed: Packing) -> Tensor:
+        """Return the states after the last items: of these alone."""
+        last = x[packed.last_steps.to(x.device)]
+        own = self._of_users(packed, torch.arange(packed.n_sequences))
+        own = torch.zeros_like(last) if own is None else own
+        return torch.cat([last, own, torch.ones_like(last[:, :1])], dim=1)
+
+    def initial_state(self, n: int) -> Tensor:
+        """Return the state before any item."""
+        return self.translation.new_zeros(n, self.state_size)
+
+    def advance(self, state: Tensor, x: Tensor) -> Tensor:
+        """Go on to the next item."""
+        own = state[:, self.dim : 2 * self.dim]
+        return torch.cat([x, own, torch.ones_like(x[:, :1])], dim=1)
+
+    def read(self, state: Tensor) -> Tensor:
+        """Predict from states; before any item it is the middle of the space."""
+        point, own, begun = state.split([self.dim, self.dim, 1], dim=1)
+        return begun * (point + self.translation + own)
 
 
-class TransRecNetwork(nn.Module):
-    """Scores items by ``b_j - |γ_i + t + t_u - γ_j|²``, ``i`` the item before ``j``.
-
-    Up to what is the same for all ``j`` that is the inner product of the query
-    ``(2 (γ_i + t + t_u), 1)`` with the item's vector ``(γ_j, b_j - |γ_j|²)``.
+class TransRecNetwork(SequenceNetwork):
+    """TransRec, and the squares that its training makes smaller.
 
     Parameters
     ----------
-    size : TransRecSize
+    items : PointItems
+    encoder : TranslationModule
+    l2 : float
+        Weight of the squared parameters that a step uses.
     """
 
-    def __init__(self, size: TransRecSize) -> None:
-        super().__init__()
-        self.size = size
-        self.dropout = Dropout()
-        self.embedding_size = size.embedding_dim
-        self.vector_size = size.embedding_dim + 1
-        self.translation = nn.Parameter(torch.zeros(size.embedding_dim))
-        self.id_vectors = IdVectors(size.n_ids, size.embedding_dim)
-        self.id_biases = IdVectors(size.n_ids, 1)
-        self.user_vectors = IdVectors(size.n_users, size.embedding_dim)
-        # points in the middle half of the unit ball
-        bound = 0.5 * size.embedding_dim**-0.5
-        nn.init.uniform_(self.id_vectors.weight, -bound, bound)
+    encoder: TranslationModule
 
-    def embed_items(self, blocks: Sequence[FeatureTensor], ids: Tensor | None = None) -> Tensor:
-        """Look up items' vectors; ``blocks`` are not read.
+    def __init__(self, items: ItemModule, encoder: TranslationModule, l2: float) -> None:
+        super().__init__(items, encoder)
+        self.l2 = l2
 
-        Parameters
-        ----------
-        blocks : list
-        ids : Tensor of shape (n_items,), int64
-            Rows of their points; -1 for items that training has not seen, which stand at 0 and have
-            the mean of all biases.
-
-        Returns
-        -------
-        Tensor of shape (n_items, embedding_dim + 1)
-        """
-        assert ids is not None
-        points = self.id_vectors(ids)
-        biases = torch.where(ids[:, None] < 0, self.id_biases.mean(), self.id_biases(ids))
-        return torch.cat([points, biases - points.square().sum(1, keepdim=True)], dim=1)
-
-    def query(self, inputs: Tensor, users: Tensor) -> Tensor:
-        """Say what scores items after one.
-
-        Parameters
-        ----------
-        inputs : Tensor of shape (n, embedding_dim + 1)
-            Vectors of the items before.
-        users : Tensor of shape (n,), int64
-            Whose step it is; -1 for users that training has not seen, who take the step of all.
-
-        Returns
-        -------
-        Tensor of shape (n, embedding_dim + 1)
-        """
-        points = inputs[:, : self.embedding_size] + self.translation
-        if self.size.n_users:
-            points = points + self.user_vectors(users)
-        return torch.cat([2 * points, torch.ones_like(points[:, :1])], dim=1)
+    def penalty(self, items: Tensor, batch: PackedBatch, negatives: Tensor | None) -> Tensor | None:
+        """Squares of the parameters that score a step's next item and a negative, on average."""
+        assert batch.targets is not None
+        assert negatives is not None
+        points = items[:, :-1].square().sum(1, keepdim=True)
+        biases = (items[:, -1:] + points).square()
+        of_score = torch.cat([points, points + biases], dim=1)
+        before, after, others = (
+            F.embedding(rows, of_score)[:, column].mean()
+            for rows, column in ((batch.rows, 0), (batch.targets, 1), (negatives, 1))
+        )
+        steps = self.encoder.translation.square().sum()
+        own = self.encoder.of_steps(batch.packing)
+        if own is not None:
+            steps = steps + own.square().sum(1).mean()
+        return self.l2 * (before + after + others + steps)

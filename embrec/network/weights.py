@@ -1,30 +1,55 @@
-"""Networks made and copied, and what tells their weights apart."""
+"""Networks made, grown and copied, and what tells their weights apart."""
 
 from collections.abc import Callable
 from copy import deepcopy
-from functools import partial
 from hashlib import blake2b
 from typing import TypeVar
 
+import numpy as np
 import torch
 from torch import nn
 
-from embrec.network.model import EmbRecNetwork, NetworkSize
-from embrec.network.recurrent import Dropout
+from embrec.network.id_vectors import IdVectors
+from embrec.network.model import SequenceNetwork
 
 NetworkT = TypeVar("NetworkT", bound=nn.Module)
 
 
-def build_network(size: NetworkSize, dropout: Dropout, seed: int) -> EmbRecNetwork:
-    """Make a network with weights drawn from a seed."""
-    return draw(partial(EmbRecNetwork, size, dropout), seed)
-
-
-def draw(make: Callable[[], NetworkT], seed: int) -> NetworkT:
+def draw(make: Callable[[], SequenceNetwork], seed: int) -> SequenceNetwork:
     """Make a network with weights drawn from a seed, and leave torch's global generator alone."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)  # not torch.manual_seed, which seeds GPUs too
-        return make()
+        network = make()
+        network.items.draw_own()
+    return network
+
+
+def copy_weights(
+    network: SequenceNetwork, larger: SequenceNetwork, kept: np.ndarray | None = None
+) -> None:
+    """Copy all weights to a network that has room for more items or users.
+
+    What is new stays as it is.
+
+    Parameters
+    ----------
+    network, larger : SequenceNetwork
+        The larger one is on the CPU.
+    kept : ndarray of int, optional
+        Places of the items that are still known; all by default.
+    """
+    weights = larger.state_dict()
+    own = {name for name, module in network.named_modules() if isinstance(module, IdVectors)}
+    for name, values in network.state_dict().items():
+        owner = name.rpartition(".")[0]
+        if owner in own:
+            old = values.cpu()
+            if kept is not None and owner.startswith("items."):
+                old = old[torch.from_numpy(kept)]
+            weights[name][: len(old)] = old
+        else:
+            weights[name] = values
+    larger.load_state_dict(weights)
 
 
 def copy_network(network: NetworkT, device: torch.device) -> NetworkT:

@@ -2,84 +2,49 @@
 
 A recommender turns a history into a query vector and an item's content into an item vector; the
 score of an item is their inner product. All the rest - reading interactions, filters, top-k,
-ranks, ids in and out - is here, once.
+ranks, the live catalogue, ids in and out - is here, once.
 """
 
-from abc import abstractmethod
-from collections.abc import Collection, Mapping, Sequence, Set
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from embrec.data.ids import check_ids, short_repr
-from embrec.data.interactions import LogColumns, encode, read_sequences
+from embrec.data.ids import check_ids, preview
 from embrec.data.ragged import Ragged
-from embrec.data.store import InteractionStore
-from embrec.data.tables import is_table
+from embrec.data.tables import Table
 from embrec.index.filters import Filter
 from embrec.metrics import TargetRanks, hit_rate_at_k
 from embrec.persistence.folder import load_estimator, save_estimator
+from embrec.recommenders.contract import RecommenderContract
 from embrec.scoring.ranking import Ties, check_k
-from embrec.serving.catalog import ItemCatalog
-from embrec.serving.live import LiveCatalogMixin
-from embrec.serving.reranking import Reranking, choose, discounted
+from embrec.serving.answering import answer, make_filter
+from embrec.serving.catalog import ItemTable, read_items
+from embrec.serving.live import current_catalog
+from embrec.serving.reranking import Reranking
 
 #: Cut-off of ``score``.
 SCORE_K = 50
 
 
-class BaseRecommender(LiveCatalogMixin, BaseEstimator):
+class BaseRecommender(RecommenderContract):
     """Base of all recommenders.
 
-    A subclass sets ``user_col``, ``item_col``, ``timestamp_col`` and ``on_unknown`` in its
-    constructor, sets ``catalog_`` and ``index_`` in ``fit``, and writes three small methods:
-    `_featurize`, `_item_vectors` and `_query_vectors`.
+    A subclass has the parameters ``user_col``, ``item_col``, ``timestamp_col`` and ``on_unknown``,
+    and writes six methods:
+
+    - `fit`, which sets ``catalog_``, a `LiveCatalog`;
+    - `query_vectors`, from histories to vectors;
+    - `item_vectors`, from items to vectors;
+    - `training_counts`, how often each item was in training;
+    - `get_state` and `set_state`, what `save` keeps besides parameters and catalogue.
+
+    It may also write `step_query_vectors`, if all steps of a sequence are cheaper together, and
+    `n_embedding_columns`, if not all of an item's vector says what the item is.
     """
-
-    #: Parameters of a run rather than of what it made: they are not saved.
-    _unsaved_parameters: ClassVar[tuple[str, ...]] = ()
-
-    # scikit-learn routes these to fit unasked
-    __metadata_request__fit = {"items": True, "X_val": True}
-    __metadata_request__partial_fit = {"items": True, "replay": True}
-
-    @abstractmethod
-    def _query_vectors(self, histories: Ragged) -> Any:
-        """Turn histories of item rows into query vectors: ndarray or CSR of shape (n, d)."""
-
-    def _step_query_vectors(self, sequences: Ragged) -> Any:
-        """Make query vectors after every item of sequences of rows: (n_values, d).
-
-        None if there is no shorter way than through every prefix.
-        """
-        return None
-
-    # ---- reading what users pass
-
-    @property
-    def _columns(self) -> LogColumns:
-        return LogColumns(self.user_col, self.item_col, self.timestamp_col)
-
-    def _read_sequences(self, X: Any, *, what: str = "X") -> Ragged:
-        if isinstance(X, InteractionStore):
-            stored = X.sequences()
-            return Ragged(X.ids[stored.values], stored.offsets, X.users)
-        sequences, _ = read_sequences(X, self._columns, what=what)
-        return sequences
-
-    def _read_histories(self, X: Any, on_unknown: str | None = None) -> Ragged:
-        return self._encode(self._read_sequences(X), on_unknown)
-
-    def _encode(self, sequences: Ragged, on_unknown: str | None = None) -> Ragged:
-        policy = self.on_unknown if on_unknown is None else on_unknown
-        if policy not in ("raise", "skip"):
-            raise ValueError(f"on_unknown must be 'raise' or 'skip'; got {policy!r}.")
-        return encode(sequences, self.catalog_.ids, on_unknown=policy)
 
     # ---- answers
 
@@ -154,45 +119,9 @@ class BaseRecommender(LiveCatalogMixin, BaseEstimator):
         check_is_fitted(self)
         reranking = Reranking(popularity_discount, diversity, n_candidates)
         reranking.pool_size(check_k(k))  # what is wrong with these is said first
-        histories = self._read_histories(X, on_unknown)
-        rules = self._filter(histories, exclude_seen, include, exclude)
-        return self._answer(self._query_vectors(histories), k, rules, reranking)
-
-    def _answer(
-        self, queries: Any, k: int, rules: Filter, reranking: Reranking
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Find the best k for each query vector: ids and scores, both (n, k)."""
-        scores, rows = self.index_.search(queries, reranking.pool_size(k), rules)
-        return self._choose(scores, rows, k, reranking)
-
-    def _choose(
-        self, scores: np.ndarray, rows: np.ndarray, k: int, reranking: Reranking
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Choose k of each query's candidates: ids and scores, both (n, k)."""
-        if reranking.is_off:
-            return self._ids_at(rows), scores
-        if reranking.popularity_discount:
-            counts = self._training_counts(np.maximum(rows, 0).ravel()).reshape(rows.shape)
-            scores = discounted(scores, counts, reranking.popularity_discount)
-        snapshot, n_columns = self.index_.snapshot, self._n_embedding_columns
-        chosen = choose(
-            scores,
-            k,
-            reranking.diversity,
-            lambda some: snapshot.take(np.maximum(rows[some], 0).ravel())[:, :n_columns],
-        )
-        none = chosen < 0
-        ids = self._ids_at(np.where(none, -1, np.take_along_axis(rows, chosen, 1)))
-        return ids, np.where(none, -np.inf, np.take_along_axis(scores, chosen, 1))
-
-    @abstractmethod
-    def _training_counts(self, rows: np.ndarray) -> np.ndarray:
-        """Say how many events of training each of these rows has: (n,) int."""
-
-    @property
-    def _n_embedding_columns(self) -> int | None:
-        """How many columns of an item's vector say what it is; None if all do."""
-        return None
+        histories = self.encode(self.read_sequences(X), on_unknown)
+        rules = make_filter(self.catalog_, histories, exclude_seen, include, exclude)
+        return answer(self, self.query_vectors(histories), k, rules, reranking)
 
     def predict(self, X: Any) -> np.ndarray:
         """Recommend one next item each: the first of ``recommend(X)``.
@@ -241,21 +170,21 @@ class BaseRecommender(LiveCatalogMixin, BaseEstimator):
             If a target is missing, unknown or removed from the catalogue.
         """
         check_is_fitted(self)
-        sequences = self._read_sequences(X)
+        sequences = self.read_sequences(X)
         if y is None:
             # before unknown items are skipped: a last item that is unknown has no rank
-            targets = self._rows_of(last_items(sequences), what="the last items of X")
+            targets = self.catalog_.rows_of(last_items(sequences), what="the last items of X")
             sequences = sequences.drop_last()
         else:
-            targets = self._rows_of(y, what="y")
+            targets = self.catalog_.rows_of(y, what="y")
             if len(targets) != len(sequences):
                 raise ValueError(
                     f"y must hold one next item per sequence: X has {len(sequences)} sequences, "
                     f"y {len(targets)} items."
                 )
-        histories = self._encode(sequences)
+        histories = self.encode(sequences)
         rules = Filter(excluded=(histories,) if exclude_seen else ())
-        queries = self._query_vectors(histories)
+        queries = self.query_vectors(histories)
         return TargetRanks(*self.index_.rank(queries, targets, rules, ties=ties))
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
@@ -296,67 +225,107 @@ class BaseRecommender(LiveCatalogMixin, BaseEstimator):
         """
         check_is_fitted(self)
         check_k(k)
-        rows = self._rows_of(ids, what="ids")
-        by_cosine = self.index_.companion(self._n_embedding_columns)
+        rows = self.catalog_.rows_of(ids, what="ids")
+        by_cosine = self.index_.companion(self.n_embedding_columns)
         vectors = by_cosine.snapshot.take(rows)
         scores, found = by_cosine.search(vectors, k, Filter.without_itself(rows))
-        return self._ids_at(found), scores
+        return self.catalog_.ids_at(found), scores
 
-    # ---- from ids to candidates and back
+    # ---- the live catalogue
 
-    def _filter(self, histories: Ragged, exclude_seen: bool, include: Any, exclude: Any) -> Filter:
-        rules = Filter(excluded=(histories,) if exclude_seen else ())
-        if include is not None:
-            rows = self._filter_rows(include, len(histories), what="include")
-            if isinstance(rows, Ragged):
-                rules = replace(rules, included=rows)
-            else:
-                rules = replace(rules, include=rows)
-        if exclude is not None:
-            rows = self._filter_rows(exclude, len(histories), what="exclude")
-            if isinstance(rows, Ragged):
-                rules = replace(rules, excluded=(*rules.excluded, rows))
-            else:
-                rules = replace(rules, exclude=rows)
-        return rules
+    def add_items(self, items: Table | ItemTable, *, exist_ok: bool = False) -> Self:
+        """Add items to the catalogue: they are recommendable at once, without training.
 
-    def _filter_rows(self, ids: Any, n: int, *, what: str) -> np.ndarray | Ragged:
-        """Catalogue rows of a filter: one array for all, or a Ragged with one row per query."""
-        if isinstance(ids, Mapping) or is_table(ids):
-            raise TypeError(f"{what} must be a list of ids; got a {type(ids).__name__}.")
-        if isinstance(ids, (str, bytes)) or not isinstance(ids, Collection):
-            got = short_repr(ids)
-            raise TypeError(f"{what} must be a list of ids; got {got}. Pass [{got}].")
-        values = [list(row) if isinstance(row, Set) else row for row in ids]
-        if not values or isinstance(values[0], str) or not isinstance(values[0], Collection):
-            return self._known_rows(values, what)
-        sequences, _ = read_sequences(values, what=what)
-        if len(sequences) != n:
-            raise ValueError(
-                f"{what} must be one list of ids, or one list per row of X: X has {n} rows, "
-                f"{what} {len(sequences)}."
-            )
-        if what == "include":
-            return Ragged(
-                self._rows_of(sequences.values, what=what, removed=True), sequences.offsets
-            )
-        return encode(sequences, self.catalog_.ids, on_unknown="skip", what=what)
+        Only the new rows are featurized and embedded.
 
-    def _known_rows(self, ids: Sequence[Any], what: str) -> np.ndarray:
-        if what == "include":
-            return self._rows_of(ids, what=what, removed=True)
-        checked = check_ids(ids, what=what)
-        self.catalog_.ids.check_kind(checked, what=what)
-        rows = self.catalog_.ids.rows(checked)
-        return rows[rows >= 0]
+        Parameters
+        ----------
+        items : table
+            With the id column and the content columns of the catalogue that was fitted.
+        exist_ok : bool, default=False
+            Whether items that are there already get the new content, rather than being an error: so
+            a feed may be read again from any point.
 
-    def _ids_at(self, rows: np.ndarray) -> np.ndarray:
-        ids = self.catalog_.ids.take(rows)
-        none = rows < 0
-        if none.any():
-            ids = ids.astype(object)
-            ids[none] = None
-        return ids
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If an id is in the catalogue already, unless that is ``exist_ok``, or repeated, or
+            missing. Nothing changes then.
+        """
+        check_is_fitted(self)
+        rows = read_items(items, self.item_col)
+        with current_catalog(self) as catalog:
+            present = catalog.has(rows.ids, what=f"items[{self.item_col!r}]")
+            if present.any() and not exist_ok:
+                raise ValueError(
+                    f"{int(present.sum())} of {len(rows.ids)} items are in the catalogue already: "
+                    f"{preview(rows.ids[present])}. Use update_items to change them, or "
+                    "exist_ok=True."
+                )
+            catalog.write(rows.ids, *self.item_vectors(rows))
+        return self
+
+    def update_items(self, items: Table | ItemTable) -> Self:
+        """Replace the content of items of the catalogue.
+
+        Parameters
+        ----------
+        items : table
+            With the id column and the content columns of the catalogue that was fitted.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If an id is not in the catalogue. Nothing changes then.
+        """
+        check_is_fitted(self)
+        rows = read_items(items, self.item_col)
+        with current_catalog(self) as catalog:
+            absent = ~catalog.has(rows.ids, what=f"items[{self.item_col!r}]")
+            if absent.any():
+                raise ValueError(
+                    f"{int(absent.sum())} of {len(rows.ids)} items are not in the catalogue: "
+                    f"{preview(rows.ids[absent])}. Use add_items to add them."
+                )
+            catalog.write(rows.ids, *self.item_vectors(rows))
+        return self
+
+    def remove_items(self, ids: Any, *, missing_ok: bool = False) -> Self:
+        """Take items out of the catalogue.
+
+        They are never recommended again, but stay understood in histories. Adding them again
+        brings them back.
+
+        Parameters
+        ----------
+        ids : list of ids
+        missing_ok : bool, default=False
+            Whether ids that are not in the catalogue are passed over, rather than being an error.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If an id is not in the catalogue, unless that is ``missing_ok``. Nothing changes then.
+        """
+        check_is_fitted(self)
+        with current_catalog(self) as catalog:
+            if missing_ok:
+                checked = check_ids(ids, what="ids")
+                ids = checked[catalog.has(checked, what="ids")]
+            catalog.remove(catalog.rows_of(ids, what="ids"))
+        return self
 
     # ---- persistence
 
@@ -405,27 +374,6 @@ class BaseRecommender(LiveCatalogMixin, BaseEstimator):
         """
         estimator: Self = load_estimator(cls, Path(path), trusted=trusted, mmap_mode=mmap_mode)
         return estimator
-
-    def __getstate__(self) -> dict[str, Any]:
-        state: dict[str, Any] = dict(super().__getstate__())
-        if "index_" in state:
-            # of one moment, though others may change them while the rest is copied
-            with state["catalog_"].writing():
-                state = dict(super().__getstate__())
-                index, catalog = state.pop("index_"), state.pop("catalog_")
-                state["_live"] = type(index), index.__getstate__(), catalog.__getstate__()
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        state = dict(state)
-        live = state.pop("_live", None)
-        super().__setstate__(state)
-        if live is not None:
-            kind, index, catalog = live
-            self.index_ = kind.__new__(kind)
-            self.index_.__setstate__(index)
-            self.catalog_ = ItemCatalog.__new__(ItemCatalog)
-            self.catalog_.__setstate__(catalog)
 
     # ---- scikit-learn
 

@@ -1,139 +1,494 @@
-"""What recommenders that are trained have in common: reading a log to train on, and weights."""
+"""The engine: recommenders that train a network of parts on a log."""
 
 from abc import abstractmethod
-from dataclasses import asdict
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from typing import Any, Self
 
 import numpy as np
 import torch
+from sklearn.utils import check_random_state
 
+from embrec._utils.compat import fit_context
 from embrec.data.ids import IdIndex
-from embrec.data.interactions import encode
 from embrec.data.ragged import Ragged
 from embrec.data.store import InteractionStore
-from embrec.index.base import BaseIndex
-from embrec.network import Dropout
-from embrec.network.device import available_device
-from embrec.network.weights import copy_network, fingerprint
-from embrec.persistence.folder import SavedState
-from embrec.recommenders.base import BaseRecommender
-from embrec.recommenders.fitting import KnownItems
-from embrec.serving.catalog import ItemCatalog
-from embrec.training import EpochRecord, TrainingRun, TrainingSequences
-from embrec.training.held_out import choose_held_out
+from embrec.data.tables import Table
+from embrec.index.choice import make_index
+from embrec.network import NetworkSize, SequenceNetwork, to_feature_tensors
+from embrec.network.device import available_device, resolve_device
+from embrec.network.inference import embed_items, encode_queries, encode_states, encode_steps
+from embrec.network.weights import copy_network, copy_weights, draw, fingerprint
+from embrec.persistence.state import SavedState
+from embrec.recommenders.checks import check_callbacks, check_checkpoints
+from embrec.recommenders.parts import Parts, raise_if_changed, score_settings
+from embrec.recommenders.reading import encoded, ids_of, read_training, with_rows
+from embrec.recommenders.sessions import SessionRecommender
+from embrec.serving.catalog import (
+    Features,
+    ItemCatalog,
+    ItemRows,
+    ItemTable,
+    read_items,
+    warn_of_no_content,
+)
+from embrec.serving.live import LiveCatalog, current_catalog
+from embrec.serving.sessions import SnapshotRows
+from embrec.training import (
+    Callback,
+    EpochRecord,
+    TrainedItems,
+    TrainingRun,
+    TrainingSequences,
+    TrainingSettings,
+)
+from embrec.training.run import TrainingData, TrainingGoal, train_network
+
+#: Queries that an index is measured with.
+N_QUERIES = 256
 
 
-class TrainedRecommender(BaseRecommender):
+class TrainedRecommender(SessionRecommender):
     """Base of the recommenders that train a network on a log.
 
-    A subclass has the parameters ``max_length``, ``early_stopping`` and ``device``, and sets
-    ``network_``, ``device_`` and ``_known`` besides what `BaseRecommender` asks for.
+    A subclass has the parameters ``max_length``, ``batch_size``, ``max_epochs``, ``ema_decay``,
+    ``warm_start``, ``callbacks``, ``checkpoint_dir``, ``device``, ``random_state`` and ``verbose``,
+    and writes one method: `_parts`. One that reads content sets ``reads_content`` and writes
+    `_fit_featurizer` and `_featurize` too.
     """
 
+    reads_content = False
     _unsaved_parameters = ("callbacks", "checkpoint_dir")
+    __metadata_request__partial_fit = {"items": True, "replay": True}
 
-    network_: Any
+    # parameters, where a subclass does not make them such
+    index: Any = "exact"
+    precision: str = "float32"
+    score_memory: Any = "auto"
+    max_length: int
+    batch_size: int
+    max_epochs: int
+    ema_decay: float
+    warm_start: bool
+    callbacks: Sequence[Callback] | None
+    checkpoint_dir: Any
+    device: str | torch.device
+    random_state: Any
+    verbose: int
+
+    network_: SequenceNetwork
+    featurizer_: Any
     device_: torch.device
     fingerprint_: str
     training_log_: list[EpochRecord]
     best_epoch_: int
-    _known: KnownItems
+    _fitted_parts: Parts
+    _size: NetworkSize
+    _trained_items: TrainedItems
     _next_seed: int
 
-    def _encoded(self, X: Any, ids: IdIndex, what: str = "X") -> tuple[Ragged, np.ndarray | None]:
-        """Read sequences: of catalogue rows, or of codes and the row of each code."""
-        if isinstance(X, InteractionStore):
-            rows = ids.rows(X.ids).astype(np.int32)
-            if (rows < 0).any():
-                encode(with_rows(X.sequences(), X.ids), ids, what=what)  # says which are unknown
-            return X.sequences(), rows
-        sequences = X if isinstance(X, Ragged) else self._read_sequences(X, what=what)
-        return encode(sequences, ids, what=what), None
+    # ---- what a subclass brings
 
-    def _read_training(
-        self, X: Any, X_val: Any, ids: IdIndex, rng: np.random.RandomState
-    ) -> tuple[TrainingSequences, Ragged | None]:
-        """Read what is trained on, and what is validated with."""
-        sequences, rows = self._encoded(X, ids)
-        if X_val is not None:
-            validation = with_rows(*self._encoded(X_val, ids, what="X_val"))
-            if (validation.lengths < 1).any():
-                raise ValueError("X_val holds an empty sequence, which has no last item.")
-            return TrainingSequences(sequences, self.max_length, rows=rows), validation
-        held_out = choose_held_out(sequences, rng) if self.early_stopping else np.empty(0, int)
-        training = TrainingSequences(sequences, self.max_length, held_out, rows)
-        if len(held_out) == 0:
-            return training, None
-        return training, with_rows(sequences.take(held_out), rows)
+    @abstractmethod
+    def _parts(self) -> Parts:
+        """Resolve the parts that parameters name, and check them together."""
 
-    def _known_among(self, ids: IdIndex) -> tuple[KnownItems, np.ndarray]:
-        """Find the items that were trained on in another catalogue, and which of them are there."""
-        rows = ids.rows(self.catalog_.ids.take(self._known.rows))
-        kept = np.flatnonzero(rows >= 0)
-        return KnownItems(rows[kept], self._known.counts[kept]), kept
+    def _fit_featurizer(self, items: ItemRows) -> tuple[Any, list[Features]]:
+        """Fit a featurizer to a catalogue, and return its features too."""
+        return None, []
 
-    def _assign(
+    def _featurize(self, content: Table) -> list[Features]:
+        """Turn content columns into feature blocks, with the fitted featurizer."""
+        return []
+
+    def _make_network(self, parts: Parts, size: NetworkSize, seed: int) -> SequenceNetwork:
+        """Make a network of parts, with weights drawn from a seed."""
+
+        def make() -> SequenceNetwork:
+            items = parts.item_model._build(size.n_features, size.n_ids)
+            return SequenceNetwork(items, parts.encoder._build(items.embedding_size))
+
+        return draw(make, seed)
+
+    def _name_users(
+        self, sequences: TrainingSequences, validation: Ragged | None, *, goes_on: bool
+    ) -> tuple[TrainingSequences, Ragged | None, dict[str, Any]]:
+        """Turn users' names into what the network knows them by: by default, into nothing.
+
+        What else is to be assigned when the network is trained comes along; ``n_users``, if it is
+        among it, is the network's.
+        """
+        unnamed = None if validation is None else replace(validation, names=None)
+        return sequences.with_names(None), unnamed, {}
+
+    def _named(self, histories: Ragged) -> Ragged:
+        """Do so for histories to be asked about."""
+        return replace(histories, names=None)
+
+    # ---- training
+
+    @fit_context(prefer_skip_nested_validation=False)
+    def fit(
+        self, X: Any, y: Any = None, *, items: Table | ItemTable | None = None, X_val: Any = None
+    ) -> Self:
+        """Train on a log.
+
+        Parameters
+        ----------
+        X : log, list of sequences or InteractionStore
+            A table with one row per interaction (pandas, polars or pyarrow), sorted in any way; or
+            one sequence of item ids per user, oldest first; or a log on disk, of which a batch at a
+            time is read. Sequences of a single item train nothing.
+        y : ignored
+        items : table or ItemTable
+            The catalogue: one row per item, with the id column (or index) and content columns.
+            Items nobody has touched belong in it too. Recommenders that know items by id alone take
+            the items of ``X`` without it.
+        X_val : log or list of sequences, optional
+            Early stopping predicts each sequence's last item from those before. Without it, the
+            last events of a tenth of the users of ``X`` are kept from training for that purpose.
+            With ``early_stopping=False`` its figures are logged and nothing else.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            If the log or the catalogue cannot be used as it is; nothing changes then.
+        """
+        parts = self._checked_parts()
+        check_checkpoints(self.checkpoint_dir, self.random_state)
+        rows = None
+        if items is not None or self.reads_content:
+            rows = read_items(items, self.item_col)
+        rng = check_random_state(self.random_state)
+        log = self._read_log(X)
+        rows = ids_of(log) if rows is None else rows
+        ids = IdIndex(rows.ids)
+        X_val = None if X_val is None else self._read_log(X_val, what="X_val")
+        draws = rng if parts.early_stopping is not None else None
+        sequences, validation = read_training(log, X_val, ids, self.max_length, draws)
+        goes_on = self.warm_start and hasattr(self, "network_")
+        trained, kept = self._trained_among(ids) if goes_on else (TrainedItems.none(), None)
+        trained = trained.and_those_of(sequences.count_items(len(ids)), is_new=not goes_on)
+        sequences, validation, more = self._name_users(sequences, validation, goes_on=goes_on)
+        featurizer, blocks = self._features_of(rows, goes_on=goes_on)
+        data = TrainingData(sequences, validation, blocks, trained, len(ids))
+        parts = parts.of_size(len(trained.rows))
+        size = self._size_for(parts, data, more)
+        if goes_on:
+            network = self._grown_network(parts, size, data, rng, kept)
+        else:
+            network = self._new_network(parts, size, data, rng)
+        run = self._train(network, parts, data, rng, checkpoint_dir=self.checkpoint_dir)
+        catalog = ItemCatalog(rows.ids, blocks)
+        more |= {"featurizer_": featurizer} if self.reads_content else {}
+        return self._commit(network, parts, size, catalog, run, data, rng, more)
+
+    @fit_context(prefer_skip_nested_validation=False)
+    def partial_fit(
         self,
-        network: Any,
-        catalog: ItemCatalog,
-        index: BaseIndex,
-        run: TrainingRun,
-        known: KnownItems,
-        next_seed: int,
-    ) -> None:
-        """Assign what training made; nothing here can fail."""
-        identity = fingerprint(network)
-        self.network_ = network
-        self.catalog_ = catalog
-        self.index_ = index
-        self.training_log_ = run.log
-        self.best_epoch_ = run.best_epoch
-        self.device_ = next(network.parameters()).device
-        self.fingerprint_ = identity
-        self._known = known
-        # a number, not the generator, which may be shared and would change if training failed
-        self._next_seed = next_seed
+        X: Any,
+        y: Any = None,
+        *,
+        items: Table | ItemTable | None = None,
+        replay: Any = None,
+    ) -> Self:
+        """Go on training from the current weights: one pass over a new log.
 
-    def _get_state(self) -> SavedState:
+        The first call behaves as `fit`. Later ones keep the weights, the featurizer as it was
+        fitted, the items' own vectors and how often each item was trained on, which is how popular
+        it is when negatives are drawn; the optimiser starts anew. What only earlier logs held is
+        forgotten bit by bit, unless some of it is replayed. Other threads that change the catalogue
+        wait meanwhile.
+
+        Parameters
+        ----------
+        X : log or list of sequences
+            New interactions. Sequences do not continue those of earlier calls.
+        y : ignored
+        items : table or ItemTable, optional
+            New items, and known ones whose content changed; removed ones come back. Required at the
+            first call, if content is read.
+        replay : log or list of sequences, optional
+            A sample of what was trained on before, to train on along with ``X`` so that it is not
+            forgotten. Its events count once more as training data, not towards popularity.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            If the log or the items cannot be used as they are, or parameters were set since that
+            ask for another network; nothing changes then.
+        """
+        self._validate_params()  # which scikit-learn leaves out once there is a fit
+        parts = self._checked_parts()
+        if not hasattr(self, "network_"):
+            if items is None and self.reads_content:
+                raise ValueError("The first call of partial_fit needs items=, the catalogue.")
+            if replay is not None:
+                raise ValueError("The first call of partial_fit has no past to replay.")
+            return self.fit(X, items=items)
+        with current_catalog(self, training=True) as catalog:  # or changes of others would be lost
+            return self._go_on(catalog, parts, X, items, replay)
+
+    def _go_on(
+        self,
+        catalog: LiveCatalog,
+        parts: Parts,
+        X: Any,
+        items: Table | ItemTable | None,
+        replay: Any,
+    ) -> Self:
+        grown, removed = self._grown_catalog(catalog, items)
+        rng = np.random.RandomState(self._next_seed)
+        sequences, rows = encoded(self._read_log(X), grown.ids)
+        counts = TrainingSequences(sequences, self.max_length, rows=rows).count_items(len(grown))
+        trained = self._trained_items.and_those_of(counts)
+        if replay is not None:
+            log = self._read_log(replay, what="replay")
+            past = with_rows(*encoded(log, grown.ids, what="replay"))
+            sequences, rows = with_rows(sequences, rows).and_then(past), None
+            trained = trained.and_those_of(np.zeros(len(grown), dtype=np.int64), also=past.values)
+        training = TrainingSequences(sequences, self.max_length, rows=rows)
+        training, _, more = self._name_users(training, None, goes_on=True)
+        data = TrainingData(training, None, grown.blocks, trained, len(grown))
+        parts = parts.of_size(len(trained.rows))
+        size = self._size_for(parts, data, more)
+        network = self._grown_network(parts, size, data, rng)
+        run = self._train(network, parts, data, rng, max_epochs=1).after(self.training_log_)
+        return self._commit(network, parts, size, grown, run, data, rng, more, removed)
+
+    def _checked_parts(self) -> Parts:
+        """Check all that can be checked before anything is read."""
+        check_callbacks(self.callbacks)
+        parts = self._parts()
+        device = resolve_device(self.device)
+        score_settings(parts.loss, self.precision, self.score_memory, device)
+        make_index(self.index).check()  # now, rather than after training
+        return parts
+
+    def _read_log(self, X: Any, what: str = "X") -> Ragged | InteractionStore:
+        return X if isinstance(X, InteractionStore) else self.read_sequences(X, what=what)
+
+    def _features_of(self, rows: ItemRows, *, goes_on: bool) -> tuple[Any, list[Features]]:
+        if not self.reads_content:
+            return None, []
+        if not goes_on:
+            return self._fit_featurizer(rows)
+        blocks = self._featurize(rows.content)
+        warn_of_no_content(rows.ids, blocks)
+        return self.featurizer_, blocks
+
+    def _grown_catalog(
+        self, catalog: LiveCatalog, items: Table | ItemTable | None
+    ) -> tuple[ItemCatalog, np.ndarray]:
+        """Copy the catalogue, with items added and replaced, and say which rows stay removed."""
+        if items is None:
+            return catalog.grown()
+        table = read_items(items, self.item_col)
+        catalog.ids.check_kind(table.ids, what=f"items[{self.item_col!r}]")
+        blocks = self._features_of(table, goes_on=True)[1]
+        return catalog.grown(table.ids, blocks)
+
+    def _trained_among(self, ids: IdIndex) -> tuple[TrainedItems, np.ndarray]:
+        """Find the items that were trained on in another catalogue, and which of them are there."""
+        trained = self._trained_items
+        rows = ids.rows(self.catalog_.ids.take(trained.rows))
+        kept = np.flatnonzero(rows >= 0)
+        return TrainedItems(rows[kept], trained.counts[kept]), kept
+
+    # ---- networks
+
+    def _size_for(self, parts: Parts, data: TrainingData, more: dict[str, Any]) -> NetworkSize:
+        n_ids = len(data.trained.rows) if parts.item_model.knows_ids else 0
+        return NetworkSize(data.n_features, n_ids, more.pop("n_users", 0))
+
+    def _new_network(
+        self, parts: Parts, size: NetworkSize, data: TrainingData, rng: np.random.RandomState
+    ) -> SequenceNetwork:
+        network = self._make_network(parts, size, int(rng.randint(2**31)))
+        parts.item_model._prepare(network.items, data.blocks, data.trained.rows, rng)
+        network.items.set_support(torch.from_numpy(data.trained.counts))
+        return network.to(resolve_device(self.device))
+
+    def _grown_network(
+        self,
+        parts: Parts,
+        size: NetworkSize,
+        data: TrainingData,
+        rng: np.random.RandomState,
+        kept: np.ndarray | None = None,
+    ) -> SequenceNetwork:
+        """Copy the network, with room for what became known since."""
+        parts.check_unchanged(self._fitted_parts)
+        if size.n_features != self._size.n_features:
+            raise_if_changed({"n_features": (self._size.n_features, size.n_features)})
+        seed = int(rng.randint(2**31)) if parts.item_model.draws_items else 0
+        network = self._make_network(parts, size, seed)
+        copy_weights(self.network_, network, kept)
+        network.items.set_support(torch.from_numpy(data.trained.counts))
+        return network.to(self.device_)
+
+    def _train(
+        self,
+        network: SequenceNetwork,
+        parts: Parts,
+        data: TrainingData,
+        rng: np.random.RandomState,
+        *,
+        max_epochs: int | None = None,
+        checkpoint_dir: Any = None,
+    ) -> TrainingRun:
+        stopping = parts.early_stopping
+        settings = TrainingSettings(
+            parts.optimizer,
+            batch_size=int(self.batch_size),
+            max_epochs=int(max_epochs or self.max_epochs),
+            stopping=None if stopping is None else stopping._build(),
+            ema_decay=float(self.ema_decay),
+            verbose=int(self.verbose),
+        )
+        device = next(network.parameters()).device
+        scores = score_settings(parts.loss, self.precision, self.score_memory, device)
+        n_trained = len(data.trained.rows)
+        n_targets = None
+        if getattr(parts.negatives, "in_batch", False):
+            n_targets = data.numbered_sequences().count_targets(n_trained)
+        assert parts.negatives is not None
+        sampler = parts.negatives._build(data.trained.counts, n_targets)
+        goal = TrainingGoal(
+            parts.loss._build(**scores),
+            sampler,
+            "hit_rate@50" if stopping is None else stopping.monitor,
+        )
+        about = {**parts.describe(), "scores": {k: str(v) for k, v in scores.items()}}
+        return train_network(
+            network,
+            data,
+            settings,
+            goal,
+            rng,
+            callbacks=self.callbacks or (),
+            checkpoint_dir=checkpoint_dir,
+            parts=about,
+        )
+
+    def _commit(
+        self,
+        network: SequenceNetwork,
+        parts: Parts,
+        size: NetworkSize,
+        items: ItemCatalog,
+        run: TrainingRun,
+        data: TrainingData,
+        rng: np.random.RandomState,
+        more: dict[str, Any],
+        removed: np.ndarray | None = None,
+    ) -> Self:
+        """Compute what is left to compute, then assign everything."""
+        vectors = _embed(network, items.blocks, data.trained.places(np.arange(len(items))))
+        index = make_index(self.index).fit(vectors, queries=_queries(network, vectors, data))
+        if removed is not None:
+            index.remove(removed)
+        identity, seed = fingerprint(network), int(rng.randint(2**31))
+        # nothing from here on can fail
+        self.network_, self.fingerprint_ = network, identity
+        self.catalog_ = LiveCatalog(items, index)
+        self.training_log_, self.best_epoch_ = run.log, run.best_epoch
+        self.device_ = next(network.parameters()).device
+        self._fitted_parts, self._size, self._trained_items = parts, size, data.trained
+        # a number, not the generator, which may be shared and would change if training failed
+        self._next_seed = seed
+        for name, value in more.items():
+            setattr(self, name, value)
+        return self
+
+    # ---- answers
+
+    def query_vectors(self, histories: Ragged) -> np.ndarray:
+        """Read histories: ndarray of shape (n_histories, vector_size), float32."""
+        rows = SnapshotRows(self.index_.snapshot)
+        return encode_queries(self.network_, rows, self._named(histories)).cpu().numpy()
+
+    def step_query_vectors(self, sequences: Ragged) -> np.ndarray:
+        """Read sequences, and say what follows every item of them, in one pass."""
+        rows = SnapshotRows(self.index_.snapshot)
+        return encode_steps(self.network_, rows, self._named(sequences)).cpu().numpy()
+
+    def session_states(self, histories: Ragged) -> torch.Tensor:
+        """Read histories: the network's states after them."""
+        rows = SnapshotRows(self.index_.snapshot)
+        return encode_states(self.network_, rows, self._named(histories))
+
+    def item_vectors(self, items: ItemRows) -> tuple[np.ndarray, list[Features]]:
+        """Embed items, new or changed."""
+        blocks = self._features_of(items, goes_on=True)[1]
+        places = self._trained_items.places(self.catalog_.ids.rows(items.ids))
+        return _embed(self.network_, blocks, places), blocks
+
+    def training_counts(self, rows: np.ndarray) -> np.ndarray:
+        """Say how many events of training each row has."""
+        return self._trained_items.counts_of(rows)
+
+    def trained_places(self, rows: np.ndarray) -> np.ndarray:
+        """Say by what number the network knows each row: (n,) int64, -1 if it does not."""
+        return self._trained_items.places(rows)
+
+    @property
+    def n_embedding_columns(self) -> int:
+        """How many columns of an item's vector say what it is: a bias tells nothing of that."""
+        return self.network_.embedding_size
+
+    # ---- persistence
+
+    def get_state(self) -> SavedState:
+        """Return what was learned."""
         return SavedState(
             values={
                 "training_log": self.training_log_,
                 "best_epoch": self.best_epoch_,
                 "next_seed": self._next_seed,
-                # the parameters may have been set anew since it was trained
-                "size": asdict(self.network_.size),
-                "dropout": asdict(self.network_.dropout),
+                "size": asdict(self._size),
             },
             arrays={
-                "known_rows": self._known.rows,
-                "known_counts": self._known.counts,
+                "trained_rows": self._trained_items.rows,
+                "trained_counts": self._trained_items.counts,
                 **{f"network:{k}": v.cpu().numpy() for k, v in self.network_.state_dict().items()},
             },
+            objects={"featurizer": self.featurizer_} if self.reads_content else {},
+            # the parameters may have been set anew since it was trained
+            parts=self._fitted_parts.as_dict(),
         )
 
-    @abstractmethod
-    def _build(self, size: dict[str, Any], dropout: Dropout) -> Any:
-        """Make a network of a size that was saved; its weights do not matter."""
-
-    def _set_state(self, state: SavedState) -> None:
-        network = self._build(state.values["size"], Dropout(**state.values["dropout"]))
+    def set_state(self, state: SavedState) -> None:
+        """Take back what was learned."""
+        size = state.values["size"]
+        self._size = NetworkSize(**size | {"n_features": tuple(size["n_features"])})
+        self._fitted_parts = Parts(**{"early_stopping": None, **state.parts})
+        network = self._make_network(self._fitted_parts, self._size, seed=0)
         weights = {
-            k.removeprefix("network:"): v
+            k.removeprefix("network:"): torch.from_numpy(v)
             for k, v in state.arrays.items()
             if k.startswith("network:")
         }
-        network.load_state_dict({k: torch.from_numpy(v) for k, v in weights.items()})
+        network.load_state_dict(weights)
         network.eval().to(available_device(self.device))
         self.network_ = network
         self.training_log_ = state.values["training_log"]
         self.best_epoch_ = state.values["best_epoch"]
         self.device_ = next(network.parameters()).device
         self.fingerprint_ = fingerprint(network)
-        self._known = KnownItems(state.arrays["known_rows"], state.arrays["known_counts"])
+        arrays = state.arrays
+        self._trained_items = TrainedItems(arrays["trained_rows"], arrays["trained_counts"])
         self._next_seed = state.values["next_seed"]
-
-    def _training_counts(self, rows: np.ndarray) -> np.ndarray:
-        return self._known.counts_of(rows)
+        if self.reads_content:
+            self.featurizer_ = state.objects["featurizer"]
 
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = dict(super().__getstate__())
@@ -149,6 +504,22 @@ class TrainedRecommender(BaseRecommender):
             self.network_.to(self.device_)
 
 
-def with_rows(sequences: Ragged, rows: np.ndarray | None) -> Ragged:
-    """Sequences of catalogue rows, from codes and the row of each code."""
-    return sequences if rows is None else sequences.with_values(rows[sequences.values])
+def _queries(network: SequenceNetwork, vectors: np.ndarray, data: TrainingData) -> np.ndarray:
+    """Predict what follows some of the sequences: what an index will be asked."""
+    n = len(data.sequences)
+    some = data.sequences.take(np.unique(np.linspace(0, n - 1, N_QUERIES).astype(np.int64)))
+    queries: np.ndarray = encode_queries(network, torch.from_numpy(vectors), some).cpu().numpy()
+    return queries
+
+
+def _embed(network: SequenceNetwork, blocks: Sequence[Features], places: np.ndarray) -> np.ndarray:
+    device = next(network.parameters()).device
+    features, ids = to_feature_tensors(blocks, device), torch.from_numpy(places).to(device)
+    embedded: np.ndarray = embed_items(network, features, ids).cpu().numpy()
+    finite = np.isfinite(embedded).all(axis=1)
+    if not finite.all():
+        raise ValueError(
+            f"The embeddings of {int((~finite).sum())} of {len(finite)} items are not finite (the "
+            f"first is in row {int((~finite).argmax())}). Look for extreme values in their content."
+        )
+    return embedded

@@ -1,189 +1,89 @@
-"""The living catalogue: items come, change and go without training."""
+"""The live catalogue: ids, features and vectors of all items, which come, change and go."""
 
-from abc import abstractmethod
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, Self
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
-from embrec.data.ids import check_ids, preview
-from embrec.data.tables import Table
+from embrec.data.ids import IdIndex, check_ids, preview
 from embrec.index.base import BaseIndex
-from embrec.serving.catalog import (
-    Features,
-    ItemCatalog,
-    ItemRows,
-    ItemTable,
-    read_items,
-    warn_of_no_content,
-)
+from embrec.serving.catalog import Features, ItemCatalog
 
 
-class LiveCatalogMixin:
-    """Adds, updates and removes items of a fitted recommender, all or nothing.
+class LiveCatalog:
+    """Ids and features of items, and an index of their vectors, row for row.
 
-    Needs ``item_col``, ``catalog_`` and ``index_``, whose rows go together.
+    It alone writes to them, all or nothing, and in such an order that whoever reads meanwhile finds
+    an id for every row and a vector for every id. Readers wait for nobody. Those who change it take
+    *turns*.
+
+    Parameters
+    ----------
+    items : ItemCatalog
+    index : BaseIndex
+        Fitted; its rows are those of ``items``.
     """
 
-    item_col: str
-    catalog_: ItemCatalog
-    index_: BaseIndex
+    def __init__(self, items: ItemCatalog, index: BaseIndex) -> None:
+        self._items = items
+        self.index = index
 
-    #: whether the catalogue keeps the features, for training to go on from them
-    _keeps_features = False
+    # ---- what there is
 
-    @abstractmethod
-    def _featurize(self, content: Table) -> list[Features]:
-        """Turn content columns into feature blocks, with the fitted featurizer."""
+    def __len__(self) -> int:
+        return len(self._items)
 
-    @abstractmethod
-    def _item_vectors(self, blocks: Sequence[Features], ids: np.ndarray) -> Any:
-        """Turn items' feature blocks into vectors: ndarray or CSR of shape (n_items, d), float32.
+    @property
+    def ids(self) -> IdIndex:
+        """Ids of all rows, those of removed items included."""
+        return self._items.ids
 
-        ``ids`` are those of the items.
-        """
+    @property
+    def blocks(self) -> list[Features]:
+        """One feature matrix per content source, rows as in ``ids``."""
+        return self._items.blocks
 
-    def add_items(self, items: Table | ItemTable, *, exist_ok: bool = False) -> Self:
-        """Add items to the catalogue: they are recommendable at once, without training.
+    @property
+    def identity(self) -> str:
+        """Tells this catalogue and its copies from all others."""
+        return self._items.identity
 
-        Only the new rows are featurized and embedded.
+    def ids_at(self, rows: np.ndarray) -> np.ndarray:
+        """Return the ids of rows, None for -1: as the shape of ``rows``."""
+        ids = self.ids.take(rows)
+        none = rows < 0
+        if none.any():
+            ids = ids.astype(object)
+            ids[none] = None
+        return ids
 
-        Parameters
-        ----------
-        items : table
-            With the id column and the content columns of the catalogue that was fitted.
-        exist_ok : bool, default=False
-            Whether items that are there already get the new content, rather than being an error: so
-            a feed may be read again from any point.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        ValueError
-            If an id is in the catalogue already, unless that is ``exist_ok``, or repeated, or
-            missing. Nothing changes then.
-        """
-        check_is_fitted(self)
-        rows = read_items(items, self.item_col)
-        with self._changing():
-            present = self._is_active(rows.ids)
-            if present.any() and not exist_ok:
-                raise ValueError(
-                    f"{int(present.sum())} of {len(rows.ids)} items are in the catalogue already: "
-                    f"{preview(rows.ids[present])}. Use update_items to change them, or "
-                    "exist_ok=True."
-                )
-            return self._write_items(rows)
-
-    def update_items(self, items: Table | ItemTable) -> Self:
-        """Replace the content of items of the catalogue.
-
-        Parameters
-        ----------
-        items : table
-            With the id column and the content columns of the catalogue that was fitted.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        ValueError
-            If an id is not in the catalogue. Nothing changes then.
-        """
-        check_is_fitted(self)
-        rows = read_items(items, self.item_col)
-        with self._changing():
-            absent = ~self._is_active(rows.ids)
-            if absent.any():
-                raise ValueError(
-                    f"{int(absent.sum())} of {len(rows.ids)} items are not in the catalogue: "
-                    f"{preview(rows.ids[absent])}. Use add_items to add them."
-                )
-            return self._write_items(rows)
-
-    def remove_items(self, ids: Any, *, missing_ok: bool = False) -> Self:
-        """Take items out of the catalogue.
-
-        They are never recommended again, but stay understood in histories. Adding them again
-        brings them back.
+    def rows_of(self, ids: Any, *, what: str, removed: bool = False) -> np.ndarray:
+        """Find the rows of ids that must be there.
 
         Parameters
         ----------
         ids : list of ids
-        missing_ok : bool, default=False
-            Whether ids that are not in the catalogue are passed over, rather than being an error.
+        what : str
+            What they are called in errors.
+        removed : bool, default=False
+            Whether items that were removed will do.
 
         Returns
         -------
-        self
+        ndarray of int64
 
         Raises
         ------
         ValueError
-            If an id is not in the catalogue, unless that is ``missing_ok``. Nothing changes then.
+            If one is not there.
         """
-        check_is_fitted(self)
-        with self._changing():
-            if missing_ok:
-                checked = check_ids(ids, what="ids")
-                ids = checked[self._is_active(checked, what="ids")]
-            self.index_.remove(self._rows_of(ids, what="ids"))
-        return self
-
-    @contextmanager
-    def _changing(self, *, training: bool = False) -> Iterator[None]:
-        """Let others change the catalogue only before and afterwards.
-
-        Whoever trains meanwhile makes another catalogue: then its turn is what counts.
-        """
-        while True:
-            catalog = self.catalog_
-            with catalog.turn(training=training):
-                if catalog is self.catalog_:
-                    yield
-                    return
-
-    def _is_active(self, ids: np.ndarray, what: str | None = None) -> np.ndarray:
-        self.catalog_.ids.check_kind(ids, what=what or f"items[{self.item_col!r}]")
-        rows = self.catalog_.ids.rows(ids)
-        return self.index_.snapshot.are_active(rows)
-
-    def _write_items(self, items: ItemRows) -> Self:
-        """Add new items and replace known ones; what can fail comes first."""
-        blocks = self._featurize(items.content)
-        warn_of_no_content(items.ids, blocks)
-        vectors = self._item_vectors(blocks, items.ids)
-        with self.catalog_.writing():
-            self._show_items(items.ids, vectors)
-            self.catalog_.write(items.ids, blocks if self._keeps_features else [])
-        return self
-
-    def _show_items(self, ids: np.ndarray, vectors: Any) -> None:
-        """Write vectors to the index: rows have ids by then, and ids have rows only afterwards.
-
-        So whoever reads meanwhile finds an id for every row and a vector for every id.
-        """
-        rows = self.catalog_.ids.rows(ids)
-        new = rows < 0
-        rows[new] = len(self.catalog_) + np.arange(np.count_nonzero(new))
-        self.catalog_.ids.reserve(ids[new])
-        self.index_.write(rows, vectors)
-
-    def _rows_of(self, ids: Any, *, what: str, removed: bool = False) -> np.ndarray:
-        """Catalogue rows of ids that must be there (and, unless ``removed``, not removed)."""
         checked = check_ids(ids, what=what)
-        self.catalog_.ids.check_kind(checked, what=what)
-        rows = self.catalog_.ids.rows(checked)
+        self.ids.check_kind(checked, what=what)
+        rows = self.ids.rows(checked)
         present = rows >= 0
         if not removed:
-            present = self.index_.snapshot.are_active(rows)
+            present = self.index.snapshot.are_active(rows)
         if not present.all():
             raise ValueError(
                 f"{what}: {int((~present).sum())} of {len(checked)} ids are not in the catalogue: "
@@ -191,3 +91,82 @@ class LiveCatalogMixin:
                 "catalogue in fit, with items=."
             )
         return rows
+
+    def has(self, ids: np.ndarray, *, what: str) -> np.ndarray:
+        """Say which ids are there and not removed: (n,) bool."""
+        self.ids.check_kind(ids, what=what)
+        return self.index.snapshot.are_active(self.ids.rows(ids))
+
+    # ---- changing
+
+    def turn(self, *, training: bool = False) -> AbstractContextManager[None]:
+        """Keep others from beginning to change the catalogue; see `ItemCatalog.turn`."""
+        return self._items.turn(training=training)
+
+    def writing(self) -> AbstractContextManager[None]:
+        """Keep others from seeing half of a change; see `ItemCatalog.writing`."""
+        return self._items.writing()
+
+    def write(self, ids: np.ndarray, vectors: Any, blocks: Sequence[Features]) -> None:
+        """Add new items and replace known ones.
+
+        Parameters
+        ----------
+        ids : ndarray of shape (n,)
+            Unique.
+        vectors : ndarray or CSR of shape (n, d)
+        blocks : list of ndarray or CSR of shape (n, n_features)
+            Empty, if no features are kept.
+        """
+        with self.writing():
+            rows = self.ids.rows(ids)
+            new = rows < 0
+            rows[new] = len(self) + np.arange(np.count_nonzero(new))
+            self.ids.reserve(ids[new])
+            self.index.write(rows, vectors)
+            self._items.write(ids, blocks)
+
+    def remove(self, rows: np.ndarray) -> None:
+        """Never show these rows again."""
+        self.index.remove(rows)
+
+    def grown(
+        self, ids: np.ndarray | None = None, blocks: Sequence[Features] = ()
+    ) -> tuple[ItemCatalog, np.ndarray]:
+        """Copy ids and features, with items added and replaced, and say which rows stay removed."""
+        copy = ItemCatalog(self.ids.ids, self.blocks)
+        removed = np.flatnonzero(~self.index.active)
+        if ids is not None:
+            removed = np.setdiff1d(removed, copy.write(ids, blocks))
+        return copy, removed
+
+    # ---- copies
+
+    def __getstate__(self) -> dict[str, Any]:
+        # of one moment, though others may change it while the rest is copied
+        with self.writing():
+            return {
+                "items": self._items.__getstate__(),
+                "index": (type(self.index), self.index.__getstate__()),
+            }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._items = ItemCatalog.__new__(ItemCatalog)
+        self._items.__setstate__(state["items"])
+        kind, index = state["index"]
+        self.index = kind.__new__(kind)
+        self.index.__setstate__(index)
+
+
+@contextmanager
+def current_catalog(owner: Any, *, training: bool = False) -> Iterator[LiveCatalog]:
+    """Take the turn at the catalogue of a recommender.
+
+    Whoever trains meanwhile makes another catalogue: then its turn is what counts.
+    """
+    while True:
+        catalog: LiveCatalog = owner.catalog_
+        with catalog.turn(training=training):
+            if catalog is owner.catalog_:
+                yield catalog
+                return

@@ -15,7 +15,7 @@ _NO_SESSION = "These bytes were not made by to_bytes, though their checksum is r
 
 
 @dataclass(frozen=True)
-class ParkedSession:
+class SerializedSession:
     """What a session's bytes hold.
 
     Parameters
@@ -40,7 +40,7 @@ class ParkedSession:
         return _HEADER.pack(_MAGIC, model, checksum, len(state), len(names)) + state + names
 
     @classmethod
-    def from_bytes(cls, data: Any) -> "ParkedSession":
+    def from_bytes(cls, data: Any) -> "SerializedSession":
         """Take apart what `to_bytes` packed.
 
         Raises

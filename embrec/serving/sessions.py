@@ -1,27 +1,25 @@
-"""Visitors' sessions: one GRU step per item, however long the history."""
+"""Visitors' sessions: one step of the encoder per item, however long the history."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from numbers import Integral
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
-from sklearn.utils.validation import check_is_fitted
 
 from embrec.data.growing import GrowingRagged
 from embrec.data.ids import IdIndex, check_ids, short_repr
-from embrec.data.interactions import read_sequences
 from embrec.data.ragged import Ragged
 from embrec.index.rows import Snapshot
-from embrec.network.inference import encode_queries, encode_states, encode_steps
-from embrec.recommenders.base import BaseRecommender
+from embrec.network.model import SequenceNetwork
 from embrec.scoring.ranking import check_k, check_positive
+from embrec.serving.answering import Answering, answer, make_filter
 from embrec.serving.reranking import Reranking
-from embrec.serving.serialized_session import ParkedSession
+from embrec.serving.serialized_session import SerializedSession
 
 
-class ItemVectors:
+class SnapshotRows:
     """The vectors of a snapshot, by tensors of rows.
 
     Parameters
@@ -38,121 +36,25 @@ class ItemVectors:
         return torch.from_numpy(self._snapshot.take(rows.numpy()))
 
 
-class SessionRecommender(BaseRecommender):
-    """Base of the recommenders whose recurrent network can go on from a state."""
+class SessionModel(Answering, Protocol):
+    """What a recommender must have for its visitors' sessions."""
 
-    network_: Any  # a SequenceNetwork
+    on_unknown: str
     fingerprint_: str
+    network_: SequenceNetwork
 
-    def start_session(self, history: Iterable[Any] = ()) -> "Session":
-        """Start a session of one visitor.
+    def session_states(self, histories: Ragged) -> torch.Tensor:
+        """Read histories of rows: the network's states after them, (n, state_size)."""
 
-        Parameters
-        ----------
-        history : iterable of ids, default=()
-            What the visitor touched before, oldest first.
-
-        Returns
-        -------
-        Session
-        """
-        check_is_fitted(self)
-        if isinstance(history, (str, bytes)) or not isinstance(history, Iterable):
-            raise TypeError(f"history must be a list of ids; got {history!r}. Pass [{history!r}].")
-        ids = check_ids(list(history), what="history")
-        whole = Ragged.from_lengths(ids, np.array([len(ids)]))
-        return _started(self, whole, what="history")[0]
-
-    def start_sessions(self, histories: Any) -> "SessionBatch":
-        """Start sessions of many visitors, to be served together.
-
-        Parameters
-        ----------
-        histories : list of n sequences of ids, or log
-            What each touched before, oldest first; empty ones for visitors who are new. Of a log,
-            one session per user, in order of first appearance.
-
-        Returns
-        -------
-        SessionBatch
-            Of n sessions.
-        """
-        check_is_fitted(self)
-        return _started(self, self._read_sequences(histories, what="histories"), what="histories")
-
-    def resume_session(self, data: bytes, *, restart: bool = False) -> "Session":
-        """Go on with a session from the bytes of ``Session.to_bytes``.
-
-        Parameters
-        ----------
-        data : bytes
-        restart : bool, default=False
-            Whether to take a session of another model for its history, and start again from that:
-            for visitors who stayed while the model was trained. Items that this catalogue never
-            had are left out of it.
-
-        Returns
-        -------
-        Session
-
-        Raises
-        ------
-        ValueError
-            If they are no session, or one of another model.
-        """
-        return self.resume_sessions([data], restart=restart)[0]
-
-    def resume_sessions(self, data: Iterable[bytes], *, restart: bool = False) -> "SessionBatch":
-        """Go on with many sessions, to be served together.
-
-        Parameters
-        ----------
-        data : list of n bytes
-            Each from ``to_bytes``.
-        restart : bool, default=False
-            As for `resume_session`.
-
-        Returns
-        -------
-        SessionBatch
-            Of n sessions.
-
-        Raises
-        ------
-        ValueError
-            If one of them is no session, or one of another model.
-        """
-        check_is_fitted(self)
-        if isinstance(data, (str, bytes, bytearray, memoryview)):
-            raise TypeError(f"Expected a list of bytes; got {type(data).__name__}. Pass [data].")
-        parked = _unpacked(data)
-        if not parked:
-            raise ValueError("data is empty: expected the bytes of at least one session.")
-        return _resumed(self, parked, restart=restart)
-
-    def _query_vectors(self, histories: Ragged) -> np.ndarray:
-        vectors = ItemVectors(self.index_.snapshot)
-        return encode_queries(self.network_, vectors, histories).cpu().numpy()
-
-    def _step_query_vectors(self, sequences: Ragged) -> np.ndarray:
-        vectors = ItemVectors(self.index_.snapshot)
-        return encode_steps(self.network_, vectors, sequences).cpu().numpy()
-
-    @property
-    def _n_embedding_columns(self) -> int:
-        # a bias tells nothing of what an item is
-        n_columns: int = self.network_.embedding_size
-        return n_columns
-
-    def _states(self, histories: Ragged) -> torch.Tensor:
-        return encode_states(self.network_, ItemVectors(self.index_.snapshot), histories)
+    def query_vectors(self, histories: Ragged) -> np.ndarray:
+        """Read histories of rows: queries, (n, vector_size)."""
 
 
 class SessionBatch:
     """What many visitors have touched so far, and what to recommend to each of them next.
 
-    Made by ``start_sessions`` and ``resume_sessions`` of a fitted `EmbRecEstimator`. A click costs
-    one step of the GRU, and the steps of all visitors who clicked are taken at once; the answers
+    Made by ``start_sessions`` and ``resume_sessions`` of a fitted recommender. A click costs
+    one step of the encoder, and the steps of all visitors who clicked are taken at once; the answers
     are those of ``recommend`` on the same histories. ``batch[i]`` is visitor ``i``'s `Session`.
 
     Sessions read the live catalogue: items added or removed meanwhile count. Items of a history
@@ -177,7 +79,7 @@ class SessionBatch:
 
     def __init__(
         self,
-        recommender: SessionRecommender,
+        recommender: SessionModel,
         states: torch.Tensor,
         histories: Ragged,
         unknown: Sequence[Any] = (),
@@ -237,7 +139,7 @@ class SessionBatch:
         return self._add(items, positions, what="items")
 
     def _add(self, items: Sequence[Any], at: np.ndarray, *, what: str) -> "SessionBatch":
-        rows = _rows_of(self._recommender, check_ids(items, what=what), what)
+        rows = rows_in_histories(self._recommender, check_ids(items, what=what), what)
         known = rows >= 0
         at, rows = at[known], rows[known]
         self._advance(at, rows)
@@ -249,7 +151,9 @@ class SessionBatch:
         if len(at) == 0:
             return
         network, states = self._recommender.network_, self._states
-        inputs = torch.from_numpy(self._recommender.index_.snapshot.take(rows)).to(states.device)
+        inputs = torch.from_numpy(self._recommender.catalog_.index.snapshot.take(rows)).to(
+            states.device
+        )
         if len(at) == len(states) and (at[1:] > at[:-1]).all():
             self._states = network.advance(states, inputs)
             return
@@ -294,14 +198,17 @@ class SessionBatch:
         self._check_model()
         recommender = self._recommender
         seen = self._seen_rows(positions, exclude_seen)
-        rules = recommender._filter(seen, exclude_seen, include, exclude)
+        rules = make_filter(recommender.catalog_, seen, exclude_seen, include, exclude)
         reranking = Reranking(popularity_discount, diversity, n_candidates)
-        return recommender._answer(self._queries(positions), k, rules, reranking)
+        return answer(recommender, self._queries(positions), k, rules, reranking)
 
     @torch.inference_mode()
     def _queries(self, at: np.ndarray) -> np.ndarray:
+        network = self._recommender.network_
+        if not network.state_size:  # the history is all there is
+            return self._recommender.query_vectors(self._seen_rows(at, exclude_seen=True))
         states = self._states[torch.from_numpy(at).to(self._states.device)]
-        queries: np.ndarray = self._recommender.network_.predict(states).cpu().numpy()
+        queries: np.ndarray = network.predict(states).cpu().numpy()
         return queries
 
     def _seen_rows(self, at: np.ndarray, exclude_seen: bool) -> Ragged:
@@ -336,7 +243,7 @@ class SessionBatch:
         positions = self._positions(at)
         states = self._states[torch.from_numpy(positions).to(self._states.device)].cpu().numpy()
         return [
-            ParkedSession(self._fingerprint, state, ids).to_bytes()
+            SerializedSession(self._fingerprint, state, ids).to_bytes()
             for state, ids in zip(states, self._ids_of(positions, max_history), strict=True)
         ]
 
@@ -384,9 +291,9 @@ class SessionBatch:
 class Session:
     """What one visitor has touched so far, and what to recommend next.
 
-    Made by ``start_session`` and ``resume_session`` of a fitted `EmbRecEstimator`, or by
+    Made by ``start_session`` and ``resume_session`` of a fitted recommender, or by
     ``batch[i]`` of a `SessionBatch`, of which it is a part then. Adding an item costs one step of
-    the GRU whatever came before; the answers are those of ``recommend`` on the same history, all of
+    the encoder whatever came before; the answers are those of ``recommend`` on the same history, all of
     it: ``max_length`` is a matter of training.
 
     A session reads the live catalogue: items added or removed meanwhile count. Items of its history
@@ -504,91 +411,12 @@ class Session:
         return self._batch.to_bytes(at=self._at, max_history=max_history)[0]
 
 
-def _rows_of(
-    recommender: SessionRecommender, ids: np.ndarray, what: str, on_unknown: str | None = None
+def rows_in_histories(
+    recommender: SessionModel, ids: np.ndarray, what: str, on_unknown: str | None = None
 ) -> np.ndarray:
     """Catalogue rows of checked ids: -1 for unknown ones, if the recommender skips them."""
     if (on_unknown or recommender.on_unknown) != "skip":
-        return recommender._rows_of(ids, what=what, removed=True)
+        return recommender.catalog_.rows_of(ids, what=what, removed=True)
     known = recommender.catalog_.ids
     known.check_kind(ids, what=what)
     return known.rows(ids)
-
-
-def _started(recommender: SessionRecommender, histories: Ragged, *, what: str) -> SessionBatch:
-    rows = Ragged(_rows_of(recommender, histories.values, what), histories.offsets)
-    rows = rows.where(rows.values >= 0)
-    return SessionBatch(recommender, recommender._states(rows), rows)
-
-
-def _unpacked(data: Iterable[bytes]) -> list[ParkedSession]:
-    """Read the bytes of sessions; an error says of which, if there are several."""
-    parked, every = [], list(data)
-    for number, one in enumerate(every):
-        try:
-            parked.append(ParkedSession.from_bytes(one))
-        except ValueError as error:
-            which = f" (data[{number}])" if len(every) > 1 else ""
-            raise ValueError(f"{error}{which}") from error
-    return parked
-
-
-def _resumed(
-    recommender: SessionRecommender, parked: list[ParkedSession], *, restart: bool
-) -> SessionBatch:
-    foreign = np.array([one.model != recommender.fingerprint_ for one in parked], dtype=bool)
-    if foreign.any() and not restart:
-        model = parked[int(foreign.argmax())].model
-        raise ValueError(
-            f"This session belongs to another model (fingerprint {model}, this one is "
-            f"{recommender.fingerprint_}): it was trained again or is a different one. Start "
-            "again from its history with resume_session(data, restart=True)."
-        )
-    states = recommender.network_.initial_states(len(parked)).detach().clone()
-    kept = np.flatnonzero(~foreign)
-    if len(kept):
-        states[torch.from_numpy(kept)] = _kept_states(parked, kept, states)
-    histories = _parked_histories(recommender, parked, foreign)
-    rows = Ragged(
-        _rows_of(recommender, histories.values, "histories", on_unknown="skip"), histories.offsets
-    )
-    is_foreign = foreign[rows.row_numbers]
-    unknown = np.flatnonzero((rows.values < 0) & ~is_foreign)
-    rows.values[unknown] = -1 - np.arange(len(unknown))
-    # one of another model starts again from what this catalogue knows
-    rows = rows.where((rows.values >= 0) | ~is_foreign)
-    if foreign.any():
-        again = rows.take(np.flatnonzero(foreign))
-        states[torch.from_numpy(foreign)] = recommender._states(again)
-    return SessionBatch(recommender, states, rows, histories.values[unknown].tolist())
-
-
-def _kept_states(
-    parked: list[ParkedSession], kept: np.ndarray, states: torch.Tensor
-) -> torch.Tensor:
-    width = states.shape[1]
-    wrong = [i for i in kept.tolist() if len(parked[i].state) != width]
-    if wrong:
-        raise ValueError(
-            f"data[{wrong[0]}] was not made by to_bytes: its state has "
-            f"{len(parked[wrong[0]].state)} numbers, those of this model have {width}."
-        )
-    return torch.from_numpy(np.stack([parked[i].state for i in kept.tolist()])).to(states.device)
-
-
-def _parked_histories(
-    recommender: SessionRecommender, parked: list[ParkedSession], foreign: np.ndarray
-) -> Ragged:
-    """Ids of histories; of those of another model, such as this catalogue could have."""
-    kind = str if recommender.catalog_.ids.holds_strings else int
-    histories = [one.history for one in parked]
-    for i, history in enumerate(histories):
-        if history and type(history[0]) is not kind:
-            if not foreign[i]:
-                raise ValueError(
-                    f"data[{i}] was not made by to_bytes: its history holds "
-                    f"{short_repr(history[0])}, and ids of this catalogue are of type "
-                    f"{kind.__name__}."
-                )
-            histories[i] = []  # ids that this catalogue never had
-    return read_sequences(histories, what="histories")[0]

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 _EPSILON = 1e-6
 
 
-class Adagrad(torch.optim.Optimizer):
+class AdagradWithMomentum(torch.optim.Optimizer):
     """Adagrad (Duchi et al. 2011) with momentum, as GRU4Rec is trained.
 
     ``G += g ** 2``, ``v = momentum * v + lr * g / sqrt(G + 1e-6)``, ``w -= v``, element by element.

@@ -11,9 +11,7 @@ from embrec.training.sequences import TrainingSequences
 BATCHES_PER_POOL = 20
 
 
-def epoch_batches(
-    sequences: TrainingSequences, batch_size: int, seed: int
-) -> Iterator[tuple[np.ndarray, Ragged]]:
+def epoch_batches(sequences: TrainingSequences, batch_size: int, seed: int) -> Iterator[Ragged]:
     """Go through all sequences once, in batches of similar length.
 
     Sequences are shuffled, sorted by length within pools of some batches, cut, and the pool's
@@ -29,9 +27,8 @@ def epoch_batches(
 
     Yields
     ------
-    numbers : ndarray of shape (batch_size,), int64
-        Which sequences they are; the last pool may have a smaller batch.
     batch : Ragged of item rows
+        The last pool may have a smaller one.
     """
     n, pool_size = len(sequences), batch_size * BATCHES_PER_POOL
     rng = np.random.RandomState(seed)
@@ -42,7 +39,7 @@ def epoch_batches(
         by_length = np.argsort(pool.lengths, kind="stable")
         batches = np.array_split(by_length, np.arange(batch_size, len(pool), batch_size))
         for number in rng.permutation(len(batches)):
-            yield members[batches[number]], pool.take(batches[number])
+            yield pool.take(batches[number])
 
 
 def random_order(places: np.ndarray, n: int, seed: int) -> np.ndarray:

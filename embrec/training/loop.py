@@ -16,13 +16,13 @@ from torch import Tensor, nn
 from embrec.network.packing import PackedBatch, pack
 from embrec.training.averaging import WeightAverage
 from embrec.training.batches import epoch_batches
+from embrec.training.best_epoch import BestEpoch
 from embrec.training.callbacks import Callback, EpochRecord, TrainingProgress
 from embrec.training.display import Display
-from embrec.training.early_stopping import EarlyStopping
-from embrec.training.optimization import Optimization, OptimizerSettings
+from embrec.training.optimization import Optimization, OptimizerRecipe
 from embrec.training.sequences import TrainingSequences
 
-Validate: TypeAlias = Callable[[Any], tuple[float, float]]
+Validate: TypeAlias = Callable[[Any], dict[str, float]]
 
 #: Seconds between checkpoints within an epoch; the end of an epoch always has one.
 CHECKPOINT_SECONDS = 60.0
@@ -34,24 +34,24 @@ class TrainingSettings:
 
     Parameters
     ----------
-    optimizer : OptimizerSettings
+    optimizer : OptimizerRecipe
     batch_size : int
         Sequences per step.
     max_epochs : int
         Passes over the sequences, at most.
-    patience : int or None
-        Epochs without a better validation figure after which to stop; None runs all epochs and
-        keeps the last weights.
+    stopping : BestEpoch or None
+        What stops training, and says which epoch is kept; None runs all epochs and keeps the last
+        weights.
     ema_decay : float
         Of an average of the weights, which is what is validated and kept; 0 keeps the weights.
     verbose : int
         0 shows nothing, 1 a progress bar, 2 a line per epoch as well.
     """
 
-    optimizer: OptimizerSettings
+    optimizer: OptimizerRecipe
     batch_size: int
     max_epochs: int
-    patience: int | None
+    stopping: BestEpoch | None = None
     ema_decay: float = 0.0
     verbose: int = 0
 
@@ -86,7 +86,7 @@ class TrainingObjective(Protocol):
     """What training makes smaller."""
 
     @property
-    def uses_few_items(self) -> bool:
+    def is_sampled(self) -> bool:
         """Whether a step uses but some of the items, so that only their weights need a change."""
 
     def __call__(self, network: Any, batch: PackedBatch, rng: np.random.RandomState) -> Tensor:
@@ -127,8 +127,8 @@ def train(
     rng : RandomState
         Decides the order of batches, the negatives and the seed of dropout.
     validate : callable, optional
-        Figures of a network, more being better; early stopping watches them. Without it all epochs
-        run and the last weights stay.
+        Figures of a network by name, more being better; early stopping watches them, the first one
+        first. Without it all epochs run and the last weights stay.
     callbacks : sequence of Callback
     checkpoints : Checkpoints, optional
         Where the state is kept as training goes on. If there is one of this run already, training
@@ -174,11 +174,11 @@ class _Trainer:
             network,
             settings.optimizer,
             settings.max_epochs * self.n_steps,
-            sparse_ids=objective.uses_few_items,
+            sparse_ids=objective.is_sampled,
         )
         decay = settings.ema_decay
         self.average = WeightAverage(network, decay) if decay else None
-        self.stopping = None if settings.patience is None else EarlyStopping(settings.patience)
+        self.stopping = settings.stopping
         self.records: list[EpochRecord] = []
         self.negatives_rng = np.random.RandomState(rng.randint(2**31))
         self.epoch_seed: int | None = None  # none between epochs
@@ -230,8 +230,8 @@ class _Trainer:
         batches = epoch_batches(self.sequences, self.settings.batch_size, self.epoch_seed)
         self.network.train()
         started = time.perf_counter() - self.seconds
-        for numbers, sequences in islice(batches, self.step, None):
-            batch = pack(sequences, with_targets=True, device=self.device, numbers=numbers)
+        for sequences in islice(batches, self.step, None):
+            batch = pack(sequences, with_targets=True, device=self.device)
             loss = self.objective(self.network, batch, self.negatives_rng)
             self.optimization.step(loss)
             if self.average is not None:
@@ -266,10 +266,10 @@ class _Trainer:
         network = self._averaged()
         if validate is not None:
             figures = validate(network)
-            record.update(valid_hit_rate=figures[0], valid_mrr=figures[1])
+            record.update({f"valid_{name}": figure for name, figure in figures.items()})
             if self.stopping is not None:
                 epoch = len(self.records) + 1
-                self.stopped |= self.stopping.update(figures, network, epoch)
+                self.stopped |= self.stopping.update(tuple(figures.values()), network, epoch)
         self.records.append(record)
         self.epoch_seed, self.step, self.n_events, self.seconds = None, 0, 0, 0.0
         self.loss_sum = torch.zeros_like(self.loss_sum)

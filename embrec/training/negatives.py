@@ -75,6 +75,10 @@ class NegativeSampler:
         1 draws by popularity, as the thesis does; 0 draws all alike.
     n_targets : ndarray of shape (n_items,), optional
         How often each item is a next item of a batch; by default in proportion to ``counts``.
+    in_batch : bool, default=False
+        Whether the next items of a batch are drawn besides.
+    logq : bool, default=True
+        Whether losses are told how often each negative is expected.
     """
 
     def __init__(
@@ -83,7 +87,12 @@ class NegativeSampler:
         n_negatives: int,
         alpha: float,
         n_targets: np.ndarray | None = None,
+        *,
+        in_batch: bool = False,
+        logq: bool = True,
     ) -> None:
+        self.in_batch = in_batch
+        self.logq = logq
         counts = np.asarray(counts, dtype=np.float64)
         weights = counts**alpha
         self._table = AliasTable(weights)

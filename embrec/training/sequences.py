@@ -1,6 +1,7 @@
 """The sequences that training reads: views of flat arrays, which may lie on disk."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -73,13 +74,15 @@ class TrainingSequences:
         return numbers if self._members is None else self._members[numbers]
 
     def take(self, numbers: np.ndarray) -> Ragged:
-        """Read sequences: item rows, int32."""
+        """Read sequences: item rows, int32, with their names."""
         members = self.places(numbers)
         starts, lengths = self._spans(members)
         found = Ragged.from_spans(self._sequences.values, starts, lengths)
         release(self._sequences.values)
         values = found.values if self._rows is None else self._rows[found.values]
-        return Ragged(values.astype(np.int32, copy=False), found.offsets)
+        names = self._sequences.names
+        named = None if names is None else names[members]
+        return Ragged(values.astype(np.int32, copy=False), found.offsets, named)
 
     def count_items(self, n_items: int) -> np.ndarray:
         """Count the events of each item that are trained on: (n_items,) int64."""
@@ -102,6 +105,8 @@ class TrainingSequences:
             found = self.take(part)
             digest.update(found.values.tobytes())
             digest.update(found.lengths.tobytes())
+            if found.names is not None:
+                digest.update(found.names.tobytes())
 
     def with_rows(self, new_rows: np.ndarray) -> "TrainingSequences":
         """Call item row ``i`` ``new_rows[i]``."""
@@ -109,6 +114,23 @@ class TrainingSequences:
         changed.__dict__ = dict(self.__dict__)
         changed._rows = new_rows if self._rows is None else new_rows[self._rows]
         return changed
+
+    def with_names(self, names: np.ndarray | None) -> "TrainingSequences":
+        """Name all sequences that were given, those left out included, or none."""
+        changed = object.__new__(TrainingSequences)
+        changed.__dict__ = dict(self.__dict__)
+        changed._sequences = replace(self._sequences, names=names)
+        return changed
+
+    @property
+    def n_given(self) -> int:
+        """How many sequences were given, those left out included."""
+        return len(self._sequences)
+
+    @property
+    def all_names(self) -> np.ndarray | None:
+        """Whose each of the sequences is that were given, those left out included."""
+        return self._sequences.names
 
     def _spans(self, members: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         offsets = self._sequences.offsets

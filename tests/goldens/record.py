@@ -11,6 +11,18 @@ from sklearn.pipeline import make_union
 
 from embrec import EmbRecEstimator, TfidfItemFeaturizer
 from embrec.baselines import GRU4RecRecommender, TransRecRecommender
+from embrec.components import (
+    Adagrad,
+    Adam,
+    BPRMax,
+    EarlyStopping,
+    FixedItems,
+    GRUEncoder,
+    IdEmbeddings,
+    ItemBias,
+    ItemTowers,
+    SampledNegatives,
+)
 from embrec.datasets import make_shop
 
 FILE = Path(__file__).parent / "goldens.json"
@@ -83,122 +95,131 @@ def main(settings):
     return {name: record(model, fit, None) for name, (model, fit) in settings().items()}
 
 
-def as_of_01():
-    small = dict(
-        embedding_dim=16,
-        tower_size=24,
-        hidden_size=20,
-        batch_size=16,
-        max_epochs=4,
-        random_state=3,
-        precision="float32",
-    )
+def settings():
+    """The settings that 0.1 was recorded with, in parts."""
+    gru = GRUEncoder(20)
 
-    def rec(featurizer=None, **changes):
-        return EmbRecEstimator(featurizer or titles(), **{**small, **changes})
+    def rec(featurizer=None, item_model=None, **changes):
+        base = {
+            "item_model": ItemTowers(16, 24) if item_model is None else item_model,
+            "encoder": gru,
+            "batch_size": 16,
+            "max_epochs": 4,
+            "random_state": 3,
+            "precision": "float32",
+        }
+        return EmbRecEstimator(featurizer or titles(), **{**base, **changes})
 
-    run = dict(max_epochs=4, random_state=5)
-    lists = lambda model: model.fit(
-        LOG.groupby("user", sort=False)["item"].agg(list).tolist(), items=ITEMS
-    )
+    def lists(model):
+        model.fit(LOG.groupby("user", sort=False)["item"].agg(list).tolist(), items=ITEMS)
+
+    run = {"max_epochs": 4, "random_state": 5}
+    valid = fit_on(X_val=LOG.head(300))
+    ids = IdEmbeddings(0.2, bound=0.5, shrinkage=3.0)
+    recipe = {"alpha": 0.5, "in_batch": True}
+    steep = {"max_grad_norm": 0.5, "warmup_steps": 5}
+    default = EmbRecEstimator(titles(), max_epochs=2, random_state=0, precision="float32")
     return {
         "embrec": (rec(), fit_on()),
-        "embrec default": (
-            EmbRecEstimator(titles(), max_epochs=2, random_state=0, precision="float32"),
-            fit_on(),
-        ),
-        "embrec bpr": (rec(loss="bpr", n_negatives=16, sample_alpha=0.5), fit_on()),
+        "embrec default": (default, fit_on()),
+        "embrec bpr": (rec(loss="bpr", negatives=SampledNegatives(16, alpha=0.5)), fit_on()),
         "embrec bpr_max adagrad": (
-            rec(
-                loss="bpr_max",
-                bpr_max_reg=0.5,
-                optimizer="adagrad",
-                learning_rate=0.05,
-                momentum=0.2,
-            ),
+            rec(loss=BPRMax(0.5), optimizer=Adagrad(0.05, momentum=0.2)),
             fit_on(),
         ),
-        "embrec cosine": (rec(loss="cosine", learning_rate=0.01), fit_on()),
+        "embrec cosine": (
+            rec(None, FixedItems(16), loss="cosine", optimizer=Adam(0.01), precision="auto"),
+            fit_on(),
+        ),
         "embrec ids": (
             rec(
-                item_ids="delta",
-                item_bias=True,
-                id_shrinkage=3.0,
-                id_dropout=0.2,
-                id_bound=0.5,
-                n_negatives=24,
-                batch_negatives=True,
-                sample_alpha=0.5,
+                None,
+                ItemTowers(16, 24, ids=ids, bias=ItemBias(3.0)),
+                negatives=SampledNegatives(24, **recipe),
             ),
             fit_on(),
         ),
         "embrec ids adagrad": (
             rec(
-                item_ids="delta",
-                n_negatives=24,
-                optimizer="adagrad",
-                learning_rate=0.05,
-                logq_correction=False,
+                None,
+                ItemTowers(16, 24, ids=IdEmbeddings()),
+                negatives=SampledNegatives(24, logq=False),
+                optimizer=Adagrad(0.05),
             ),
             fit_on(),
         ),
-        "embrec bias": (rec(item_bias=True, ema_decay=0.0, early_stopping=False), fit_on()),
+        "embrec bias": (
+            rec(None, ItemTowers(16, 24, bias=True), ema_decay=0.0, early_stopping=False),
+            fit_on(),
+        ),
         "embrec two layers": (
-            rec(n_layers=2, residual=False, dropout=0.2, input_dropout=0.1, tower_dropout=0.1),
+            rec(
+                None,
+                ItemTowers(16, 24, dropout=0.1),
+                encoder=GRUEncoder(
+                    20, n_layers=2, residual=False, dropout=0.2, input_dropout=0.1
+                ),
+            ),
             fit_on(),
         ),
         "embrec union": (
-            rec(
-                union(), weight_decay=0.01, lr_schedule="cosine", warmup_steps=5, max_grad_norm=0.5
-            ),
-            fit_on(X_val=LOG.head(300)),
+            rec(union(), optimizer=Adam(weight_decay=0.01, schedule="cosine", **steep)),
+            valid,
         ),
         "gru4rec": (GRU4RecRecommender(16, **run), fit_on()),
         "gru4rec all": (
-            GRU4RecRecommender(
-                16, n_negatives="all", optimizer="adam", learning_rate=0.003, momentum=0.0, **run
-            ),
+            GRU4RecRecommender(16, negatives="all", optimizer=Adam(0.003), **run),
             fit_on(),
         ),
         "gru4rec bpr_max": (
-            GRU4RecRecommender(16, loss="bpr_max", bpr_max_reg=0.5, n_negatives=20, **run),
+            GRU4RecRecommender(
+                16, loss=BPRMax(0.5), negatives=SampledNegatives(20, **recipe), **run
+            ),
             fit_on(),
         ),
         "gru4rec bpr": (
             GRU4RecRecommender(
-                16, loss="bpr", n_negatives=20, batch_negatives=False, sample_alpha=0.0, **run
+                16, loss="bpr", negatives=SampledNegatives(20, alpha=0.0), **run
             ),
             lists,
         ),
         "gru4rec two layers": (
-            GRU4RecRecommender(16, n_layers=2, embedding_dropout=0.3, n_negatives=30, **run),
+            GRU4RecRecommender(
+                16,
+                n_layers=2,
+                embedding_dropout=0.3,
+                negatives=SampledNegatives(30, **recipe),
+                **run,
+            ),
             fit_on(),
         ),
         "gru4rec ema": (
             GRU4RecRecommender(
                 16,
                 ema_decay=0.99,
-                logq_correction=False,
-                n_negatives=30,
+                negatives=SampledNegatives(30, logq=False, **recipe),
                 early_stopping=False,
                 **run,
             ),
-            fit_on(X_val=LOG.head(300)),
+            valid,
         ),
         "transrec": (TransRecRecommender(8, **run), fit_on()),
         "transrec l2": (TransRecRecommender(8, l2=0.0, **run), fit_on()),
         "transrec few": (TransRecRecommender(8, n_negatives=5, batch_size=8, **run), fit_on()),
         "transrec nobody": (TransRecRecommender(8, **run), lists),
         "transrec ema": (
-            TransRecRecommender(8, ema_decay=0.99, learning_rate=0.01, **run),
+            TransRecRecommender(8, ema_decay=0.99, optimizer=Adam(0.01), **run),
             fit_on(),
         ),
-        "transrec valid": (TransRecRecommender(8, patience=1, **run), fit_on(X_val=LOG.head(300))),
+        "transrec valid": (
+            TransRecRecommender(8, early_stopping=EarlyStopping(patience=1), **run),
+            valid,
+        ),
     }
 
 
 if __name__ == "__main__":
-    found = main(as_of_01)
+    found = main(settings)
     if "--check" in sys.argv:
         wanted = json.loads(FILE.read_text())
         for name, expected in wanted.items():

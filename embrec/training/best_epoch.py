@@ -5,7 +5,7 @@ from typing import Any
 from torch import nn
 
 
-class EarlyStopping:
+class BestEpoch:
     """Watches a figure of which more is better.
 
     Parameters

@@ -1,0 +1,102 @@
+"""Parameters as scikit-learn has them, with answers to typing errors."""
+
+from difflib import get_close_matches
+from inspect import Parameter, signature
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator
+
+
+class Parametrized(BaseEstimator):
+    """Base of what has parameters: a name that is none gets an answer that helps.
+
+    True and False are refused where a number is asked for: Python takes them for 1 and 0.
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {}
+    #: names that parameters had before, and what to write instead
+    _former_parameters: ClassVar[dict[str, str]] = {}
+    #: parameters that take a string for an object, and an example of the object
+    _short_for: ClassVar[dict[str, str]] = {}
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Refuse names that are no parameters before ``__init__`` does."""
+        if kwargs:
+            _check_names(cls, kwargs)
+        return super().__new__(cls)
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters, those of parts as ``part__parameter``.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If there is no such parameter, or the part is given by a string, which has none.
+        """
+        names = self._get_param_names()
+        for key in params:
+            name, _, inner = key.partition("__")
+            if name not in names:
+                raise ValueError(unknown_parameter(type(self), name))
+            part = params.get(name, getattr(self, name))
+            if inner and not hasattr(part, "set_params"):
+                raise ValueError(_no_object(self, key, name, part))
+        set_: Self = super().set_params(**params)
+        return set_
+
+    def _validate_params(self) -> None:
+        for name, value in self.get_params(deep=False).items():
+            allowed = self._parameter_constraints.get(name, ["boolean"])
+            if isinstance(value, (bool, np.bool_)) and not _takes_bool(allowed):
+                raise TypeError(
+                    f"{name} of {type(self).__name__} must not be {value!r}, which Python would "
+                    f"take for {int(value)}. Pass a number or a word."
+                )
+        super()._validate_params()
+
+
+def _takes_bool(constraints: Any) -> bool:
+    if isinstance(constraints, str):  # "no_validation": whoever reads it checks it
+        return True
+    return any(isinstance(c, str) and c in ("boolean", "verbose") for c in constraints)
+
+
+def did_you_mean(word: str, words: Any) -> str:
+    """Say which of some words was meant, if one is near: a sentence, or nothing."""
+    near = get_close_matches(word, list(words), n=1, cutoff=0.6)
+    return f" Did you mean {near[0]!r}?" if near else ""
+
+
+def unknown_parameter(cls: type[Any], name: str) -> str:
+    """Say that a class has no such parameter, and which one may be meant."""
+    names = cls._get_param_names()
+    if name in cls._former_parameters:
+        return (
+            f"{cls.__name__} has no parameter {name!r} since embrec 0.2. Write "
+            f"{cls._former_parameters[name]} instead."
+        )
+    meant = did_you_mean(name, names)
+    return (
+        f"{cls.__name__} has no parameter {name!r}.{meant} Its parameters are {', '.join(names)}."
+    )
+
+
+def _check_names(cls: type[Any], names: Any) -> None:
+    parameters = signature(cls.__init__).parameters.values()
+    if any(p.kind is Parameter.VAR_KEYWORD for p in parameters):
+        return
+    known = {p.name for p in parameters}
+    for name in names:
+        if name not in known:
+            raise TypeError(unknown_parameter(cls, name))
+
+
+def _no_object(owner: Any, key: str, name: str, part: Any) -> str:
+    example = owner._short_for.get(name)
+    instead = f" Pass the object first, such as {name}={example}." if example else ""
+    return f"{key} cannot be set: {name} is {part!r}, which has no parameters of its own.{instead}"

@@ -1,0 +1,187 @@
+"""What components share: parameters that are checked, strings that are short for them, and JSON."""
+
+from importlib import import_module
+from typing import Any, ClassVar, TypeVar
+
+import numpy as np
+from sklearn.base import clone
+
+from embrec._utils.parameters import Parametrized, did_you_mean
+
+#: embrec's own components by name: what a saved file may ask for.
+_KNOWN: dict[str, type["Component"]] = {}
+
+
+class Component(Parametrized):
+    """A part that users name and tune: parameters, and how to build what does the work.
+
+    It is a small scikit-learn estimator: ``get_params``, ``set_params`` and ``clone`` work, and the
+    constructor only stores. Parameters are plain (numbers, words, None) or components themselves,
+    so that a component is saved as JSON.
+    """
+
+    #: parameters that may change when training goes on from weights that are there
+    _free_parameters: ClassVar[tuple[str, ...]] = ()
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if cls.__module__.partition(".")[0] == "embrec":
+            _KNOWN[cls.__name__] = cls
+
+    def check(self) -> None:
+        """Raise if a parameter is not what it may be.
+
+        Raises
+        ------
+        ValueError, TypeError
+        """
+        self._validate_params()
+        for value in self.get_params(deep=False).values():
+            if isinstance(value, Component):
+                value.check()
+
+
+ComponentT = TypeVar("ComponentT", bound=Component)
+
+
+def resolve(name: str, given: Any, kind: type[ComponentT], short: dict[str, Any]) -> ComponentT:
+    """Turn what a user passed as a parameter into a component of one's own, and check it.
+
+    Parameters
+    ----------
+    name : str
+        Of the parameter.
+    given : str or component
+    kind : type
+        What it must be an instance of.
+    short : dict of str to type
+        What strings are short for.
+
+    Returns
+    -------
+    component
+        A new one; one of the user's is cloned.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If it is something else, or one of its parameters is.
+    """
+    words = ", ".join(map(repr, short))
+    expected = f"{name} must be {words + ' or ' if words else ''}a {kind.__name__}"
+    if isinstance(given, str):
+        if given not in short:
+            raise ValueError(f"{expected}; got {given!r}.{did_you_mean(given, short)}")
+        made = short[given]()
+    elif isinstance(given, type) and issubclass(given, kind):
+        raise TypeError(f"{expected}; got the class {given.__name__}. Pass {given.__name__}().")
+    elif isinstance(given, kind):
+        made = clone(given)
+    else:
+        raise TypeError(f"{expected}; got {given!r}.")
+    _make_plain(made)
+    made.check()
+    return made
+
+
+def _make_plain(component: Component) -> None:
+    """Turn numpy's numbers into Python's: JSON and torch want these."""
+    for name, value in component.get_params(deep=False).items():
+        if isinstance(value, np.generic):
+            setattr(component, name, value.item())
+        elif isinstance(value, Component):
+            _make_plain(value)
+
+
+def describe(component: Component) -> dict[str, Any]:
+    """Describe a component for JSON: its type and its parameters.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is nothing that JSON gives back as it was.
+    """
+    cls = type(component)
+    params = component.get_params(deep=False)
+    return {
+        "type": cls.__name__ if _KNOWN.get(cls.__name__) is cls else _full_name(cls),
+        "params": {name: _described(component, name, value) for name, value in params.items()},
+    }
+
+
+def _full_name(cls: type[Any]) -> str:
+    return f"{cls.__module__}.{cls.__qualname__}"
+
+
+def _described(owner: Component, name: str, value: Any) -> Any:
+    if isinstance(value, Component):
+        return describe(value)
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or type(value) in (bool, int, float, str):
+        return value
+    raise ValueError(
+        f"{name} of {type(owner).__name__} is {value!r}; parameters of components must be numbers, "
+        "words, None or components, so that they can be saved as JSON."
+    )
+
+
+def make(description: dict[str, Any], trusted: Any = ()) -> Component:
+    """Make the component that `describe` described.
+
+    Parameters
+    ----------
+    description : dict
+    trusted : sequence of str
+        Full names of types beside those of embrec that may be imported.
+
+    Raises
+    ------
+    ValueError
+        If its type is neither embrec's own nor trusted, or is no component.
+    """
+    cls = _type_of(description["type"], trusted)
+    params = {
+        name: make(value, trusted) if isinstance(value, dict) else value
+        for name, value in description["params"].items()
+    }
+    return cls(**params)
+
+
+def _type_of(name: str, trusted: Any) -> type[Component]:
+    if name in _KNOWN:
+        return _KNOWN[name]
+    if name not in trusted:
+        raise ValueError(
+            f"The model has a component of type {name}, which is not embrec's own. If you trust "
+            f"where it comes from, pass trusted={[*trusted, name]!r}."
+        )
+    module, _, attribute = name.rpartition(".")
+    try:
+        found = getattr(import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ValueError(
+            f"The model needs the component {name}, which cannot be imported here ({error}). Put "
+            "its class at the top of a module that both sides have."
+        ) from error
+    if not (isinstance(found, type) and issubclass(found, Component)):
+        raise ValueError(f"{name} is no component of embrec, but {found!r}.")
+    return found
+
+
+def changed_parameters(old: Component, new: Component, prefix: str) -> dict[str, tuple[Any, Any]]:
+    """Say which parameters differ that weights depend on, by name: what they were and are."""
+    if type(old) is not type(new):
+        return {prefix: (type(old).__name__, type(new).__name__)}
+    changed: dict[str, tuple[Any, Any]] = {}
+    for name, now in new.get_params(deep=False).items():
+        before, path = getattr(old, name), f"{prefix}__{name}"
+        if isinstance(before, Component) and isinstance(now, Component):
+            changed |= changed_parameters(before, now, path)
+        elif name not in new._free_parameters and before != now:
+            changed[path] = _shown(before), _shown(now)
+    return changed
+
+
+def _shown(value: Any) -> Any:
+    return f"{type(value).__name__}()" if isinstance(value, Component) else value

@@ -1,0 +1,93 @@
+"""What reads a history: one state per visitor, one step per item."""
+
+from abc import ABC, abstractmethod
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from embrec._utils.compat import Interval
+from embrec.components.base import Component
+
+if TYPE_CHECKING:
+    from embrec.network import SequenceModule
+
+
+class Encoder(Component, ABC):
+    """Base of encoders: from the embeddings of a history to that of the next item."""
+
+    @abstractmethod
+    def _build(self, embedding_size: int) -> "SequenceModule":
+        """Make the torch module.
+
+        Parameters
+        ----------
+        embedding_size : int
+            Width of item embeddings: what it reads, and what it predicts.
+
+        Returns
+        -------
+        SequenceModule
+            With weights drawn from torch's global generator, which is seeded.
+        """
+
+
+class GRUEncoder(Encoder):
+    """A gated recurrent unit over item embeddings (thesis section 3.4.4).
+
+    ``h_t = GRU(h_{t-1}, e_t)``, ``ê_t = output(h_t) + e_t``. The state before any item is learned.
+
+    Parameters
+    ----------
+    hidden_size : int, default=128
+        Width of the GRU.
+    n_layers : int, default=1
+        Layers of the GRU.
+    dropout : float, default=0.3
+        Probability to DROP an element of the GRU's outputs in training, and between its layers.
+    input_dropout : float, default=0.5
+        Probability to drop an element of the item embeddings that the GRU reads.
+    residual : bool, default=True
+        Whether the last item's embedding is added to the predicted one, so that the GRU learns what
+        the next item has different. False is the thesis' network.
+
+    Examples
+    --------
+    >>> from embrec.components import GRUEncoder
+    >>> GRUEncoder(hidden_size=192, dropout=0.2)
+    GRUEncoder(dropout=0.2, hidden_size=192)
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "hidden_size": [Interval(Integral, 1, None, closed="left")],
+        "n_layers": [Interval(Integral, 1, None, closed="left")],
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "input_dropout": [Interval(Real, 0, 1, closed="left")],
+        "residual": ["boolean"],
+    }
+    _free_parameters = ("dropout", "input_dropout")
+
+    def __init__(
+        self,
+        hidden_size: int = 128,
+        *,
+        n_layers: int = 1,
+        dropout: float = 0.3,
+        input_dropout: float = 0.5,
+        residual: bool = True,
+    ) -> None:
+        self.hidden_size = hidden_size
+        self.n_layers = n_layers
+        self.dropout = dropout
+        self.input_dropout = input_dropout
+        self.residual = residual
+
+    def _build(self, embedding_size: int) -> "SequenceModule":
+        from embrec.network.gru import GRUModule
+
+        return GRUModule(
+            embedding_size,
+            self.hidden_size,
+            self.n_layers,
+            dropout=self.dropout,
+            input_dropout=self.input_dropout,
+            residual=self.residual,
+        )

@@ -1,0 +1,136 @@
+"""What training makes smaller."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from functools import partial
+from numbers import Real
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from embrec._utils.compat import Interval
+from embrec.components.base import Component
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+
+class Loss(Component, ABC):
+    """Base of losses: of the predicted embeddings, set against items.
+
+    Attributes
+    ----------
+    uses_negatives : bool
+        Whether it sets the next item against others. If not, ``negatives``, ``precision`` and
+        ``score_memory`` say nothing to it.
+    corrects_sampling : bool
+        Whether it makes use of ``log_expected``, how often each negative is expected among them.
+    learns_items : bool
+        Whether item embeddings may be learned under it. If not, they must be fixed.
+    """
+
+    uses_negatives: ClassVar[bool] = True
+    corrects_sampling: ClassVar[bool] = False
+    learns_items: ClassVar[bool] = True
+
+    @abstractmethod
+    def _build(
+        self, *, memory: int | None = None, precision: "torch.dtype | None" = None
+    ) -> "Callable[..., Tensor]":
+        """Make the function.
+
+        Parameters
+        ----------
+        memory : int, optional
+            Bytes of scores that may be held at a time.
+        precision : torch.dtype, optional
+            What scores are wanted in; None is that of the embeddings. Both are wishes.
+
+        Returns
+        -------
+        callable
+            ``loss(predicted, items, targets, negatives, log_expected)``: Tensors of shapes (n_steps,
+            d), (n_items, d), (n_steps,) and, or None if the negatives are all items, twice
+            (n_negatives,); ``targets`` and ``negatives`` are rows of ``items``. It returns the mean
+            over steps, a Tensor of shape ().
+        """
+
+
+class CrossEntropy(Loss):
+    """Cross-entropy of the next item among all items, or a sample (thesis equations 4 and 5)."""
+
+    corrects_sampling = True
+
+    def _build(
+        self, *, memory: int | None = None, precision: "torch.dtype | None" = None
+    ) -> "Callable[..., Tensor]":
+        from embrec.network.losses import cross_entropy
+
+        def loss(*args: Any, log_expected: Any = None) -> "Tensor":
+            return cross_entropy(
+                *args, log_expected=log_expected, memory=memory, precision=precision
+            )
+
+        return loss
+
+
+class BPR(Loss):
+    """Bayesian personalised ranking (thesis equation 6; Rendle et al. 2009)."""
+
+    def _build(
+        self, *, memory: int | None = None, precision: "torch.dtype | None" = None
+    ) -> "Callable[..., Tensor]":
+        from embrec.network.losses import bpr
+
+        return _without_correction(partial(bpr, memory=memory, precision=precision))
+
+
+class BPRMax(Loss):
+    """BPR-max (thesis equation 7; Hidasi & Karatzoglou 2018).
+
+    Parameters
+    ----------
+    reg : float, default=1.0
+        Weight λ of the negatives' squared scores.
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "reg": [Interval(Real, 0, None, closed="left")],
+    }
+
+    def __init__(self, reg: float = 1.0) -> None:
+        self.reg = reg
+
+    def _build(
+        self, *, memory: int | None = None, precision: "torch.dtype | None" = None
+    ) -> "Callable[..., Tensor]":
+        from embrec.network.losses import bpr_max
+
+        return _without_correction(
+            partial(bpr_max, regularization=float(self.reg), memory=memory, precision=precision)
+        )
+
+
+class CosineDistance(Loss):
+    """Cosine distance between predicted and true next item (thesis equation 2).
+
+    It knows no negatives, so items must be fixed: learned ones would all become alike.
+    """
+
+    uses_negatives = False
+    learns_items = False
+
+    def _build(
+        self, *, memory: int | None = None, precision: "torch.dtype | None" = None
+    ) -> "Callable[..., Tensor]":
+        from embrec.network.losses import cosine_distance
+
+        return _without_correction(
+            lambda predicted, items, targets, _: cosine_distance(predicted, items, targets)
+        )
+
+
+def _without_correction(loss: "Callable[..., Tensor]") -> "Callable[..., Tensor]":
+    def found(*args: Any, log_expected: Any = None) -> "Tensor":
+        return loss(*args)
+
+    return found

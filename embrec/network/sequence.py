@@ -1,0 +1,106 @@
+"""What reads a history, as training, sessions and export call it."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from torch import Tensor, nn
+
+from embrec.network.packing import Packing
+
+
+class SequenceModule(nn.Module, ABC):
+    """Base of sequence encoders: from item embeddings to the embedding of the next item.
+
+    A sequence's *state* is all that its future depends on: one row of ``state_size`` numbers. A
+    subclass sets ``state_size`` and writes four methods; what `forward` says after each step must
+    be what `read` says of the state after as many `advance`.
+
+    An encoder whose ``state_size`` is 0 keeps no state: `forward` reads a history anew. Its
+    `advance` may return the states it got, and `read` says what comes before any item.
+
+    Attributes
+    ----------
+    state_size : int
+    """
+
+    state_size: int
+
+    @abstractmethod
+    def forward(self, x: Tensor, packed: Packing) -> Tensor:
+        """Predict the next item's embedding after every step of packed sequences.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_steps, embedding_size)
+            Embeddings of the items, time by time, longest sequence first.
+        packed : Packing
+            How many sequences reach each time.
+
+        Returns
+        -------
+        Tensor of shape (n_steps, embedding_size)
+        """
+
+    @abstractmethod
+    def initial_state(self, n: int) -> Tensor:
+        """Return the state before any item, ``n`` times: (n, state_size).
+
+        If it needs a gradient, training teaches it what comes first.
+        """
+
+    @abstractmethod
+    def advance(self, state: Tensor, x: Tensor) -> Tensor:
+        """Take one step each: (n, state_size) and (n, embedding_size) to (n, state_size)."""
+
+    @abstractmethod
+    def read(self, state: Tensor) -> Tensor:
+        """Predict the next item's embedding from states: (n, embedding_size)."""
+
+    def final_state(self, x: Tensor, packed: Packing) -> Tensor:
+        """Run packed sequences and return the states after their last items.
+
+        Step by step, unless a subclass has a faster way.
+
+        Returns
+        -------
+        Tensor of shape (n_sequences, state_size)
+        """
+        state = self.initial_state(packed.n_sequences).clone()
+        start = 0
+        for n in packed.batch_sizes.tolist():
+            state[:n] = self.advance(state[:n].clone(), x[start : start + n])
+            start += n
+        return state
+
+    def read_first(self) -> Tensor | None:
+        """Predict the first item's embedding, in a way that trains the initial state alone.
+
+        No gradient reaches the other weights, which are there to tell what follows items.
+
+        Returns
+        -------
+        Tensor of shape (1, embedding_size), or None
+            None if the initial state is not trained.
+        """
+        state = self.initial_state(1)
+        if not state.requires_grad:
+            return None
+        with _frozen(self):
+            return self.read(state)
+
+
+@contextmanager
+def _frozen(module: nn.Module) -> Iterator[None]:
+    """Train nothing of a module, and drop nothing out, meanwhile."""
+    trained = [p for p in module.parameters() if p.requires_grad]
+    mode = module.training
+    module.eval()
+    for parameter in trained:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in trained:
+            parameter.requires_grad_(True)
+        module.train(mode)

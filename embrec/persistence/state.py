@@ -1,0 +1,26 @@
+"""What a recommender consists of besides its parameters and its catalogue."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+
+@dataclass
+class SavedState:
+    """What a recommender consists of besides its catalogue and index.
+
+    Parameters
+    ----------
+    values : dict
+        What JSON can hold.
+    arrays : dict of str to ndarray
+    objects : dict
+        scikit-learn objects, such as fitted featurizers.
+    parts : dict of str to Component
+    """
+
+    values: dict[str, Any] = field(default_factory=dict)
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)
+    objects: dict[str, Any] = field(default_factory=dict)
+    parts: dict[str, Any] = field(default_factory=dict)

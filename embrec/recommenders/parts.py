@@ -1,0 +1,198 @@
+"""The parts that a recommender is made of, as a user names them and as they are used."""
+
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import torch
+
+from embrec.components import (
+    BPR,
+    Adagrad,
+    Adam,
+    AllItems,
+    BPRMax,
+    Component,
+    CosineDistance,
+    CrossEntropy,
+    EarlyStopping,
+    Encoder,
+    FixedItems,
+    GRUEncoder,
+    ItemModel,
+    ItemTowers,
+    Loss,
+    Negatives,
+    Optimizer,
+    SampledNegatives,
+)
+from embrec.components.base import changed_parameters, describe, resolve
+from embrec.network.device import score_precision
+
+#: Up to so many trained items "auto" sets the next item against all of them: a step over more
+#: takes seconds on a CPU. Beyond it draws `AUTO_N`, which costs no accuracy that can be measured
+#: on 23,558 items (docs/results/accuracy.md).
+AUTO_MAX_ITEMS = 100_000
+AUTO_N = 8192
+
+ENCODERS = {"gru": GRUEncoder}
+LOSSES = {
+    "cross_entropy": CrossEntropy,
+    "bpr": BPR,
+    "bpr_max": BPRMax,
+    "cosine": CosineDistance,
+}
+OPTIMIZERS = {"adam": Adam, "adagrad": Adagrad}
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a recommender is made of.
+
+    Parameters
+    ----------
+    item_model : ItemModel
+    encoder : Encoder
+    loss : Loss
+    negatives : Negatives or None
+        None leaves the choice to the size of the catalogue.
+    optimizer : Optimizer
+    early_stopping : EarlyStopping or None
+    """
+
+    item_model: ItemModel
+    encoder: Encoder
+    loss: Loss
+    negatives: Negatives | None
+    optimizer: Optimizer
+    early_stopping: EarlyStopping | None
+
+    def __post_init__(self) -> None:
+        self._check_loss()
+        negatives = self.negatives
+        if not isinstance(negatives, SampledNegatives):
+            return
+        if not self.loss.uses_negatives:
+            raise ValueError(
+                f"{self.loss} has no negatives; got negatives={negatives}. Leave it at 'auto', or "
+                "choose another loss."
+            )
+        if negatives.logq is not None and not self.loss.corrects_sampling:
+            raise ValueError(
+                f"{self.loss} does not correct for how negatives are drawn; got {negatives}. Leave "
+                "logq at None."
+            )
+
+    def _check_loss(self) -> None:
+        if self.loss.learns_items == self.item_model.learns_items:
+            return
+        if self.item_model.learns_items:
+            raise ValueError(
+                f"{self.loss} learns nothing of the items; got item_model={self.item_model}. Leave "
+                "item_model at None, pass FixedItems(), or choose another loss."
+            )
+        raise ValueError(
+            f"item_model={self.item_model} learns nothing of the items; got loss={self.loss}, which "
+            "does. Choose loss='cosine', or another item model."
+        )
+
+    def of_size(self, n_trained: int) -> "Parts":
+        """Choose what is left open, for so many items that training has seen."""
+        if self.negatives is not None:
+            return self
+        few = n_trained <= AUTO_MAX_ITEMS or not self.loss.uses_negatives
+        return replace(self, negatives=AllItems() if few else SampledNegatives(AUTO_N))
+
+    def as_dict(self) -> dict[str, Component]:
+        """Return those that there are, by name."""
+        named = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: part for name, part in named.items() if part is not None}
+
+    def describe(self) -> dict[str, Any]:
+        """Describe them for JSON."""
+        return {name: describe(part) for name, part in self.as_dict().items()}
+
+    def check_unchanged(self, earlier: "Parts") -> None:
+        """Raise unless weights that were trained with earlier parts fit these."""
+        changed: dict[str, Any] = {}
+        for name in ("item_model", "encoder"):
+            changed |= changed_parameters(getattr(earlier, name), getattr(self, name), name)
+        raise_if_changed(changed)
+
+
+def raise_if_changed(changed: dict[str, tuple[Any, Any]]) -> None:
+    """Raise if parameters, by name what they were and are, ask for another network."""
+    if changed:
+        what = ", ".join(f"{name} was {a}, is {b}" for name, (a, b) in changed.items())
+        raise ValueError(
+            "Training would go on with the network of the last fit, but the parameters now ask for "
+            f"another one: {what}. Set them as they were, or call fit with warm_start=False."
+        )
+
+
+def resolve_parts(
+    *,
+    item_model: Any,
+    encoder: Any,
+    loss: Any,
+    negatives: Any,
+    optimizer: Any,
+    early_stopping: Any,
+) -> Parts:
+    """Turn what a user passed into parts of one's own, checked each and together.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If one is no such part, has a parameter out of its range, or contradicts another.
+    """
+    chosen = resolve("loss", loss, Loss, LOSSES)
+    if item_model is None:
+        item_model = ItemTowers() if chosen.learns_items else FixedItems()
+    return Parts(
+        resolve("item_model", item_model, ItemModel, {}),
+        resolve("encoder", encoder, Encoder, ENCODERS),
+        chosen,
+        _resolve_negatives(negatives),
+        resolve("optimizer", optimizer, Optimizer, OPTIMIZERS),
+        _resolve_stopping(early_stopping),
+    )
+
+
+def _resolve_negatives(given: Any) -> Negatives | None:
+    if isinstance(given, str) and given == "auto":
+        return None
+    if isinstance(given, int) and not isinstance(given, bool):
+        given = SampledNegatives(given)
+    elif hasattr(given, "item") and getattr(given, "dtype", None) is not None:
+        given = SampledNegatives(int(given))  # a number of numpy
+    short = {"auto": AllItems, "all": AllItems}
+    return resolve("negatives", given, Negatives, short)
+
+
+def _resolve_stopping(given: Any) -> EarlyStopping | None:
+    if given is False:
+        return None
+    if given is True:
+        given = EarlyStopping()
+    if not isinstance(given, EarlyStopping):
+        raise TypeError(f"early_stopping must be True, False or an EarlyStopping; got {given!r}.")
+    return resolve("early_stopping", given, EarlyStopping, {})
+
+
+def score_settings(
+    loss: Loss, precision: str, score_memory: Any, device: torch.device
+) -> dict[str, Any]:
+    """Turn parameters of the run into what `Loss._build` takes.
+
+    Raises
+    ------
+    ValueError
+        If they ask for something of a loss that has no scores.
+    """
+    if not loss.uses_negatives and (precision, score_memory) != ("auto", "auto"):
+        raise ValueError(
+            f"{loss} makes no scores, so precision and score_memory say nothing to it; got "
+            f"precision={precision!r}, score_memory={score_memory!r}. Leave both at 'auto'."
+        )
+    memory = None if score_memory == "auto" else int(score_memory * 2**20)
+    return {"memory": memory, "precision": score_precision(precision, device)}

@@ -1,0 +1,94 @@
+"""Sessions begun from histories, and gone on with from bytes."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import torch
+
+from embrec.data.ids import short_repr
+from embrec.data.interactions import read_sequences
+from embrec.data.ragged import Ragged
+from embrec.serving.serialized_session import SerializedSession
+from embrec.serving.sessions import SessionBatch, SessionModel, rows_in_histories
+
+
+def started(recommender: SessionModel, histories: Ragged, *, what: str) -> SessionBatch:
+    rows = Ragged(rows_in_histories(recommender, histories.values, what), histories.offsets)
+    rows = rows.where(rows.values >= 0)
+    return SessionBatch(recommender, recommender.session_states(rows), rows)
+
+
+def unpacked(data: Iterable[bytes]) -> list[SerializedSession]:
+    """Read the bytes of sessions; an error says of which, if there are several."""
+    serialized, every = [], list(data)
+    for number, one in enumerate(every):
+        try:
+            serialized.append(SerializedSession.from_bytes(one))
+        except ValueError as error:
+            which = f" (data[{number}])" if len(every) > 1 else ""
+            raise ValueError(f"{error}{which}") from error
+    return serialized
+
+
+def resumed(
+    recommender: SessionModel, serialized: list[SerializedSession], *, restart: bool
+) -> SessionBatch:
+    foreign = np.array([one.model != recommender.fingerprint_ for one in serialized], dtype=bool)
+    if foreign.any() and not restart:
+        model = serialized[int(foreign.argmax())].model
+        raise ValueError(
+            f"This session belongs to another model (fingerprint {model}, this one is "
+            f"{recommender.fingerprint_}): it was trained again or is a different one. Start "
+            "again from its history with resume_session(data, restart=True)."
+        )
+    states = recommender.network_.initial_states(len(serialized)).detach().clone()
+    kept = np.flatnonzero(~foreign)
+    if len(kept):
+        states[torch.from_numpy(kept)] = _kept_states(serialized, kept, states)
+    histories = _serialized_histories(recommender, serialized, foreign)
+    rows = Ragged(
+        rows_in_histories(recommender, histories.values, "histories", on_unknown="skip"),
+        histories.offsets,
+    )
+    is_foreign = foreign[rows.row_numbers]
+    unknown = np.flatnonzero((rows.values < 0) & ~is_foreign)
+    rows.values[unknown] = -1 - np.arange(len(unknown))
+    # one of another model starts again from what this catalogue knows
+    rows = rows.where((rows.values >= 0) | ~is_foreign)
+    if foreign.any():
+        again = rows.take(np.flatnonzero(foreign))
+        states[torch.from_numpy(foreign)] = recommender.session_states(again)
+    return SessionBatch(recommender, states, rows, histories.values[unknown].tolist())
+
+
+def _kept_states(
+    serialized: list[SerializedSession], kept: np.ndarray, states: torch.Tensor
+) -> torch.Tensor:
+    width = states.shape[1]
+    wrong = [i for i in kept.tolist() if len(serialized[i].state) != width]
+    if wrong:
+        raise ValueError(
+            f"data[{wrong[0]}] was not made by to_bytes: its state has "
+            f"{len(serialized[wrong[0]].state)} numbers, those of this model have {width}."
+        )
+    return torch.from_numpy(np.stack([serialized[i].state for i in kept.tolist()])).to(
+        states.device
+    )
+
+
+def _serialized_histories(
+    recommender: SessionModel, serialized: list[SerializedSession], foreign: np.ndarray
+) -> Ragged:
+    """Ids of histories; of those of another model, such as this catalogue could have."""
+    kind = str if recommender.catalog_.ids.holds_strings else int
+    histories = [one.history for one in serialized]
+    for i, history in enumerate(histories):
+        if history and type(history[0]) is not kind:
+            if not foreign[i]:
+                raise ValueError(
+                    f"data[{i}] was not made by to_bytes: its history holds "
+                    f"{short_repr(history[0])}, and ids of this catalogue are of type "
+                    f"{kind.__name__}."
+                )
+            histories[i] = []  # ids that this catalogue never had
+    return read_sequences(histories, what="histories")[0]
