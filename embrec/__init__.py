@@ -17,7 +17,8 @@ from embrec.featurizers import (
     WordVectorItemFeaturizer,
 )
 from embrec.serving.catalog import ItemTable, NoContentWarning
-from embrec.serving.sessions import Session, SessionBatch
+from embrec.serving.session import Session
+from embrec.serving.sessions import SessionBatch
 from embrec.training import Callback, CheckpointError, DivergedError, TrainingProgress
 
 __all__ = [

@@ -153,7 +153,7 @@ class EmbRecEstimator(TransformerMixin, TrainedRecommender, auto_wrap_output_key
     """
 
     reads_content = True
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         "featurizer": [HasMethods(["fit", "transform"]), None],
         "item_model": "no_validation",
         "encoder": "no_validation",

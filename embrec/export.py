@@ -82,14 +82,15 @@ def to_torch(recommender: TrainedRecommender, path: str | Path) -> None:
 def _export(recommender: Any, path: Path, suffix: str, write: _Write) -> None:
     if not isinstance(recommender, TrainedRecommender):
         raise TypeError(
-            f"Expected a fitted EmbRecEstimator, or another that trains a network; got {type(recommender).__name__}. Take the last "
-            "step of a Pipeline, and best_estimator_ of a search."
+            "Expected a fitted EmbRecEstimator, or another that trains a network; got "
+            f"{type(recommender).__name__}. Take the last step of a Pipeline, and best_estimator_ "
+            "of a search."
         )
     check_is_fitted(recommender)
     if not recommender.network_.state_size:
         raise ValueError(
-            "This encoder keeps no state: it reads a history anew at every step, so there is no step "
-            "to export. Serve it with recommend, or choose another encoder."
+            "This encoder keeps no state: it reads a history anew at every step, so there is no "
+            "step to export. Serve it with recommend, or choose another encoder."
         )
     write_folder(
         path,

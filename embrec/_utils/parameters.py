@@ -14,7 +14,7 @@ class Parametrized(BaseEstimator):
     True and False are refused where a number is asked for: Python takes them for 1 and 0.
     """
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {}
+    _parameter_constraints: ClassVar[dict[str, Any]] = {}
     #: names that parameters had before, and what to write instead
     _former_parameters: ClassVar[dict[str, str]] = {}
     #: parameters that take a string for an object, and an example of the object
@@ -26,7 +26,7 @@ class Parametrized(BaseEstimator):
             _check_names(cls, kwargs)
         return super().__new__(cls)
 
-    def set_params(self, **params: Any) -> Self:
+    def set_params(self, **changes: Any) -> Self:
         """Set parameters, those of parts as ``part__parameter``.
 
         Returns
@@ -39,14 +39,14 @@ class Parametrized(BaseEstimator):
             If there is no such parameter, or the part is given by a string, which has none.
         """
         names = self._get_param_names()
-        for key in params:
+        for key in changes:
             name, _, inner = key.partition("__")
             if name not in names:
                 raise ValueError(unknown_parameter(type(self), name))
-            part = params.get(name, getattr(self, name))
+            part = changes.get(name, getattr(self, name))
             if inner and not hasattr(part, "set_params"):
                 raise ValueError(_no_object(self, key, name, part))
-        set_: Self = super().set_params(**params)
+        set_: Self = super().set_params(**changes)
         return set_
 
     def _validate_params(self) -> None:

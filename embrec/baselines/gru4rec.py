@@ -164,7 +164,7 @@ class GRU4RecRecommender(TrainedRecommender):
            ['pad']], dtype=object)
     """
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         "hidden_size": [Interval(Integral, 1, None, closed="left")],
         "n_layers": [Interval(Integral, 1, None, closed="left")],
         "embedding_dropout": [Interval(Real, 0, 1, closed="left")],

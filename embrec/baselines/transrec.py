@@ -19,12 +19,12 @@ from embrec.components import (
     Optimizer,
     SampledNegatives,
 )
+from embrec.data.id_arrays import pack_ids, unpack_ids
 from embrec.data.ids import IdIndex, preview
 from embrec.data.ragged import Ragged
 from embrec.network import NetworkSize, SequenceModule, SequenceNetwork
 from embrec.network.transrec import TranslationModule, TransRecNetwork
 from embrec.network.weights import draw
-from embrec.persistence.arrays import pack_ids, unpack_ids
 from embrec.persistence.state import SavedState
 from embrec.recommenders.parts import Parts, resolve_parts
 from embrec.recommenders.trained import TrainedRecommender
@@ -41,7 +41,7 @@ class TranslationEncoder(Encoder):
     """
 
     _free_parameters = ("l2",)
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         "l2": [Interval(Real, 0, None, closed="left")],
     }
 
@@ -146,7 +146,7 @@ class TransRecRecommender(TrainedRecommender):
            ['pad']], dtype=object)
     """
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         "embedding_dim": [Interval(Integral, 1, None, closed="left")],
         "n_negatives": [Interval(Integral, 1, None, closed="left")],
         "l2": [Interval(Real, 0, None, closed="left")],

@@ -1,7 +1,7 @@
 """What components share: parameters that are checked, strings that are short for them, and JSON."""
 
 from importlib import import_module
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import clone
@@ -41,10 +41,7 @@ class Component(Parametrized):
                 value.check()
 
 
-ComponentT = TypeVar("ComponentT", bound=Component)
-
-
-def resolve(name: str, given: Any, kind: type[ComponentT], short: dict[str, Any]) -> ComponentT:
+def resolve(name: str, given: Any, kind: type[Any], short: dict[str, Any]) -> Any:
     """Turn what a user passed as a parameter into a component of one's own, and check it.
 
     Parameters
@@ -72,7 +69,7 @@ def resolve(name: str, given: Any, kind: type[ComponentT], short: dict[str, Any]
     if isinstance(given, str):
         if given not in short:
             raise ValueError(f"{expected}; got {given!r}.{did_you_mean(given, short)}")
-        made = short[given]()
+        made: Component = short[given]()
     elif isinstance(given, type) and issubclass(given, kind):
         raise TypeError(f"{expected}; got the class {given.__name__}. Pass {given.__name__}().")
     elif isinstance(given, kind):

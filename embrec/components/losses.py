@@ -48,10 +48,10 @@ class Loss(Component, ABC):
         Returns
         -------
         callable
-            ``loss(predicted, items, targets, negatives, log_expected)``: Tensors of shapes (n_steps,
-            d), (n_items, d), (n_steps,) and, or None if the negatives are all items, twice
-            (n_negatives,); ``targets`` and ``negatives`` are rows of ``items``. It returns the mean
-            over steps, a Tensor of shape ().
+            ``loss(predicted, items, targets, negatives, log_expected=)``: Tensors of shapes
+            (n_steps, d), (n_items, d), (n_steps,) and twice (n_negatives,); the last two are None
+            if all items are negatives. ``targets`` and ``negatives`` are rows of ``items``. It
+            returns the mean over steps, a Tensor of shape ().
         """
 
 

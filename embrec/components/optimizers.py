@@ -112,7 +112,8 @@ class Adam(Optimizer):
     ) -> "list[torch.optim.Optimizer]":
         import torch
 
-        rate, made = float(self.learning_rate), []
+        rate = float(self.learning_rate)
+        made: list[torch.optim.Optimizer] = []
         if dense:
             others = [p for p in dense if all(p is not q for q in decayed)]
             groups = [

@@ -18,11 +18,11 @@ from safetensors.numpy import load_file, save
 
 from embrec._utils.files import is_empty_folder, replace_folder, sync
 from embrec._version import __version__
+from embrec.data.id_arrays import pack_ids, unpack_ids
 from embrec.data.interactions import DEFAULT_TIMESTAMP_COL, LogColumns
 from embrec.data.ragged import Ragged
 from embrec.data.spool import EVENT, Spool, StrPath, group_users, list_files, read_parquet
 from embrec.data.tables import Table, is_table
-from embrec.persistence.folder import pack_ids, unpack_ids
 
 #: Raised when what is written changes so that older code cannot read it.
 FORMAT = 1

@@ -240,8 +240,8 @@ class VectorItems(ItemModule):
 class PointItems(VectorItems):
     """Points that are scored by distance: ``b_j - |p - γ_j|²``.
 
-    Up to what is the same for all ``j`` that is the inner product of the query ``(2 p, 1)`` with the
-    item's vector ``(γ_j, b_j - |γ_j|²)``.
+    Up to what is the same for all ``j`` that is the inner product of the query ``(2 p, 1)`` with
+    the item's vector ``(γ_j, b_j - |γ_j|²)``.
 
     Parameters
     ----------

@@ -68,7 +68,8 @@ class TranslationModule(SequenceModule):
 
     def read(self, state: Tensor) -> Tensor:
         """Predict from states; before any item it is the middle of the space."""
-        point, own, begun = state.split([self.dim, self.dim, 1], dim=1)
+        d = self.dim
+        point, own, begun = state[:, :d], state[:, d : 2 * d], state[:, 2 * d :]
         return begun * (point + self.translation + own)
 
 

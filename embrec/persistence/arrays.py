@@ -24,36 +24,20 @@ def map_items(path: Path) -> dict[str, np.ndarray]:
     }
 
 
-def pack_ids(ids: np.ndarray) -> dict[str, np.ndarray]:
-    """Integers as they are; strings as UTF-8 bytes and where each one ends."""
-    if ids.dtype != object:
-        return {"ids": ids}
-    encoded = [id_.encode() for id_ in ids.tolist()]
-    ends = np.cumsum(np.fromiter(map(len, encoded), dtype=np.int64, count=len(encoded)))
-    return {"ids:utf8": np.frombuffer(b"".join(encoded), dtype=np.uint8), "ids:ends": ends}
-
-
-def unpack_ids(arrays: dict[str, np.ndarray]) -> np.ndarray:
-    """Take back what `pack_ids` made: int64 or object (str)."""
-    if "ids" in arrays:
-        return arrays["ids"]
-    text, ends = arrays["ids:utf8"].tobytes(), arrays["ids:ends"].tolist()
-    ids = np.empty(len(ends), dtype=object)
-    ids[:] = [text[a:b].decode() for a, b in zip([0, *ends[:-1]], ends, strict=True)]
-    return ids
-
-
 def describe_matrix(matrix: Any) -> dict[str, Any]:
+    """Say what JSON keeps of a matrix."""
     return {"format": "csr" if sp.issparse(matrix) else "dense", "shape": list(matrix.shape)}
 
 
 def pack_matrix(matrix: Any, name: str) -> dict[str, np.ndarray]:
+    """Turn a matrix into arrays."""
     if not sp.issparse(matrix):
         return {name: matrix}
     return {f"{name}:{part}": getattr(matrix, part) for part in ("data", "indices", "indptr")}
 
 
 def unpack_matrix(arrays: dict[str, np.ndarray], name: str, description: dict[str, Any]) -> Any:
+    """Take back what `pack_matrix` made."""
     if description["format"] == "dense":
         array = arrays[name]  # what lay on disk may be of other floats, and may stay there
         return array if is_stored(array) else np.asarray(array, dtype=np.float32)

@@ -11,6 +11,7 @@ from safetensors.numpy import load_file
 from embrec._utils.files import write_folder
 from embrec._version import __version__
 from embrec.components.base import Component, describe, make
+from embrec.data.id_arrays import pack_ids, unpack_ids
 from embrec.index.base import BaseIndex
 from embrec.index.saving import (
     IndexParts,
@@ -22,9 +23,7 @@ from embrec.index.saving import (
 from embrec.persistence.arrays import (
     describe_matrix,
     map_items,
-    pack_ids,
     pack_matrix,
-    unpack_ids,
     unpack_matrix,
     write_arrays,
 )

@@ -34,14 +34,14 @@ from embrec.network.device import score_precision
 AUTO_MAX_ITEMS = 100_000
 AUTO_N = 8192
 
-ENCODERS = {"gru": GRUEncoder}
-LOSSES = {
+ENCODERS: dict[str, type[Encoder]] = {"gru": GRUEncoder}
+LOSSES: dict[str, type[Loss]] = {
     "cross_entropy": CrossEntropy,
     "bpr": BPR,
     "bpr_max": BPRMax,
     "cosine": CosineDistance,
 }
-OPTIMIZERS = {"adam": Adam, "adagrad": Adagrad}
+OPTIMIZERS: dict[str, type[Optimizer]] = {"adam": Adam, "adagrad": Adagrad}
 
 
 @dataclass(frozen=True)
@@ -91,8 +91,8 @@ class Parts:
                 "item_model at None, pass FixedItems(), or choose another loss."
             )
         raise ValueError(
-            f"item_model={self.item_model} learns nothing of the items; got loss={self.loss}, which "
-            "does. Choose loss='cosine', or another item model."
+            f"item_model={self.item_model} learns nothing of the items; got loss={self.loss}, "
+            "which does. Choose loss='cosine', or another item model."
         )
 
     def of_size(self, n_trained: int) -> "Parts":
@@ -145,7 +145,7 @@ def resolve_parts(
     ValueError, TypeError
         If one is no such part, has a parameter out of its range, or contradicts another.
     """
-    chosen = resolve("loss", loss, Loss, LOSSES)
+    chosen: Loss = resolve("loss", loss, Loss, LOSSES)
     if item_model is None:
         item_model = ItemTowers() if chosen.learns_items else FixedItems()
     return Parts(
@@ -166,7 +166,8 @@ def _resolve_negatives(given: Any) -> Negatives | None:
     elif hasattr(given, "item") and getattr(given, "dtype", None) is not None:
         given = SampledNegatives(int(given))  # a number of numpy
     short = {"auto": AllItems, "all": AllItems}
-    return resolve("negatives", given, Negatives, short)
+    resolved: Negatives = resolve("negatives", given, Negatives, short)
+    return resolved
 
 
 def _resolve_stopping(given: Any) -> EarlyStopping | None:
@@ -176,7 +177,8 @@ def _resolve_stopping(given: Any) -> EarlyStopping | None:
         given = EarlyStopping()
     if not isinstance(given, EarlyStopping):
         raise TypeError(f"early_stopping must be True, False or an EarlyStopping; got {given!r}.")
-    return resolve("early_stopping", given, EarlyStopping, {})
+    resolved: EarlyStopping = resolve("early_stopping", given, EarlyStopping, {})
+    return resolved
 
 
 def score_settings(

@@ -13,7 +13,8 @@ from embrec.data.ragged import Ragged
 from embrec.network.model import SequenceNetwork
 from embrec.recommenders.base import BaseRecommender
 from embrec.serving.resuming import resumed, started, unpacked
-from embrec.serving.sessions import Session, SessionBatch
+from embrec.serving.session import Session
+from embrec.serving.sessions import SessionBatch
 
 
 class SessionRecommender(BaseRecommender):

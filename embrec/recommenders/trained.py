@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -15,28 +15,24 @@ from embrec.data.ragged import Ragged
 from embrec.data.store import InteractionStore
 from embrec.data.tables import Table
 from embrec.index.choice import make_index
-from embrec.network import NetworkSize, SequenceNetwork, to_feature_tensors
-from embrec.network.device import available_device, resolve_device
-from embrec.network.inference import embed_items, encode_queries, encode_states, encode_steps
-from embrec.network.weights import copy_network, copy_weights, draw, fingerprint
-from embrec.persistence.state import SavedState
+from embrec.network import NetworkSize, SequenceNetwork
+from embrec.network.device import resolve_device
+from embrec.network.inference import encode_queries
+from embrec.network.weights import copy_weights, fingerprint
 from embrec.recommenders.checks import check_callbacks, check_checkpoints
+from embrec.recommenders.network import NetworkRecommender, embed
 from embrec.recommenders.parts import Parts, raise_if_changed, score_settings
 from embrec.recommenders.reading import encoded, ids_of, read_training, with_rows
-from embrec.recommenders.sessions import SessionRecommender
 from embrec.serving.catalog import (
     Features,
     ItemCatalog,
     ItemRows,
     ItemTable,
     read_items,
-    warn_of_no_content,
 )
 from embrec.serving.live import LiveCatalog, current_catalog
-from embrec.serving.sessions import SnapshotRows
 from embrec.training import (
     Callback,
-    EpochRecord,
     TrainedItems,
     TrainingRun,
     TrainingSequences,
@@ -48,7 +44,7 @@ from embrec.training.run import TrainingData, TrainingGoal, train_network
 N_QUERIES = 256
 
 
-class TrainedRecommender(SessionRecommender):
+class TrainedRecommender(NetworkRecommender):
     """Base of the recommenders that train a network on a log.
 
     A subclass has the parameters ``max_length``, ``batch_size``, ``max_epochs``, ``ema_decay``,
@@ -57,7 +53,6 @@ class TrainedRecommender(SessionRecommender):
     `_fit_featurizer` and `_featurize` too.
     """
 
-    reads_content = False
     _unsaved_parameters = ("callbacks", "checkpoint_dir")
     __metadata_request__partial_fit = {"items": True, "replay": True}
 
@@ -76,17 +71,6 @@ class TrainedRecommender(SessionRecommender):
     random_state: Any
     verbose: int
 
-    network_: SequenceNetwork
-    featurizer_: Any
-    device_: torch.device
-    fingerprint_: str
-    training_log_: list[EpochRecord]
-    best_epoch_: int
-    _fitted_parts: Parts
-    _size: NetworkSize
-    _trained_items: TrainedItems
-    _next_seed: int
-
     # ---- what a subclass brings
 
     @abstractmethod
@@ -96,19 +80,6 @@ class TrainedRecommender(SessionRecommender):
     def _fit_featurizer(self, items: ItemRows) -> tuple[Any, list[Features]]:
         """Fit a featurizer to a catalogue, and return its features too."""
         return None, []
-
-    def _featurize(self, content: Table) -> list[Features]:
-        """Turn content columns into feature blocks, with the fitted featurizer."""
-        return []
-
-    def _make_network(self, parts: Parts, size: NetworkSize, seed: int) -> SequenceNetwork:
-        """Make a network of parts, with weights drawn from a seed."""
-
-        def make() -> SequenceNetwork:
-            items = parts.item_model._build(size.n_features, size.n_ids)
-            return SequenceNetwork(items, parts.encoder._build(items.embedding_size))
-
-        return draw(make, seed)
 
     def _name_users(
         self, sequences: TrainingSequences, validation: Ragged | None, *, goes_on: bool
@@ -120,10 +91,6 @@ class TrainedRecommender(SessionRecommender):
         """
         unnamed = None if validation is None else replace(validation, names=None)
         return sequences.with_names(None), unnamed, {}
-
-    def _named(self, histories: Ragged) -> Ragged:
-        """Do so for histories to be asked about."""
-        return replace(histories, names=None)
 
     # ---- training
 
@@ -174,7 +141,10 @@ class TrainedRecommender(SessionRecommender):
         trained, kept = self._trained_among(ids) if goes_on else (TrainedItems.none(), None)
         trained = trained.and_those_of(sequences.count_items(len(ids)), is_new=not goes_on)
         sequences, validation, more = self._name_users(sequences, validation, goes_on=goes_on)
-        featurizer, blocks = self._features_of(rows, goes_on=goes_on)
+        if goes_on or not self.reads_content:
+            featurizer, blocks = getattr(self, "featurizer_", None), self._features(rows)
+        else:
+            featurizer, blocks = self._fit_featurizer(rows)
         data = TrainingData(sequences, validation, blocks, trained, len(ids))
         parts = parts.of_size(len(trained.rows))
         size = self._size_for(parts, data, more)
@@ -276,15 +246,6 @@ class TrainedRecommender(SessionRecommender):
     def _read_log(self, X: Any, what: str = "X") -> Ragged | InteractionStore:
         return X if isinstance(X, InteractionStore) else self.read_sequences(X, what=what)
 
-    def _features_of(self, rows: ItemRows, *, goes_on: bool) -> tuple[Any, list[Features]]:
-        if not self.reads_content:
-            return None, []
-        if not goes_on:
-            return self._fit_featurizer(rows)
-        blocks = self._featurize(rows.content)
-        warn_of_no_content(rows.ids, blocks)
-        return self.featurizer_, blocks
-
     def _grown_catalog(
         self, catalog: LiveCatalog, items: Table | ItemTable | None
     ) -> tuple[ItemCatalog, np.ndarray]:
@@ -293,7 +254,7 @@ class TrainedRecommender(SessionRecommender):
             return catalog.grown()
         table = read_items(items, self.item_col)
         catalog.ids.check_kind(table.ids, what=f"items[{self.item_col!r}]")
-        blocks = self._features_of(table, goes_on=True)[1]
+        blocks = self._features(table)
         return catalog.grown(table.ids, blocks)
 
     def _trained_among(self, ids: IdIndex) -> tuple[TrainedItems, np.ndarray]:
@@ -392,7 +353,7 @@ class TrainedRecommender(SessionRecommender):
         removed: np.ndarray | None = None,
     ) -> Self:
         """Compute what is left to compute, then assign everything."""
-        vectors = _embed(network, items.blocks, data.trained.places(np.arange(len(items))))
+        vectors = embed(network, items.blocks, data.trained.places(np.arange(len(items))))
         index = make_index(self.index).fit(vectors, queries=_queries(network, vectors, data))
         if removed is not None:
             index.remove(removed)
@@ -409,100 +370,6 @@ class TrainedRecommender(SessionRecommender):
             setattr(self, name, value)
         return self
 
-    # ---- answers
-
-    def query_vectors(self, histories: Ragged) -> np.ndarray:
-        """Read histories: ndarray of shape (n_histories, vector_size), float32."""
-        rows = SnapshotRows(self.index_.snapshot)
-        return encode_queries(self.network_, rows, self._named(histories)).cpu().numpy()
-
-    def step_query_vectors(self, sequences: Ragged) -> np.ndarray:
-        """Read sequences, and say what follows every item of them, in one pass."""
-        rows = SnapshotRows(self.index_.snapshot)
-        return encode_steps(self.network_, rows, self._named(sequences)).cpu().numpy()
-
-    def session_states(self, histories: Ragged) -> torch.Tensor:
-        """Read histories: the network's states after them."""
-        rows = SnapshotRows(self.index_.snapshot)
-        return encode_states(self.network_, rows, self._named(histories))
-
-    def item_vectors(self, items: ItemRows) -> tuple[np.ndarray, list[Features]]:
-        """Embed items, new or changed."""
-        blocks = self._features_of(items, goes_on=True)[1]
-        places = self._trained_items.places(self.catalog_.ids.rows(items.ids))
-        return _embed(self.network_, blocks, places), blocks
-
-    def training_counts(self, rows: np.ndarray) -> np.ndarray:
-        """Say how many events of training each row has."""
-        return self._trained_items.counts_of(rows)
-
-    def trained_places(self, rows: np.ndarray) -> np.ndarray:
-        """Say by what number the network knows each row: (n,) int64, -1 if it does not."""
-        return self._trained_items.places(rows)
-
-    @property
-    def n_embedding_columns(self) -> int:
-        """How many columns of an item's vector say what it is: a bias tells nothing of that."""
-        return self.network_.embedding_size
-
-    # ---- persistence
-
-    def get_state(self) -> SavedState:
-        """Return what was learned."""
-        return SavedState(
-            values={
-                "training_log": self.training_log_,
-                "best_epoch": self.best_epoch_,
-                "next_seed": self._next_seed,
-                "size": asdict(self._size),
-            },
-            arrays={
-                "trained_rows": self._trained_items.rows,
-                "trained_counts": self._trained_items.counts,
-                **{f"network:{k}": v.cpu().numpy() for k, v in self.network_.state_dict().items()},
-            },
-            objects={"featurizer": self.featurizer_} if self.reads_content else {},
-            # the parameters may have been set anew since it was trained
-            parts=self._fitted_parts.as_dict(),
-        )
-
-    def set_state(self, state: SavedState) -> None:
-        """Take back what was learned."""
-        size = state.values["size"]
-        self._size = NetworkSize(**size | {"n_features": tuple(size["n_features"])})
-        self._fitted_parts = Parts(**{"early_stopping": None, **state.parts})
-        network = self._make_network(self._fitted_parts, self._size, seed=0)
-        weights = {
-            k.removeprefix("network:"): torch.from_numpy(v)
-            for k, v in state.arrays.items()
-            if k.startswith("network:")
-        }
-        network.load_state_dict(weights)
-        network.eval().to(available_device(self.device))
-        self.network_ = network
-        self.training_log_ = state.values["training_log"]
-        self.best_epoch_ = state.values["best_epoch"]
-        self.device_ = next(network.parameters()).device
-        self.fingerprint_ = fingerprint(network)
-        arrays = state.arrays
-        self._trained_items = TrainedItems(arrays["trained_rows"], arrays["trained_counts"])
-        self._next_seed = state.values["next_seed"]
-        if self.reads_content:
-            self.featurizer_ = state.objects["featurizer"]
-
-    def __getstate__(self) -> dict[str, Any]:
-        state: dict[str, Any] = dict(super().__getstate__())
-        if "network_" in state:
-            # a pickle made beside a GPU opens where there is none
-            state["network_"] = copy_network(state["network_"], torch.device("cpu"))
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        if "network_" in state:
-            self.device_ = available_device(self.device)
-            self.network_.to(self.device_)
-
 
 def _queries(network: SequenceNetwork, vectors: np.ndarray, data: TrainingData) -> np.ndarray:
     """Predict what follows some of the sequences: what an index will be asked."""
@@ -510,16 +377,3 @@ def _queries(network: SequenceNetwork, vectors: np.ndarray, data: TrainingData) 
     some = data.sequences.take(np.unique(np.linspace(0, n - 1, N_QUERIES).astype(np.int64)))
     queries: np.ndarray = encode_queries(network, torch.from_numpy(vectors), some).cpu().numpy()
     return queries
-
-
-def _embed(network: SequenceNetwork, blocks: Sequence[Features], places: np.ndarray) -> np.ndarray:
-    device = next(network.parameters()).device
-    features, ids = to_feature_tensors(blocks, device), torch.from_numpy(places).to(device)
-    embedded: np.ndarray = embed_items(network, features, ids).cpu().numpy()
-    finite = np.isfinite(embedded).all(axis=1)
-    if not finite.all():
-        raise ValueError(
-            f"The embeddings of {int((~finite).sum())} of {len(finite)} items are not finite (the "
-            f"first is in row {int((~finite).argmax())}). Look for extreme values in their content."
-        )
-    return embedded

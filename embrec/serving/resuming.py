@@ -13,6 +13,7 @@ from embrec.serving.sessions import SessionBatch, SessionModel, rows_in_historie
 
 
 def started(recommender: SessionModel, histories: Ragged, *, what: str) -> SessionBatch:
+    """Start sessions from histories of ids."""
     rows = Ragged(rows_in_histories(recommender, histories.values, what), histories.offsets)
     rows = rows.where(rows.values >= 0)
     return SessionBatch(recommender, recommender.session_states(rows), rows)
@@ -33,6 +34,7 @@ def unpacked(data: Iterable[bytes]) -> list[SerializedSession]:
 def resumed(
     recommender: SessionModel, serialized: list[SerializedSession], *, restart: bool
 ) -> SessionBatch:
+    """Go on with sessions; ``restart`` those of another model from their histories."""
     foreign = np.array([one.model != recommender.fingerprint_ for one in serialized], dtype=bool)
     if foreign.any() and not restart:
         model = serialized[int(foreign.argmax())].model

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
-from numbers import Integral
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,6 +16,7 @@ from embrec.scoring.ranking import check_k, check_positive
 from embrec.serving.answering import Answering, answer, make_filter
 from embrec.serving.reranking import Reranking
 from embrec.serving.serialized_session import SerializedSession
+from embrec.serving.session import Session
 
 
 class SnapshotRows:
@@ -54,8 +54,9 @@ class SessionBatch:
     """What many visitors have touched so far, and what to recommend to each of them next.
 
     Made by ``start_sessions`` and ``resume_sessions`` of a fitted recommender. A click costs
-    one step of the encoder, and the steps of all visitors who clicked are taken at once; the answers
-    are those of ``recommend`` on the same histories. ``batch[i]`` is visitor ``i``'s `Session`.
+    one step of the encoder, and the steps of all visitors who clicked are taken at once; the
+    answers are those of ``recommend`` on the same histories. ``batch[i]`` is visitor ``i``'s
+    `Session`.
 
     Sessions read the live catalogue: items added or removed meanwhile count. Items of a history
     that are updated count as they were when they were touched. They belong to the weights they were
@@ -94,7 +95,7 @@ class SessionBatch:
     def __len__(self) -> int:
         return len(self._states)
 
-    def __getitem__(self, position: int) -> "Session":
+    def __getitem__(self, position: int) -> Session:
         at = self._positions([position])
         return Session(self, int(at[0]))
 
@@ -286,129 +287,6 @@ class SessionBatch:
                 "nothing to the new weights. Start another: recommender.start_session("
                 "session.history)."
             )
-
-
-class Session:
-    """What one visitor has touched so far, and what to recommend next.
-
-    Made by ``start_session`` and ``resume_session`` of a fitted recommender, or by
-    ``batch[i]`` of a `SessionBatch`, of which it is a part then. Adding an item costs one step of
-    the encoder whatever came before; the answers are those of ``recommend`` on the same history, all of
-    it: ``max_length`` is a matter of training.
-
-    A session reads the live catalogue: items added or removed meanwhile count. Items of its history
-    that are updated count as they were when they were touched. It belongs to the weights it was
-    started with: after ``fit`` or ``partial_fit`` start another with
-    ``start_session(old.history)``, or with ``resume_session(data, restart=True)``.
-
-    Parameters
-    ----------
-    batch : SessionBatch
-    position : int
-        Which of the batch it is.
-    """
-
-    def __init__(self, batch: SessionBatch, position: int) -> None:
-        self._batch = batch
-        self._at = np.array([position])
-
-    @property
-    def history(self) -> list[Any]:
-        """Ids of the items added so far, oldest first."""
-        return self._batch._ids_of(self._at)[0]
-
-    def __len__(self) -> int:
-        return int(self._batch._histories.lengths[self._at[0]])
-
-    def __repr__(self) -> str:
-        return f"Session(history={self.history!r})"
-
-    def add(self, item: Any) -> "Session":
-        """Add the item just touched.
-
-        Parameters
-        ----------
-        item : str or int
-            Id of an item of the catalogue; one that was removed will do. One that the catalogue
-            never had is ignored if the recommender's ``on_unknown`` is "skip".
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        ValueError
-            If the catalogue never had this item; the session is as it was.
-        RuntimeError
-            If the recommender was trained since the session started.
-        """
-        if not isinstance(item, (str, Integral)):
-            raise TypeError(
-                f"item must be one id; got {short_repr(item)}. Add items one by one, or start the "
-                "session with a history."
-            )
-        self._batch._check_model()
-        self._batch._add([item], self._at, what="item")
-        return self
-
-    def recommend(
-        self,
-        k: int = 10,
-        *,
-        exclude_seen: bool = True,
-        include: Any = None,
-        exclude: Any = None,
-        popularity_discount: float = 0.0,
-        diversity: float = 0.0,
-        n_candidates: int | None = None,
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Recommend the next items, as ``EmbRecEstimator.recommend`` does for the same history.
-
-        Parameters
-        ----------
-        k : int, default=10
-        exclude_seen : bool, default=True
-            Whether to leave out what is in the history.
-        include, exclude : list of ids, optional
-            Recommend nothing but these; none of these.
-        popularity_discount, diversity : float, default=0.0
-        n_candidates : int, optional
-            As for ``EmbRecEstimator.recommend``.
-
-        Returns
-        -------
-        ids : ndarray of shape (k,)
-            Best first; None where fewer qualify.
-        scores : ndarray of shape (k,), float32
-        """
-        ids, scores = self._batch.recommend(
-            k,
-            at=self._at,
-            exclude_seen=exclude_seen,
-            include=include,
-            exclude=exclude,
-            popularity_discount=popularity_discount,
-            diversity=diversity,
-            n_candidates=n_candidates,
-        )
-        return ids[0], scores[0]
-
-    def to_bytes(self, *, max_history: int | None = None) -> bytes:
-        """Pack the session, to keep it in a cache or a cookie between requests.
-
-        Parameters
-        ----------
-        max_history : int, optional
-            How many of the last ids to keep, so that the bytes grow no further; all by default.
-            The state knows the others all the same, but ``exclude_seen`` does not.
-
-        Returns
-        -------
-        bytes
-            To be given to ``resume_session`` of the same model, in this process or another.
-        """
-        return self._batch.to_bytes(at=self._at, max_history=max_history)[0]
 
 
 def rows_in_histories(

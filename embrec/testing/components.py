@@ -1,0 +1,57 @@
+"""What every component is held to, and gradients by differences."""
+
+import json
+from collections.abc import Callable
+
+import torch
+from sklearn.base import clone
+from torch import Tensor
+
+from embrec.components import Component
+from embrec.components.base import describe, make
+
+
+def full_name(component: Component) -> str:
+    """Name the type of a component, as it must be trusted."""
+    return f"{type(component).__module__}.{type(component).__qualname__}"
+
+
+def check_parameters(component: Component) -> None:
+    """Raise unless a component is cloned, checked and described as it is."""
+    copy = clone(component)
+    assert copy is not component
+    assert copy.get_params().keys() == component.get_params().keys()
+    copy.check()
+    described = json.loads(json.dumps(describe(component)))
+    again = make(described, trusted=[full_name(component)])
+    assert describe(again) == described, "what JSON gave back has other parameters"
+
+
+def check_gradient(function: Callable[[], Tensor], inputs: list[Tensor]) -> None:
+    """Raise unless the gradient of a function of float64 is what differences say.
+
+    Parameters
+    ----------
+    function : callable
+        Returns a Tensor of shape (); it reads ``inputs``, and the same numbers give the same.
+    inputs : list of Tensor, float64
+        Leaves that require a gradient.
+    """
+    gradients = torch.autograd.grad(function(), inputs, allow_unused=True)
+    generator = torch.Generator().manual_seed(0)
+    directions = [torch.randn(x.shape, generator=generator, dtype=x.dtype) for x in inputs]
+    slope = sum(
+        float((g * d).sum()) for g, d in zip(gradients, directions, strict=True) if g is not None
+    )
+    step, values = 1e-6, []
+    with torch.no_grad():
+        for sign in (1, -1):
+            for x, d in zip(inputs, directions, strict=True):
+                x.add_(d, alpha=sign * step)
+            values.append(float(function()))
+            for x, d in zip(inputs, directions, strict=True):
+                x.sub_(d, alpha=sign * step)
+    expected = (values[0] - values[1]) / (2 * step)
+    assert abs(slope - expected) <= 1e-4 * (1 + abs(expected)), (
+        f"the gradient says {slope}, differences say {expected}"
+    )

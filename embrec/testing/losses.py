@@ -1,0 +1,53 @@
+"""What every loss is held to."""
+
+import torch
+
+from embrec.components import Loss
+from embrec.testing.components import check_gradient, check_parameters
+
+_N_STEPS, _N_ITEMS, _WIDTH = 7, 11, 5
+
+
+def check_loss(loss: Loss) -> None:
+    """Raise AssertionError unless a loss does what training asks of it.
+
+    It must be a finite number, the mean over steps, have the gradient that differences of float64
+    say, and, if it uses negatives, be the same over all items and over a sample that holds each of
+    them once.
+
+    Parameters
+    ----------
+    loss : Loss
+        With the parameters to check; it stays as it is.
+
+    Examples
+    --------
+    >>> from embrec.components import BPRMax
+    >>> from embrec.testing import check_loss
+    >>> check_loss(BPRMax(0.5))
+    """
+    check_parameters(loss)
+    function = loss._build()
+    generator = torch.Generator().manual_seed(0)
+    predicted, items = (
+        torch.randn(n, _WIDTH, generator=generator, dtype=torch.float64).requires_grad_()
+        for n in (_N_STEPS, _N_ITEMS)
+    )
+    targets = torch.randint(_N_ITEMS, (_N_STEPS,), generator=generator)
+    value = function(predicted, items, targets, None)
+    assert value.shape == (), "a loss must be one number"
+    assert bool(torch.isfinite(value))
+    each = torch.stack(
+        [function(predicted[i : i + 1], items, targets[i : i + 1], None) for i in range(_N_STEPS)]
+    )
+    torch.testing.assert_close(each.mean(), value, msg="a loss must be the mean over steps")
+    check_gradient(lambda: function(predicted, items, targets, None), [predicted, items])
+    if loss.uses_negatives:
+        every = torch.arange(_N_ITEMS)
+        torch.testing.assert_close(
+            function(predicted, items, targets, every),
+            value,
+            msg="a sample of every item once must be worth all items",
+        )
+        some = torch.tensor([0, 3, 3, 9])
+        check_gradient(lambda: function(predicted, items, targets, some), [predicted, items])

@@ -1,0 +1,101 @@
+"""The battery of encoders: embrec's own pass it, and broken ones do not."""
+
+import pytest
+import torch
+
+from embrec.components import Encoder, GRUEncoder
+from embrec.network import SequenceModule
+from embrec.testing import check_encoder
+
+
+class Window(Encoder):
+    """Reads the mean of a history anew: it keeps no state."""
+
+    def _build(self, embedding_size):
+        return WindowModule(embedding_size)
+
+
+class WindowModule(SequenceModule):
+    state_size = 0
+
+    def __init__(self, width):
+        super().__init__()
+        self.width = width
+        self.scale = torch.nn.Parameter(torch.ones(()))
+
+    def forward(self, x, packed):
+        lanes = packed.lanes
+        found = torch.empty_like(x)
+        for lane in range(packed.n_sequences):
+            mine = x[lanes == lane]
+            counts = torch.arange(1, len(mine) + 1, dtype=x.dtype)[:, None]
+            found[lanes == lane] = mine.cumsum(0) / counts * self.scale
+        return found
+
+    def initial_state(self, n):
+        return self.scale.new_zeros(n, 0)
+
+    def advance(self, state, x):
+        return state
+
+    def read(self, state):
+        return self.scale.new_zeros(len(state), 1).expand(-1, self.width) * self.scale
+
+
+class Decay(Encoder):
+    """A decaying mean of the history, with faults on demand."""
+
+    def __init__(self, fault="none"):
+        self.fault = fault
+
+    def _build(self, embedding_size):
+        return DecayModule(embedding_size, self.fault)
+
+
+class DecayModule(SequenceModule):
+    def __init__(self, width, fault):
+        super().__init__()
+        self.state_size = width
+        self.fault = fault
+        self.rate = torch.nn.Parameter(torch.tensor(0.3))
+
+    def forward(self, x, packed):
+        state, found, start = self.initial_state(packed.n_sequences), [], 0
+        if self.fault == "company":
+            x = x - x.mean()
+        for n in packed.batch_sizes.tolist():
+            state = self.advance(state[:n], x[start : start + n])
+            found.append(self.read(state))
+            start += n
+        found = torch.cat(found)
+        if self.fault == "packed":
+            return found * 1.01
+        if self.fault == "future":
+            return found + x.flip(0).cumsum(0).flip(0) * 0.1
+        if self.fault == "gradient":
+            return found.detach() + 0 * x
+        return found
+
+    def initial_state(self, n):
+        return self.rate.new_zeros(n, self.state_size - (self.fault == "shape"))
+
+    def advance(self, state, x):
+        return state + self.rate * (x - state)
+
+    def read(self, state):
+        return state / (0 if self.fault == "empty" else 1)
+
+
+@pytest.mark.parametrize(
+    "encoder",
+    [GRUEncoder(7), GRUEncoder(5, n_layers=2, residual=False, dropout=0.5), Decay(), Window()],
+    ids=str,
+)
+def test_encoders_that_pass(encoder):
+    check_encoder(encoder)
+
+
+@pytest.mark.parametrize("fault", ["company", "packed", "future", "gradient", "shape", "empty"])
+def test_encoders_that_do_not_pass(fault):
+    with pytest.raises((AssertionError, RuntimeError)):
+        check_encoder(Decay(fault))
