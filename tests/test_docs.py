@@ -16,6 +16,7 @@ PAGES = [
     "docs/featurizers.md",
     "docs/training.md",
     "docs/serving.md",
+    "docs/extending.md",
 ]
 
 

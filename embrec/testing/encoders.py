@@ -1,6 +1,7 @@
 """What every encoder is held to."""
 
 import tempfile
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,6 @@ from embrec.testing.components import check_gradient, check_parameters, full_nam
 
 _WIDTH = 6
 _LENGTHS = (5, 3, 3, 1)
-_CLOSE = {"rtol": 1e-4, "atol": 1e-5}
 
 
 def check_encoder(encoder: Encoder) -> None:
@@ -56,6 +56,10 @@ def check_encoder(encoder: Encoder) -> None:
     _check_estimator(encoder)
 
 
+def _same(found: Tensor, expected: Tensor, *, rtol: float = 1e-4, atol: float = 1e-5) -> None:
+    torch.testing.assert_close(found, expected, rtol=rtol, atol=atol)
+
+
 def _built(encoder: Encoder) -> SequenceModule:
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(0)
@@ -68,7 +72,8 @@ def _sequences() -> tuple[Tensor, Packing, list[Tensor]]:
     rows = Ragged.from_lengths(np.arange(sum(_LENGTHS)), np.array(_LENGTHS))
     vectors = torch.randn(sum(_LENGTHS), _WIDTH, generator=generator)
     batch = pack(rows, with_targets=False, device=torch.device("cpu"))
-    return vectors[batch.rows], batch.packing, list(vectors.split(list(_LENGTHS)))
+    parts = [vectors[start:stop] for start, stop in pairwise(rows.offsets.tolist())]
+    return vectors[batch.rows], batch.packing, parts
 
 
 def _alone(module: SequenceModule, sequence: Tensor) -> Tensor:
@@ -94,7 +99,7 @@ def _check_company(module: SequenceModule) -> None:
     together = module(x, packed)
     for lane, sequence in enumerate(sequences):
         mine = together[packed.lanes == lane]
-        torch.testing.assert_close(mine, _alone(module, sequence), **_CLOSE)
+        _same(mine, _alone(module, sequence))
 
 
 @torch.no_grad()
@@ -102,9 +107,7 @@ def _check_order(module: SequenceModule) -> None:
     sequence = _sequences()[2][0]
     changed = sequence.clone()
     changed[-1] += 1
-    torch.testing.assert_close(
-        _alone(module, sequence)[:-1], _alone(module, changed)[:-1], rtol=0, atol=1e-6
-    )
+    _same(_alone(module, sequence)[:-1], _alone(module, changed)[:-1], rtol=0, atol=1e-6)
 
 
 @torch.no_grad()
@@ -118,9 +121,9 @@ def _check_steps(module: SequenceModule) -> None:
             # put away between two clicks, as a session in a cache is
             state = torch.from_numpy(np.array(state.numpy(), dtype=np.float32))
             state = module.advance(state, item[None])
-            torch.testing.assert_close(module.read(state)[0], prediction, **_CLOSE)
-        torch.testing.assert_close(final[lane], state[0], **_CLOSE)
-        torch.testing.assert_close(module.read(final[lane : lane + 1])[0], expected[-1], **_CLOSE)
+            _same(module.read(state)[0], prediction)
+        _same(final[lane], state[0])
+        _same(module.read(final[lane : lane + 1])[0], expected[-1])
 
 
 def _check_export(module: SequenceModule) -> None:
@@ -131,8 +134,8 @@ def _check_export(module: SequenceModule) -> None:
     with torch.no_grad():
         expected = network.advance(states, vectors)
         found = step(states, vectors)
-        torch.testing.assert_close(found[0], expected, **_CLOSE)
-        torch.testing.assert_close(found[1], network.predict(expected), **_CLOSE)
+        _same(found[0], expected)
+        _same(found[1], network.predict(expected))
 
 
 def _check_gradients(module: SequenceModule) -> None:
