@@ -19,12 +19,13 @@ from sklearn.preprocessing import StandardScaler
 
 from embrec import EmbRecEstimator, ItemTable, TfidfItemFeaturizer
 from embrec.baselines import PopularityRecommender
+from embrec.components import Adam, GRUEncoder, ItemTowers
 from embrec.datasets import make_shop
 from embrec.metrics import hit_rate_at_k
 from embrec.serving.catalog import NoContentWarning
 from embrec.training import DivergedError
 
-SMALL = {"embedding_dim": 16, "tower_size": 16, "hidden_size": 16, "batch_size": 8}
+SMALL = {"item_model": ItemTowers(16, 16), "encoder": GRUEncoder(16), "batch_size": 8}
 TITLES = TfidfItemFeaturizer(columns=["title"], ngram_range=(1, 1))
 NEW = pd.DataFrame({"item": ["photo-new"], "title": ["camera bag photo"], "price": [99.0]})
 
@@ -37,7 +38,9 @@ def make(**changes):
 @pytest.fixture(scope="module")
 def trained(shop_log, shop_items):
     """A model that has learned the shop; do not change it."""
-    return make(max_epochs=40, learning_rate=0.01, early_stopping=False, tower_size=48).fit(
+    return make(
+        max_epochs=40, optimizer=Adam(0.01), early_stopping=False, item_model=ItemTowers(16, 48)
+    ).fit(
         shop_log, items=shop_items
     )
 
@@ -122,7 +125,7 @@ def test_fit_leaves_global_random_states_alone(shop_log, shop_items):
 
 
 def test_training_log_and_best_epoch(shop_log, shop_items):
-    model = make(max_epochs=40, learning_rate=0.01).fit(shop_log, items=shop_items)
+    model = make(max_epochs=40, optimizer=Adam(0.01)).fit(shop_log, items=shop_items)
     log = model.training_log_
     assert [record["epoch"] for record in log] == list(range(1, len(log) + 1))
     figures = [(r["valid_hit_rate"], r["valid_mrr"]) for r in log]
@@ -238,7 +241,7 @@ def test_a_union_gives_one_tower_per_branch(shop_log, shop_items):
 
     model = make(featurizer=make_union(TITLES, Price()), max_epochs=1)
     model.fit(shop_log, items=shop_items)
-    assert len(model.network_.towers) == 2
+    assert len(model.network_.items.towers) == 2
     assert model.transform([["photo-0"]]).shape == (1, 32)
     assert [block.shape[1] for block in model.catalog_.blocks][1] == 1
     assert model.add_items(NEW).predict([["photo-new"]]).shape == (1,)
@@ -451,7 +454,7 @@ BAD_CATALOGUE_CALLS = {
         [["desk-0", "desk-1"]], items=pd.concat([NEW, NEW])
     ),
     "fit on unknown items": lambda m: m.fit([["desk-0", "nobody"]], items=NEW),
-    "fit that diverges": lambda m: m.set_params(learning_rate=1e30).fit(
+    "fit that diverges": lambda m: m.set_params(optimizer=Adam(1e30)).fit(
         [["photo-new", "desk-0"] * 9] * 9, items=pd.concat([NEW, NEW.assign(item="desk-0")])
     ),
 }
@@ -467,7 +470,7 @@ def test_what_fails_changes_nothing(name, fitted):
 
 def test_items_nobody_touched_are_recommendable_from_the_start(shop_log, shop_items):
     """They are no negatives: each lands where it would have if it had come with add_items."""
-    known = make(max_epochs=15, learning_rate=0.01, early_stopping=False)
+    known = make(max_epochs=15, optimizer=Adam(0.01), early_stopping=False)
     whole = clone(known).fit(shop_log, items=pd.concat([shop_items, NEW]))
     featurizer = TfidfItemFeaturizer(
         columns=["title"], vocabulary=whole.featurizer_.get_feature_names_out(), use_idf=False
@@ -535,8 +538,11 @@ def test_before_fit():
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"dropout": 1.0}, "'dropout' parameter of EmbRecEstimator must be a float in the range"),
-        ({"embedding_dim": 0}, "'embedding_dim'"),
+        (
+            {"encoder": GRUEncoder(dropout=1.0)},
+            "'dropout' parameter of GRUEncoder must be a float in the range",
+        ),
+        ({"item_model": ItemTowers(0)}, "'embedding_dim' parameter of ItemTowers"),
         ({"max_length": 1}, "'max_length'"),
         ({"featurizer": "tfidf"}, "'featurizer'"),
         ({"on_unknown": "ignore"}, "'on_unknown'"),

@@ -15,11 +15,17 @@ from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
 from embrec import EmbRecEstimator, TfidfItemFeaturizer
+from embrec.components import GRUEncoder, ItemTowers
 from embrec.metrics import ranking_scorer
 from embrec.model_selection import LeaveLastOut
 from embrec.network import inference
 
-SMALL = {"embedding_dim": 8, "tower_size": 8, "hidden_size": 8, "max_epochs": 2, "random_state": 0}
+SMALL = {
+    "item_model": ItemTowers(8, 8),
+    "encoder": GRUEncoder(8),
+    "max_epochs": 2,
+    "random_state": 0,
+}
 NEW = pd.DataFrame({"item": ["new"], "title": ["camera bag photo"], "price": [99.0]})
 
 
@@ -183,7 +189,7 @@ def test_dense_and_sparse_branches_live_on(n_jobs, shop_log, shop_items):
         n_jobs=n_jobs,
     )
     model = small(union).fit(shop_log, items=shop_items)
-    assert len(model.network_.towers) == 3
+    assert len(model.network_.items.towers) == 3
     assert model.transform([["photo-0"]]).shape == (1, 24)
     model.add_items(NEW).update_items(NEW.assign(title="ink bottle desk", price=11.0))
     np.testing.assert_allclose(
@@ -238,7 +244,11 @@ def test_the_global_generator_decides_where_no_seed_is_given(shop_log, shop_item
 def test_a_grid_of_numpy_numbers(shop_log, shop_items, tmp_path):
     search = GridSearchCV(
         small(),
-        {"hidden_size": np.arange(4, 7, 2), "dropout": np.linspace(0.1, 0.3, 2)},
+        {
+            "encoder__hidden_size": np.arange(4, 7, 2),
+            "encoder__dropout": np.linspace(0.1, 0.3, 2),
+            "negatives": np.arange(5, 6),
+        },
         cv=LeaveLastOut(),
         scoring=ranking_scorer("mrr"),
         error_score="raise",

@@ -1,5 +1,8 @@
 """Fitting: what is learned, what decides it, and what a failure leaves behind."""
 
+import re
+from inspect import signature
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -12,15 +15,28 @@ from sklearn.utils._param_validation import InvalidParameterError
 
 from embrec import EmbRecEstimator, TfidfItemFeaturizer
 from embrec.baselines import PopularityRecommender
+from embrec.components import (
+    Adagrad,
+    Adam,
+    BPRMax,
+    EarlyStopping,
+    FixedItems,
+    GRUEncoder,
+    IdEmbeddings,
+    ItemBias,
+    ItemPoints,
+    ItemTowers,
+    ItemVectors,
+    SampledNegatives,
+)
 from embrec.network.features import SparseMatrix, to_feature_tensors
 from embrec.training import DivergedError
 
 SMALL = {
-    "embedding_dim": 8,
-    "tower_size": 16,
-    "hidden_size": 16,
+    "item_model": ItemTowers(8, 16),
+    "encoder": GRUEncoder(16),
     "batch_size": 16,
-    "learning_rate": 0.01,
+    "optimizer": Adam(0.01),
     "max_epochs": 2,
     "random_state": 0,
 }
@@ -76,7 +92,7 @@ def fitted(shop_log, shop_items):
 
 
 def test_learns_the_shop_whose_next_item_is_known(shop_log, shop_items):
-    model = small(max_epochs=40, patience=40).fit(shop_log, items=shop_items)
+    model = small(max_epochs=40, early_stopping=EarlyStopping(patience=40)).fit(shop_log, items=shop_items)
     sequences = walks(60)
     X, y = [s[:-1] for s in sequences], [s[-1] for s in sequences]
     share = np.mean(model.predict(X) == y)
@@ -91,8 +107,9 @@ def test_order_matters(shop_items):
     """The last item decides, not the set of items."""
     forth, back = [f"photo-{i}" for i in (0, 1, 2)], [f"photo-{i}" for i in (1, 0, 3)]
     # eight units are too few to lose half of them
-    settings = {"dropout": 0.0, "input_dropout": 0.0, "max_epochs": 100, "early_stopping": False}
-    model = small(**settings).fit([forth, back] * 16, items=shop_items)
+    encoder = GRUEncoder(16, dropout=0.0, input_dropout=0.0)
+    model = small(encoder=encoder, max_epochs=100, early_stopping=False)
+    model.fit([forth, back] * 16, items=shop_items)
     assert model.predict([["photo-0", "photo-1"], ["photo-1", "photo-0"]]).tolist() == [
         "photo-2",
         "photo-3",
@@ -180,23 +197,24 @@ def test_a_union_gives_one_tower_per_branch(shop_log, shop_items):
     sparse, dense = to_feature_tensors(model.catalog_.blocks, torch.device("cpu"))
     assert isinstance(sparse, SparseMatrix)
     assert isinstance(dense, torch.Tensor)
-    assert len(model.network_.towers) == 2
+    assert len(model.network_.items.towers) == 2
     assert model.transform([["photo-0"]]).shape == (1, 16)
     # each branch through its own tower, side by side
     with torch.no_grad():
-        parts = [t(b) for t, b in zip(model.network_.towers, (sparse, dense), strict=True)]
+        parts = [t(b) for t, b in zip(model.network_.items.towers, (sparse, dense), strict=True)]
     np.testing.assert_allclose(model.index_.vectors, torch.cat(parts, 1).numpy(), atol=1e-6)
 
 
 def test_any_other_transformer_gives_one_tower(fitted):
-    assert len(fitted.network_.towers) == 1
+    assert len(fitted.network_.items.towers) == 1
     assert fitted.transform([["photo-0"]]).shape == (1, 8)
 
 
 def test_layers_and_residual_reach_the_network(shop_items):
-    model = small(n_layers=2, residual=False).fit(walks(6), items=shop_items)
-    assert model.network_.gru.num_layers == 2
-    assert not model.network_.size.residual
+    encoder = GRUEncoder(16, n_layers=2, residual=False)
+    model = small(encoder=encoder).fit(walks(6), items=shop_items)
+    assert model.network_.encoder.gru.num_layers == 2
+    assert not model.network_.encoder.residual
     assert model.recommend([["photo-0"]], k=2)[0].shape == (1, 2)
 
 
@@ -254,7 +272,7 @@ def test_partial_fit_takes_new_items_in_the_same_call(shop_log, shop_items):
 
 def test_partial_fit_uses_the_parameters_of_now(shop_log, shop_items):
     a = small().fit(shop_log, items=shop_items)
-    b = small().fit(shop_log, items=shop_items).set_params(learning_rate=1e-12)
+    b = small().fit(shop_log, items=shop_items).set_params(optimizer__learning_rate=1e-12)
     vectors = np.array(b.index_.vectors)
     b.partial_fit(shop_log)
     np.testing.assert_allclose(b.index_.vectors, vectors, atol=1e-6)
@@ -299,7 +317,7 @@ def test_divergence_leaves_a_fitted_model_as_it_was(shop_log, shop_items):
     model = small().fit(shop_log, items=shop_items)
     twin = small().fit(shop_log, items=shop_items)
     before = everything(model)
-    model.set_params(learning_rate=1e30)
+    model.set_params(optimizer=Adam(1e30))
     with pytest.raises(DivergedError, match="Lower learning_rate"):
         model.fit(shop_log, items=shop_items)
     assert everything(model) == before
@@ -307,14 +325,14 @@ def test_divergence_leaves_a_fitted_model_as_it_was(shop_log, shop_items):
         model.partial_fit(shop_log)
     assert everything(model) == before
     # nor does it change how training goes on
-    model.set_params(learning_rate=0.01).partial_fit(shop_log)
+    model.set_params(optimizer=Adam(0.01)).partial_fit(shop_log)
     twin.partial_fit(shop_log)
     np.testing.assert_array_equal(model.index_.vectors, twin.index_.vectors)
 
 
 def test_divergence_in_the_very_last_step_is_noticed(shop_items):
     # one batch, one epoch: the only loss is that of the first weights
-    model = small(learning_rate=1e37, batch_size=64, max_epochs=1, early_stopping=False)
+    model = small(optimizer=Adam(1e37), batch_size=64, max_epochs=1, early_stopping=False)
     with pytest.raises((DivergedError, ValueError), match="infinite or NaN|not finite"):
         model.fit(walks(6), items=shop_items)
     assert not hasattr(model, "network_")
@@ -333,37 +351,9 @@ def test_features_that_are_no_numbers_are_an_error(shop_items):
 
 BAD_PARAMETERS = {
     "featurizer": "tfidf",
-    "embedding_dim": 0,
-    "tower_size": 1.5,
-    "hidden_size": -1,
-    "n_layers": 0,
-    "residual": "yes",
-    "dropout": 1.0,
-    "input_dropout": -0.1,
-    "tower_dropout": 2,
-    "loss": "hinge",
-    "n_negatives": 0,
-    "sample_alpha": -1,
-    "batch_negatives": "yes",
-    "logq_correction": 2,
-    "bpr_max_reg": -0.1,
-    "item_ids": "only",
-    "id_dropout": 1.0,
-    "id_bound": -1,
-    "id_shrinkage": -1,
-    "item_bias": "yes",
-    "optimizer": "sgd",
-    "learning_rate": 0,
-    "momentum": 1.0,
-    "lr_schedule": "step",
-    "warmup_steps": -1,
-    "weight_decay": -1e-3,
-    "max_grad_norm": 0,
     "ema_decay": 1.0,
     "batch_size": 0,
     "max_epochs": 0,
-    "early_stopping": "auto",
-    "patience": 0,
     "max_length": 1,
     "on_unknown": "ignore",
     "index": "fast",
@@ -380,10 +370,95 @@ BAD_PARAMETERS = {
     "verbose": "loud",
 }
 
+# parts are checked by embrec: what they were given, and what may be given
+BAD_PARTS = {
+    "item_model": [
+        ("towers", TypeError, "item_model must be a ItemModel; got 'towers'"),
+        (ItemTowers, TypeError, r"got the class ItemTowers. Pass ItemTowers\(\)"),
+        (GRUEncoder(), TypeError, r"item_model must be a ItemModel; got GRUEncoder\(\)"),
+    ],
+    "encoder": [
+        ("grru", ValueError, "encoder must be 'gru' or a Encoder; got 'grru'. Did you mean 'gru'"),
+        (None, TypeError, "encoder must be 'gru' or a Encoder; got None"),
+        (ItemTowers(), TypeError, r"encoder must be 'gru' or a Encoder; got ItemTowers\(\)"),
+    ],
+    "loss": [
+        ("hinge", ValueError, "loss must be 'cross_entropy', 'bpr', 'bpr_max', 'cosine' or a Loss"),
+        ("bprmax", ValueError, "got 'bprmax'. Did you mean 'bpr_max'"),
+        (3, TypeError, "loss must be .*; got 3"),
+    ],
+    "negatives": [
+        (0, ValueError, "The 'n' parameter of SampledNegatives must be an int"),
+        ("20", ValueError, "negatives must be 'auto', 'all' or a Negatives; got '20'"),
+        (True, TypeError, "negatives must be .*; got True"),
+        (None, TypeError, "negatives must be .*; got None"),
+        (2.5, TypeError, "negatives must be .*; got 2.5"),
+    ],
+    "optimizer": [
+        ("sgd", ValueError, "optimizer must be 'adam', 'adagrad' or a Optimizer; got 'sgd'"),
+        (0.1, TypeError, "optimizer must be .*; got 0.1"),
+    ],
+    "early_stopping": [
+        ("auto", TypeError, "early_stopping must be True, False or an EarlyStopping; got 'auto'"),
+        (5, TypeError, "early_stopping must be True, False or an EarlyStopping; got 5"),
+    ],
+}
+
+BAD_COMPONENTS = {
+    "item_model": {
+        ItemTowers: {
+            "embedding_dim": 0,
+            "tower_size": 1.5,
+            "dropout": 2,
+            "ids": "delta",
+            "bias": "yes",
+        },
+    },
+    "encoder": {
+        GRUEncoder: {
+            "hidden_size": -1,
+            "n_layers": 0,
+            "dropout": 1.0,
+            "input_dropout": -0.1,
+            "residual": "yes",
+        },
+    },
+    "loss": {BPRMax: {"reg": -0.1}},
+    "negatives": {SampledNegatives: {"n": 0, "alpha": -1, "in_batch": "yes", "logq": 2}},
+    "optimizer": {
+        Adam: {
+            "learning_rate": 0,
+            "weight_decay": -1e-3,
+            "schedule": "step",
+            "warmup_steps": -1,
+            "max_grad_norm": 0,
+        },
+        Adagrad: {
+            "learning_rate": -1,
+            "momentum": 1.0,
+            "schedule": "exponential",
+            "warmup_steps": 0.5,
+            "max_grad_norm": -1,
+        },
+    },
+    "early_stopping": {EarlyStopping: {"patience": 0, "monitor": 3}},
+}
+
+# components that stand within others
+BAD_INNER_COMPONENTS = {
+    IdEmbeddings: {"dropout": 1.0, "bound": -1, "shrinkage": -1},
+    ItemBias: {"shrinkage": -1},
+}
+
 
 def test_every_parameter_has_a_bad_value_here():
-    assert set(BAD_PARAMETERS) == set(EmbRecEstimator._parameter_constraints)
-    assert set(BAD_PARAMETERS) == set(EmbRecEstimator().get_params(deep=False))
+    names = {*BAD_PARAMETERS, *BAD_PARTS}
+    assert set(BAD_COMPONENTS) == set(BAD_PARTS)
+    assert names == set(EmbRecEstimator._parameter_constraints)
+    assert names == set(EmbRecEstimator().get_params(deep=False))
+    by_type = {cls: bad for classes in BAD_COMPONENTS.values() for cls, bad in classes.items()}
+    for cls, bad in (by_type | BAD_INNER_COMPONENTS).items():
+        assert set(bad) == set(cls().get_params(deep=False)), cls
 
 
 @pytest.mark.parametrize("name", BAD_PARAMETERS)
@@ -391,6 +466,197 @@ def test_bad_parameters_are_named(name, shop_items):
     model = EmbRecEstimator(**{name: BAD_PARAMETERS[name]})
     with pytest.raises(InvalidParameterError, match=f"The '{name}' parameter of EmbRecEstimator"):
         model.fit(walks(6), items=shop_items)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "error", "message"),
+    [(name, *case) for name, cases in BAD_PARTS.items() for case in cases],
+)
+def test_what_is_no_part_is_named(name, value, error, message, shop_items):
+    with pytest.raises(error, match=message):
+        small(**{name: value}).fit(walks(6), items=shop_items)
+
+
+@pytest.mark.parametrize(
+    ("part", "cls", "name", "value"),
+    [
+        (part, cls, name, value)
+        for part, classes in BAD_COMPONENTS.items()
+        for cls, bad in classes.items()
+        for name, value in bad.items()
+    ],
+)
+def test_bad_parameters_of_parts_are_named(part, cls, name, value, shop_items):
+    model = small(**{part: cls(**{name: value})})
+    with pytest.raises(
+        InvalidParameterError, match=f"The '{name}' parameter of {cls.__name__} must be"
+    ):
+        model.fit(walks(6), items=shop_items)
+    assert not hasattr(model, "network_")
+
+
+@pytest.mark.parametrize(
+    ("cls", "name", "value"),
+    [(cls, name, value) for cls, bad in BAD_INNER_COMPONENTS.items() for name, value in bad.items()],
+)
+def test_bad_parameters_of_inner_parts_are_named(cls, name, value, shop_items):
+    inner = cls(**{name: value})
+    towers = ItemTowers(ids=inner) if cls is IdEmbeddings else ItemTowers(bias=inner)
+    with pytest.raises(
+        InvalidParameterError, match=f"The '{name}' parameter of {cls.__name__} must be"
+    ):
+        small(item_model=towers).fit(walks(6), items=shop_items)
+
+
+@pytest.mark.parametrize(
+    ("changes", "name", "cls"),
+    [
+        ({"batch_size": True}, "batch_size", "EmbRecEstimator"),
+        ({"ema_decay": False}, "ema_decay", "EmbRecEstimator"),
+        ({"encoder": GRUEncoder(True)}, "hidden_size", "GRUEncoder"),
+        ({"optimizer": Adam(True)}, "learning_rate", "Adam"),
+        ({"negatives": SampledNegatives(np.True_)}, "n", "SampledNegatives"),
+    ],
+    ids=str,
+)
+def test_true_is_no_number(changes, name, cls, shop_items):
+    with pytest.raises(TypeError, match=f"{name} of {cls} must not be (np.)?(True|False)"):
+        small(**changes).fit(walks(6), items=shop_items)
+
+
+@pytest.mark.parametrize("monitor", ["hit_rate", "recall@5", "ndcg@0", ""])
+def test_what_can_be_monitored(monitor, shop_items):
+    with pytest.raises(ValueError, match="monitor"):
+        small(early_stopping=EarlyStopping(monitor)).fit(walks(6), items=shop_items)
+
+
+# ---- typing errors
+
+
+def test_few_parameters():
+    assert len(signature(EmbRecEstimator).parameters) <= 26
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"max_epoch": 3}, "has no parameter 'max_epoch'. Did you mean 'max_epochs'?"),
+        ({"negative": 3}, "has no parameter 'negative'. Did you mean 'negatives'?"),
+        ({"zzz": 3}, "has no parameter 'zzz'. Its parameters are batch_size, callbacks, "),
+        (
+            {"hidden_size": 64},
+            "has no parameter 'hidden_size' since embrec 0.2. Write "
+            "encoder=GRUEncoder(hidden_size=...) instead.",
+        ),
+        (
+            {"learning_rate": 0.1},
+            "has no parameter 'learning_rate' since embrec 0.2. Write "
+            "optimizer=Adam(learning_rate=...) instead.",
+        ),
+    ],
+)
+def test_names_that_are_no_parameters_are_answered(given, message):
+    with pytest.raises(TypeError, match="^EmbRecEstimator " + re.escape(message)):
+        EmbRecEstimator(**given)
+    with pytest.raises(ValueError, match="^EmbRecEstimator " + re.escape(message)):
+        EmbRecEstimator().set_params(**given)
+
+
+def test_all_parameters_of_before_are_answered():
+    """What the constructor took in 0.1, and takes no longer."""
+    before = (
+        "embedding_dim tower_size hidden_size n_layers residual dropout input_dropout "
+        "tower_dropout sample_alpha n_negatives batch_negatives logq_correction bpr_max_reg "
+        "item_ids id_dropout id_bound id_shrinkage item_bias learning_rate momentum lr_schedule "
+        "warmup_steps weight_decay max_grad_norm patience"
+    ).split()
+    for name in before:
+        with pytest.raises(TypeError, match=f"no parameter '{name}' since embrec 0.2. Write "):
+            EmbRecEstimator(**{name: None})
+
+
+@pytest.mark.parametrize(
+    "cls", [ItemTowers, FixedItems, ItemVectors, ItemPoints, GRUEncoder, Adam, SampledNegatives]
+)
+def test_names_that_are_no_parameters_of_parts_are_answered(cls):
+    first = next(iter(signature(cls).parameters))
+    typo = first + "s"
+    with pytest.raises(TypeError, match=f"^{cls.__name__} has no parameter '{typo}'"):
+        cls(**{typo: 1})
+    with pytest.raises(ValueError, match=f"^{cls.__name__} has no parameter '{typo}'"):
+        cls().set_params(**{typo: 1})
+
+
+def test_parameters_of_parts_that_are_words():
+    model = EmbRecEstimator()
+    message = (
+        "encoder__hidden_size cannot be set: encoder is 'gru', which has no parameters of its own. "
+        "Pass the object first, such as encoder=GRUEncoder()."
+    )
+    with pytest.raises(ValueError, match=re.escape(message)):
+        model.set_params(encoder__hidden_size=8)
+    with pytest.raises(ValueError, match=r"item_model is None.*item_model=ItemTowers\(\)"):
+        model.set_params(item_model__tower_size=8)
+    with pytest.raises(ValueError, match="GRUEncoder has no parameter 'hiden_size'.*'hidden_size'"):
+        model.set_params(encoder=GRUEncoder(), encoder__hiden_size=8)
+    model.set_params(encoder=GRUEncoder(), encoder__hidden_size=8)
+    assert model.encoder.hidden_size == 8
+    # one level further down
+    with pytest.raises(ValueError, match=r"ids is None.*ids=IdEmbeddings\(\)"):
+        model.set_params(item_model=ItemTowers(), item_model__ids__dropout=0.1)
+    model.set_params(item_model=ItemTowers(ids=IdEmbeddings()), item_model__ids__dropout=0.1)
+    assert model.item_model.ids.dropout == 0.1
+
+
+# ---- no setting is silently without effect
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"loss": "bpr", "negatives": SampledNegatives(5, logq=True)},
+            r"BPR\(\) does not correct for how negatives are drawn.*Leave logq at None",
+        ),
+        (
+            {"loss": BPRMax(), "negatives": SampledNegatives(5, logq=False)},
+            r"BPRMax\(\) does not correct for how negatives are drawn.*Leave logq at None",
+        ),
+        (
+            {"loss": "cosine", "item_model": None, "negatives": 5},
+            r"CosineDistance\(\) has no negatives; got negatives=SampledNegatives\(n=5\)",
+        ),
+        (
+            {"loss": "cosine", "item_model": None, "precision": "float32"},
+            r"CosineDistance\(\) makes no scores.*precision='float32', score_memory='auto'",
+        ),
+        (
+            {"loss": "cosine", "item_model": None, "score_memory": 4},
+            r"CosineDistance\(\) makes no scores.*precision='auto', score_memory=4",
+        ),
+        (
+            {"loss": "cosine", "item_model": ItemTowers()},
+            r"CosineDistance\(\) learns nothing of the items; got item_model=ItemTowers\(\)",
+        ),
+        (
+            {"loss": "bpr", "item_model": FixedItems()},
+            r"item_model=FixedItems\(\) learns nothing of the items; got loss=BPR\(\)",
+        ),
+    ],
+    ids=str,
+)
+def test_settings_that_would_be_without_effect(changes, message, shop_items):
+    model = small(**changes)
+    with pytest.raises(ValueError, match=message):
+        model.fit(walks(6), items=shop_items)
+    assert not hasattr(model, "network_")
+
+
+def test_items_known_by_id_alone_want_no_content(shop_items):
+    """A featurizer that nobody reads would be without effect."""
+    for item_model in (ItemVectors(8), ItemPoints(8)):
+        with pytest.raises(ValueError, match="item_model"):
+            small(item_model=item_model).fit(walks(6), items=shop_items)
 
 
 @pytest.mark.parametrize(
