@@ -1,1 +1,1 @@
-"""What all rooms lean on: the gate for optional libraries, warnings, files, private names of scikit-learn."""
+"""What all rooms lean on: optional libraries, warnings, files, forks, names of scikit-learn."""

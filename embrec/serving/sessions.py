@@ -13,7 +13,7 @@ from embrec.data.growing import GrowingRagged
 from embrec.data.ids import IdIndex, check_ids, short_repr
 from embrec.data.interactions import read_sequences
 from embrec.data.ragged import Ragged
-from embrec.index.rows import Snapshot
+from embrec.index.snapshot import Snapshot
 from embrec.network.inference import encode_queries, encode_states, encode_steps
 from embrec.recommenders.base import BaseRecommender
 from embrec.scoring.ranking import check_k, check_positive
