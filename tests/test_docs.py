@@ -25,6 +25,7 @@ def python_blocks(page):
     return re.findall(r"^```python\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE)
 
 
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("page", PAGES)
 def test_examples_run_from_top_to_bottom(page, tmp_path):
     blocks = python_blocks(page)
@@ -32,6 +33,6 @@ def test_examples_run_from_top_to_bottom(page, tmp_path):
     script = tmp_path / "page.py"
     script.write_text("\n".join(blocks), encoding="utf-8")
     done = subprocess.run(
-        [sys.executable, str(script)], cwd=tmp_path, capture_output=True, text=True, timeout=300
+        [sys.executable, str(script)], cwd=tmp_path, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr

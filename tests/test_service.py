@@ -51,7 +51,7 @@ def running(command, **options):
         sys.stdout.write(process.communicate(timeout=30)[0])  # shown if the test fails
 
 
-def until(condition, seconds=60):
+def until(condition, seconds=200):
     """Wait for what must come true."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -259,7 +259,6 @@ def test_keys_that_anybody_guesses_are_refused(saved):
         cwd=EXAMPLES,
         capture_output=True,
         text=True,
-        timeout=120,
         check=False,
     )
     assert done.returncode == 1

@@ -153,16 +153,18 @@ class AnnoyIndex(ApproximateIndex):
         n_jobs: int | None = None,
         random_state: Any = None,
     ) -> None:
-        self.n_neighbors = n_neighbors
-        self.metric = metric
-        self.mode = mode
+        super().__init__(
+            n_neighbors,
+            metric=metric,
+            mode=mode,
+            min_recall=min_recall,
+            rebuild_fraction=rebuild_fraction,
+            memory=memory,
+            random_state=random_state,
+        )
         self.n_trees = n_trees
         self.search_k = search_k
-        self.min_recall = min_recall
-        self.rebuild_fraction = rebuild_fraction
-        self.memory = memory
         self.n_jobs = n_jobs
-        self.random_state = random_state
 
     def _make(self, vectors: np.ndarray, seed: int) -> AnnoyBackend:
         return AnnoyBackend.build(

@@ -64,9 +64,6 @@ class ApproximateIndex(BaseIndex):
     What the backend finds is scored again from the vectors themselves, so that scores are exact.
     """
 
-    min_recall: float
-    random_state: Any
-
     #: The parameter that says how thorough a search is; None leaves it to `min_recall`.
     _effort: ClassVar[str]
     _sparse_formats: ClassVar[Any] = False
@@ -76,6 +73,27 @@ class ApproximateIndex(BaseIndex):
         "random_state": ["random_state"],
         "n_jobs": [Integral, None],
     }
+
+    def __init__(
+        self,
+        n_neighbors: int,
+        *,
+        metric: str,
+        mode: str,
+        min_recall: float,
+        rebuild_fraction: float,
+        memory: int,
+        random_state: Any,
+    ) -> None:
+        super().__init__(
+            n_neighbors,
+            metric=metric,
+            mode=mode,
+            rebuild_fraction=rebuild_fraction,
+            memory=memory,
+        )
+        self.min_recall = min_recall
+        self.random_state = random_state
 
     @abstractmethod
     def _make(self, vectors: np.ndarray, seed: int) -> Backend:

@@ -81,12 +81,14 @@ class AutoIndex(BaseIndex):
         n_jobs: int | None = None,
         random_state: Any = None,
     ) -> None:
-        self.n_neighbors = n_neighbors
-        self.metric = metric
-        self.mode = mode
+        super().__init__(
+            n_neighbors,
+            metric=metric,
+            mode=mode,
+            rebuild_fraction=rebuild_fraction,
+            memory=memory,
+        )
         self.min_recall = min_recall
-        self.rebuild_fraction = rebuild_fraction
-        self.memory = memory
         self.n_jobs = n_jobs
         self.random_state = random_state
 

@@ -1,49 +1,29 @@
 """What all indexes share: vectors that come, change and go while others search."""
 
-import os
 import threading
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
-from weakref import WeakSet
 
 import numpy as np
-import scipy.sparse as sp
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
 from sklearn.preprocessing import normalize
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from embrec._utils.compat import Interval, StrOptions, fit_context, validate_data
-from embrec._utils.warn import warn
+from embrec._utils.forks import renew_after_fork
+from embrec.index.answering import AnsweringMixin
 from embrec.index.background import BackgroundBuilder
-from embrec.index.filters import Filter, present_slots
+from embrec.index.changing import ChangingMixin
 from embrec.index.neighbors import NeighborsMixin
 from embrec.index.protocol import StaticSearch
-from embrec.index.rows import RowStore, Snapshot
-from embrec.index.searching import parts, search
-from embrec.scoring.ranking import Ties, Vectors, check_k, rank_and_find
-
-_EVERYTHING = Filter()
-
-
-#: Those whose locks a forked process must not inherit: the threads that hold them are not there.
-_ALL: "WeakSet[BaseIndex]" = WeakSet()
-
-
-def _renew_all_locks() -> None:
-    for index in list(_ALL):
-        index._renew_locks()
-
-
-if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(after_in_child=_renew_all_locks)
-
-
-class IndexRebuildWarning(UserWarning):
-    """An index could not be rebuilt in the background; the old one goes on serving."""
+from embrec.index.rows import RowStore
+from embrec.index.snapshot import Snapshot
 
 
 class BaseIndex(  # type: ignore[call-arg]
+    ChangingMixin,
+    AnsweringMixin,
     NeighborsMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
@@ -64,12 +44,6 @@ class BaseIndex(  # type: ignore[call-arg]
     ``rebuild_fraction`` of the whole, all is built anew by a thread in the background.
     """
 
-    n_neighbors: int
-    metric: str
-    mode: str
-    rebuild_fraction: float
-    memory: int
-
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "n_neighbors": [Interval(Integral, 1, None, closed="left")],
         "metric": [StrOptions({"dot", "angular"})],
@@ -79,8 +53,15 @@ class BaseIndex(  # type: ignore[call-arg]
     }
     #: Whether vectors may be sparse, and how.
     _sparse_formats: ClassVar[Any] = "csr"
-    #: Changes that are searched beside the rest whatever their share.
-    _min_changes: ClassVar[int] = 1024
+
+    def __init__(
+        self, n_neighbors: int, *, metric: str, mode: str, rebuild_fraction: float, memory: int
+    ) -> None:
+        self.n_neighbors = n_neighbors
+        self.metric = metric
+        self.mode = mode
+        self.rebuild_fraction = rebuild_fraction
+        self.memory = memory
 
     # ---- building
 
@@ -127,7 +108,7 @@ class BaseIndex(  # type: ignore[call-arg]
         self._companion: BaseIndex | None = None
         self._renew_locks()
         self._store = store
-        _ALL.add(self)
+        renew_after_fork(self)
 
     def _renew_locks(self) -> None:
         self._lock = threading.RLock()
@@ -171,10 +152,6 @@ class BaseIndex(  # type: ignore[call-arg]
         """All that there is now; it stays as it is while the index changes."""
         return self._store.snapshot
 
-    def __len__(self) -> int:
-        """Count the rows, removed ones included."""
-        return self.snapshot.n_rows
-
     @property
     def n_samples_fit_(self) -> int:
         """How many rows there are, removed ones included."""
@@ -196,276 +173,7 @@ class BaseIndex(  # type: ignore[call-arg]
         static = self.snapshot.static
         return 1.0 if static is None else float(static.recall)
 
-    # ---- changing
-
-    def add(self, vectors: Any) -> np.ndarray:
-        """Append vectors, at a cost that does not depend on how many there are already.
-
-        (A CSR index copies what was added since it was built.)
-
-        Parameters
-        ----------
-        vectors : array-like or CSR of shape (n_new, d)
-
-        Returns
-        -------
-        ndarray of shape (n_new,)
-            Their rows.
-        """
-        vectors = self._checked(vectors)
-        with self._lock:
-            rows = len(self) + np.arange(vectors.shape[0])
-            self._write(rows, vectors)
-        return rows
-
-    def replace(self, rows: Any, vectors: Any) -> None:
-        """Give rows new vectors, and make them findable if they were removed.
-
-        Parameters
-        ----------
-        rows : ndarray of shape (n,), int
-            Unique.
-        vectors : array-like or CSR of shape (n, d)
-        """
-        vectors = self._checked(vectors)
-        with self._lock:
-            self._write(self._known(rows, len(self)), vectors)
-
-    def write(self, rows: np.ndarray, vectors: Any) -> None:
-        """Append some vectors and replace others, in one change.
-
-        Parameters
-        ----------
-        rows : ndarray of shape (n,), int
-            Unique. Those that there are not yet follow the last, in this order.
-        vectors : array-like or CSR of shape (n, d)
-        """
-        vectors = self._checked(vectors)
-        with self._lock:
-            rows = _as_rows(rows)
-            new = rows[rows >= len(self)]
-            if (new != len(self) + np.arange(len(new))).any():
-                raise IndexError(f"New rows must follow row {len(self) - 1}; got {new.tolist()}.")
-            self._write(self._known(rows, len(self) + len(new)), vectors)
-
-    def remove(self, rows: Any) -> None:
-        """Never return these rows again.
-
-        Parameters
-        ----------
-        rows : ndarray of shape (n,), int
-        """
-        check_is_fitted(self)
-        with self._lock:
-            rows = self._known(rows, len(self))
-            if len(rows) == 0:
-                return
-            self._report_failure()
-            self._store.remove(rows)
-            if self._companion is not None:
-                self._companion.remove(rows)
-            self._builder.start(self)
-
-    def _write(self, rows: np.ndarray, vectors: Any) -> None:
-        if vectors.shape[0] != len(rows):
-            raise ValueError(f"Got {vectors.shape[0]} vectors for {len(rows)} rows.")
-        if len(np.unique(rows)) < len(rows):
-            raise ValueError("rows must be unique; some are there twice.")
-        if len(rows) == 0:
-            return
-        self._report_failure()  # what can raise comes before what is seen
-        self._store.write(rows, vectors)
-        if self._companion is not None:
-            self._companion.write(rows, vectors[:, : self._companion.n_features_in_])
-        self._builder.start(self)
-
-    def _checked(self, vectors: Any) -> Any:
-        check_is_fitted(self)
-        if hasattr(vectors, "shape") and vectors.shape[0] == 0:
-            return vectors  # no change
-        return self._as_unit(self._validated(vectors, reset=False))
-
-    def _known(self, rows: Any, n: int) -> np.ndarray:
-        known = _as_rows(rows)
-        if len(known) and (known.min() < 0 or known.max() >= n):
-            raise IndexError(f"There are rows 0 to {n - 1}; got {known.min()} to {known.max()}.")
-        return known
-
-    # ---- building anew
-
-    def _n_due(self) -> int:
-        snapshot = self.snapshot
-        limit = max(self._min_changes, self.rebuild_fraction * snapshot.n_base)
-        return snapshot.n_changes if snapshot.n_changes > limit else 0
-
-    def _report_failure(self) -> None:
-        for index in (self, self._companion):
-            failure = None if index is None else index._builder.take_failure()
-            if failure is not None:
-                warn(
-                    f"The index could not be rebuilt in the background ({failure!r}). It goes on "
-                    "as it is, more slowly as it grows, and tries again when twice as much has "
-                    "changed; rebuild() tries at once and raises the error.",
-                    IndexRebuildWarning,
-                )
-
-    def rebuild(self) -> Self:
-        """Build anew from all there is now, and wait for it; searches go on meanwhile.
-
-        Returns
-        -------
-        self
-        """
-        check_is_fitted(self)
-        self._builder.build(self)
-        return self
-
-    def wait(self) -> Self:
-        """Wait until nothing is being built in the background; warn if that has failed.
-
-        Returns
-        -------
-        self
-        """
-        check_is_fitted(self)
-        self._builder.wait()
-        if self._companion is not None:
-            self._companion._builder.wait()
-        self._report_failure()
-        return self
-
-    def _rebuild(self) -> None:
-        with self._lock:
-            store, snapshot = self._store, self._store.snapshot
-        vectors, active = snapshot.whole(), snapshot.active
-        static = self._build(vectors, np.flatnonzero(active), self._sample)
-        with self._lock:
-            if self._store is not store:
-                return  # it was fitted again
-            removed = np.flatnonzero(~active)
-            version = store.snapshot.version + 1
-            renewed = RowStore(vectors, removed, static=static, version=version)
-            renewed.catch_up(store.snapshot, snapshot)
-            self._store = renewed
-
-    # ---- searching
-
-    def search(
-        self, queries: Any, k: int, rules: Filter = _EVERYTHING, *, exactly: bool = False
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Find the vectors with the largest inner products, or cosines.
-
-        Parameters
-        ----------
-        queries : ndarray or CSR of shape (n_queries, d)
-        k : int
-        rules : Filter, optional
-            Further limits on what may be found. As many are returned as qualify, up to k.
-        exactly : bool, default=False
-            Whether to score all vectors though the index is approximate.
-
-        Returns
-        -------
-        scores : ndarray of shape (n_queries, k), float32
-            Largest first; -inf where fewer may be found.
-        rows : ndarray of shape (n_queries, k), int64
-            Their rows; -1 where fewer may be found.
-
-        Raises
-        ------
-        ValueError
-            If queries are not of the vectors' length, or ``k`` is not a positive integer.
-        """
-        check_is_fitted(self)
-        check_k(k)
-        rows, scores = search(
-            self.snapshot,
-            self._as_queries(queries),
-            k,
-            rules,
-            memory=self.memory,
-            exactly=exactly,
-        )
-        return scores, rows
-
-    def rank(
-        self,
-        queries: Any,
-        targets: np.ndarray,
-        rules: Filter = _EVERYTHING,
-        *,
-        ties: Ties = "pessimistic",
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Rank one row per query among all that may be found, exactly, by counting.
-
-        Parameters
-        ----------
-        queries : ndarray or CSR of shape (n_queries, d)
-        targets : ndarray of shape (n_queries,), int
-            The row to rank for each query.
-        rules : Filter, optional
-            Further limits on what it is ranked against.
-        ties : {"pessimistic", "average", "optimistic"}, default="pessimistic"
-            How vectors that score exactly as the target count.
-
-        Returns
-        -------
-        ranks : ndarray of shape (n_queries,), float64
-            How many are ahead of the target.
-        n_candidates : ndarray of shape (n_queries,), int64
-            How many there are, the target included.
-        """
-        return self.rank_and_find(queries, targets, 0, rules, ties=ties)[:2]
-
-    def rank_and_find(
-        self,
-        queries: Any,
-        targets: np.ndarray,
-        k: int,
-        rules: Filter = _EVERYTHING,
-        *,
-        ties: Ties = "pessimistic",
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Do as `rank` does, and find the best k rows in the same pass.
-
-        Parameters
-        ----------
-        queries, targets
-            As for `rank`.
-        k : int
-            May be 0.
-        rules, ties
-            As for `rank`.
-
-        Returns
-        -------
-        ranks : ndarray of shape (n_queries,), float64
-        n_candidates : ndarray of shape (n_queries,), int64
-        rows : ndarray of shape (n_queries, k), int64
-            Best first; -1 where fewer may be found.
-        """
-        check_is_fitted(self)
-        snapshot = self.snapshot
-        ranks, n_candidates, slots = rank_and_find(
-            self._as_queries(queries),
-            parts(snapshot),
-            present_slots(snapshot, targets),
-            k,
-            rules.slots(snapshot).candidates(),
-            ties=ties,
-            memory=self.memory,
-        )
-        return ranks, n_candidates, snapshot.rows_at(slots.ravel()).reshape(slots.shape)
-
-    def _as_queries(self, queries: Any) -> Vectors:
-        if not sp.issparse(queries):
-            queries = np.ascontiguousarray(queries, dtype=np.float32)
-        if queries.ndim != 2 or queries.shape[1] != self.n_features_in_:
-            raise ValueError(
-                f"Expected queries of shape (n_queries, {self.n_features_in_}), as the vectors; "
-                f"got {queries.shape}."
-            )
-        return self._as_unit(queries)
+    # ---- its companion
 
     def companion(self, n_columns: int | None = None) -> "BaseIndex":
         """Return an index of the same kind and rows by cosine, which changes along with this one.
@@ -561,13 +269,3 @@ class BaseIndex(  # type: ignore[call-arg]
 
 
 _NOT_PICKLED = ("_store", "_lock", "_companion_lock", "_builder", "_companion", "_sample")
-
-
-def _as_rows(rows: Any) -> np.ndarray:
-    array = np.asarray(rows)
-    if array.ndim != 1 or (len(array) and array.dtype.kind not in "iu"):
-        raise TypeError(
-            f"rows must be a 1-D array of integers; got {array.dtype} of shape {array.shape}. "
-            "Turn a mask into rows with np.flatnonzero."
-        )
-    return array.astype(np.int64)

@@ -87,12 +87,14 @@ class ExactIndex(BaseIndex):
         rebuild_fraction: float = 0.25,
         memory: int = SCORE_MEMORY,
     ) -> None:
-        self.n_neighbors = n_neighbors
-        self.metric = metric
-        self.mode = mode
+        super().__init__(
+            n_neighbors,
+            metric=metric,
+            mode=mode,
+            rebuild_fraction=rebuild_fraction,
+            memory=memory,
+        )
         self.precision = precision
-        self.rebuild_fraction = rebuild_fraction
-        self.memory = memory
 
     def _build(
         self, vectors: Any, rows: np.ndarray, queries: np.ndarray | None

@@ -133,16 +133,18 @@ class FaissIndex(ApproximateIndex):
         memory: int = SCORE_MEMORY,
         random_state: Any = None,
     ) -> None:
-        self.n_neighbors = n_neighbors
-        self.metric = metric
-        self.mode = mode
+        super().__init__(
+            n_neighbors,
+            metric=metric,
+            mode=mode,
+            min_recall=min_recall,
+            rebuild_fraction=rebuild_fraction,
+            memory=memory,
+            random_state=random_state,
+        )
         self.n_cells = n_cells
         self.codes = codes
         self.n_probe = n_probe
-        self.min_recall = min_recall
-        self.rebuild_fraction = rebuild_fraction
-        self.memory = memory
-        self.random_state = random_state
 
     def check(self) -> None:
         """Raise if `fit` would not begin; see `BaseIndex.check`."""

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from embrec.data.ragged import Ragged
-from embrec.index.rows import Snapshot
+from embrec.index.snapshot import Snapshot
 from embrec.scoring.ranking import Candidates
 
 

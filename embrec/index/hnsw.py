@@ -170,18 +170,20 @@ class HnswIndex(ApproximateIndex):
         n_jobs: int | None = None,
         random_state: Any = None,
     ) -> None:
-        self.n_neighbors = n_neighbors
-        self.metric = metric
-        self.mode = mode
+        super().__init__(
+            n_neighbors,
+            metric=metric,
+            mode=mode,
+            min_recall=min_recall,
+            rebuild_fraction=rebuild_fraction,
+            memory=memory,
+            random_state=random_state,
+        )
         self.n_links = n_links
         self.ef_build = ef_build
         self.ef = ef
         self.precision = precision
-        self.min_recall = min_recall
-        self.rebuild_fraction = rebuild_fraction
-        self.memory = memory
         self.n_jobs = n_jobs
-        self.random_state = random_state
 
     def check(self) -> None:
         """Raise if `fit` would not begin; see `BaseIndex.check`."""

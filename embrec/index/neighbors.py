@@ -7,8 +7,9 @@ import scipy.sparse as sp
 from sklearn.utils.validation import check_is_fitted
 
 from embrec.index.filters import Filter
-from embrec.index.rows import Snapshot, squared_lengths
+from embrec.index.rows import squared_lengths
 from embrec.index.searching import search
+from embrec.index.snapshot import Snapshot
 
 
 class NeighborsMixin:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from embrec.data.ragged import Ragged
 from embrec.index.filters import Filter, SlotFilter
-from embrec.index.rows import Snapshot
+from embrec.index.snapshot import Snapshot
 from embrec.scoring.ranking import Candidates, Vectors, top_k
 
 #: To fetch more than this share of all vectors is slower than to score all of them.

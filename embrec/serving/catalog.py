@@ -1,18 +1,17 @@
 """The live item catalogue: ids and content features, row for row."""
 
-import os
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from secrets import token_hex
 from typing import Any
-from weakref import WeakSet
 
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
+from embrec._utils.forks import renew_after_fork
 from embrec._utils.warn import warn
 from embrec.data.ids import IdIndex, check_ids, preview
 from embrec.data.memmaps import StackedRows, is_stored, row_blocks
@@ -135,19 +134,6 @@ class NoContentWarning(UserWarning):
     """Items have no content that the featurizer understands."""
 
 
-#: Those whose locks a forked process must not inherit: the threads that hold them are not there.
-_ALL: "WeakSet[ItemCatalog]" = WeakSet()
-
-
-def _renew_all_locks() -> None:
-    for catalog in list(_ALL):
-        catalog._renew_locks()
-
-
-if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(after_in_child=_renew_all_locks)
-
-
 class ItemCatalog:
     """Ids and content features of all items, by row. Rows are only ever added.
 
@@ -164,7 +150,7 @@ class ItemCatalog:
         #: tells this catalogue and its copies from all others
         self.identity = token_hex(8)
         self._renew_locks()
-        _ALL.add(self)
+        renew_after_fork(self)
         self._chunks: list[list[Features]] = [[block] for block in blocks]
         # the rows that each chunk holds, later ones in place of earlier ones
         self._rows = [np.arange(len(ids))]

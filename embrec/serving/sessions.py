@@ -10,7 +10,7 @@ import torch
 from embrec.data.growing import GrowingRagged
 from embrec.data.ids import IdIndex, check_ids, short_repr
 from embrec.data.ragged import Ragged
-from embrec.index.rows import Snapshot
+from embrec.index.snapshot import Snapshot
 from embrec.network.model import SequenceNetwork
 from embrec.scoring.ranking import check_k, check_positive
 from embrec.serving.answering import Answering, answer, make_filter

@@ -1,11 +1,11 @@
 """Batches through an encoder, here and elsewhere."""
 
-import threading
 from dataclasses import dataclass
 
 import joblib
 import numpy as np
 import pytest
+from threads import join, start
 
 from embrec.encoders import running
 from embrec.encoders.protocol import Encoder, EncoderSpec
@@ -81,13 +81,7 @@ def test_a_model_is_loaded_once(monkeypatch):
     loads = []
     monkeypatch.setattr(LengthSpec, "load", lambda self: loads.append(self) or LengthEncoder())
     found = []
-    threads = [
-        threading.Thread(target=lambda: found.append(get_encoder(LengthSpec()))) for _ in range(8)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    join(*(start(lambda: found.append(get_encoder(LengthSpec()))) for _ in range(8)))
     assert len(loads) == 1
     assert len({id(encoder) for encoder in found}) == 1
     forget_encoders()

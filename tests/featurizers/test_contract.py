@@ -1,11 +1,14 @@
 """What scikit-learn asks of transformers: its battery, and the checks it leaves out."""
 
+from unittest import SkipTest
+
 import narwhals as nw
 import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.utils import estimator_checks
-from sklearn.utils.estimator_checks import check_estimator, estimator_checks_generator
+from sklearn.utils.estimator_checks import estimator_checks_generator
+from torch import nn
 
 for library, extra in {
     "gensim": "words",
@@ -17,6 +20,7 @@ for library, extra in {
 
 from tiny_models import tiny_bert_folder, tiny_elmo_files
 
+from embrec.encoders.preprocessing import ImageNetPreprocess
 from embrec.featurizers import (
     CategoryPathFeaturizer,
     ElmoItemFeaturizer,
@@ -58,10 +62,15 @@ FEATURIZERS = {
     "unweighted word vectors": WordVectorItemFeaturizer(**SMALL, weighting="mean"),
     "text encoder": TextEncoderItemFeaturizer(model=tiny_bert_folder()),
     "ELMo": ElmoItemFeaturizer(**tiny_elmo_files()),
-    # the descriptor is the only one without weights
+    # without weights
     "pictures": RowPictures(backbone="descriptor", n_decoders=1),
     "pictures in threads": RowPictures(
-        backbone="descriptor", n_decoders=2, missing_indicator=False, batch_size=3
+        backbone=nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten()),
+        preprocess=ImageNetPreprocess(4, 4),
+        device="cpu",
+        n_decoders=2,
+        missing_indicator=False,
+        batch_size=3,
     ),
 }
 ONE_DIGIT = {
@@ -86,18 +95,17 @@ def battery():
 
 @pytest.mark.parametrize(("estimator", "check"), list(battery()))
 def test_battery(estimator, check):
-    check(estimator)
+    try:
+        check(estimator)
+    except SkipTest:
+        assert check.func.__name__ == "check_array_api_input"
+        raise
 
 
 @pytest.mark.parametrize("name", FEATURIZERS)
-def test_the_battery_is_not_skipped(name):
+def test_the_battery_is_whole(name):
     # an estimator whose tags say "no 2-D arrays" passes a battery of one check
-    results = check_estimator(clone(FEATURIZERS[name]), on_skip=None)
-    skipped = {result["check_name"] for result in results if result["status"] == "skipped"}
-    n_passed = sum(result["status"] == "passed" for result in results)
-    assert skipped <= {"check_array_api_input"}
-    assert n_passed >= 44
-    assert n_passed + len(skipped) == len(results)
+    assert len(list(estimator_checks_generator(FEATURIZERS[name]))) >= 45
 
 
 UNLISTED = [

@@ -3,7 +3,7 @@
 import html
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from embrec.featurizers._markup import strip_markup
@@ -31,9 +31,9 @@ def test_what_a_reader_would_see(text, expected):
     assert strip_markup([text]) == [expected]
 
 
-@given(st.text())
+@settings(max_examples=40)
+@given(st.text(st.characters(exclude_characters="<&")))
 def test_text_without_markup_is_unchanged(text):
-    text = text.replace("<", "").replace("&", "")
     assert strip_markup([text]) == [text]
 
 

@@ -1,13 +1,14 @@
 """Vectors on disk."""
 
 import os
-import threading
 import time
+from functools import partial
 from hashlib import blake2b
 
 import joblib
 import numpy as np
 import pytest
+from threads import run_together
 
 from embrec.featurizers import _vector_store
 from embrec.featurizers._vector_store import KEY_DTYPE, VectorStore
@@ -140,25 +141,17 @@ def test_what_killed_processes_left_is_removed_in_time(store, tmp_path):
 
 
 def test_threads_that_write_and_read(tmp_path):
-    failures = []
+    n = 18
 
-    def work(first):
+    def work(first, stop):
         store = VectorStore(tmp_path, 3)
-        try:
-            for start in range(first, first + 60, 3):
-                numbers = [start, start + 1, start + 2]
-                add(store, numbers)
-                np.testing.assert_array_equal(store.read(keys_of(numbers)), vectors_of(numbers))
-        except Exception as error:
-            failures.append(error)
+        for i in range(first, first + n, 3):
+            numbers = [i, i + 1, i + 2]
+            add(store, numbers)
+            np.testing.assert_array_equal(store.read(keys_of(numbers)), vectors_of(numbers))
 
-    threads = [threading.Thread(target=work, args=(100 * i,)) for i in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert failures == []
-    everything = [n for i in range(4) for n in range(100 * i, 100 * i + 60)]
+    run_together(*(partial(work, 100 * i) for i in range(4)))
+    everything = [i for first in range(0, 400, 100) for i in range(first, first + n)]
     store = VectorStore(tmp_path, 3)
     np.testing.assert_array_equal(store.read(keys_of(everything)), vectors_of(everything))
 

@@ -5,21 +5,16 @@ import pickle
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from sklearn.base import clone
 
 from embrec.index import (
     AnnoyIndex,
-    AutoIndex,
     ExactIndex,
     FaissIndex,
     HnswIndex,
     LowRecallWarning,
-    approximate,
-    auto,
 )
-from embrec.index.approximate import TunedSearch, measure_recall
+from embrec.index.approximate import measure_recall
 from embrec.index.filters import Filter
-from embrec.index.hnsw import with_equal_lengths
 
 N, D = 4000, 16
 KINDS = {
@@ -163,14 +158,6 @@ def test_sparse_vectors_are_refused(kind):
         KINDS[kind]().fit(sp.csr_array(VECTORS))
 
 
-def test_equal_lengths_make_the_largest_product_the_nearest():
-    longer = with_equal_lengths(VECTORS)
-    np.testing.assert_allclose(np.linalg.norm(longer, axis=1), np.linalg.norm(longer[0]), rtol=1e-5)
-    query = np.append(QUERIES[0], 0)
-    distances = np.linalg.norm(longer - query, axis=1)
-    assert np.argsort(distances)[:10].tolist() == true_best(QUERIES[:1], VECTORS, 10)[0].tolist()
-
-
 def test_recall_is_the_share_that_was_found():
     found = np.array([[3, 1, -np.inf], [7, 8, 9]], dtype=np.float32)
     assert measure_recall(found, np.array([[3, 2], [9, 8]], dtype=np.float32)) == 0.75
@@ -181,64 +168,3 @@ def test_recall_is_the_share_that_was_found():
 def test_any_of_many_equal_vectors_will_do(kind):
     vectors = np.repeat(draw(3, 40), 100, axis=0)
     assert KINDS[kind]().fit(vectors, queries=QUERIES).recall_ >= 0.95
-
-
-# ---- auto
-
-
-def test_few_vectors_are_searched_exactly():
-    index = AutoIndex().fit(VECTORS)
-    assert (index.chosen_, index.recall_) == ("exact", 1.0)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "chosen"), [([1.0, 2.0], "annoy"), ([2.0, 1.0], "exact")], ids=["faster", "slower"]
-)
-def test_the_faster_one_is_chosen(monkeypatch, seconds, chosen):
-    times = iter(seconds)
-    monkeypatch.setattr(auto, "MIN_VECTORS", 1000)
-    monkeypatch.setattr(auto, "find_spec", lambda name: None)
-    monkeypatch.setattr(auto, "seconds_per_query", lambda *args, **kwargs: next(times))
-    index = AutoIndex(random_state=0).fit(VECTORS)
-    assert index.chosen_ == chosen
-    assert (index.recall_ == 1.0) == (chosen == "exact")
-
-
-def test_what_recalls_too_little_is_not_chosen(monkeypatch):
-    monkeypatch.setattr(auto, "MIN_VECTORS", 1000)
-    monkeypatch.setattr(auto, "find_spec", lambda name: None)
-    monkeypatch.setattr(auto, "seconds_per_query", lambda vectors, static, *args, **kwargs: 1.0)
-    monkeypatch.setattr(
-        AnnoyIndex, "tuned", lambda self, vectors, rows, queries: TunedSearch(None, rows, 0.5)
-    )
-    assert AutoIndex().fit(VECTORS).chosen_ == "exact"
-
-
-def test_a_catalogue_that_grows_is_asked_again(monkeypatch):
-    monkeypatch.setattr(auto, "MIN_VECTORS", N + 1)
-    monkeypatch.setattr(auto, "find_spec", lambda name: None)
-    monkeypatch.setattr(
-        auto,
-        "seconds_per_query",
-        lambda vectors, static, *args, **kwargs: 1.0 if isinstance(static, TunedSearch) else 2.0,
-    )
-    index = AutoIndex(random_state=0).fit(VECTORS)
-    assert index.chosen_ == "exact"
-    index.add(VECTORS)
-    assert index.wait().chosen_ == "annoy"
-    assert clone(index).get_params() == index.get_params()
-
-
-def test_faiss_is_preferred_where_it_is(monkeypatch):
-    pytest.importorskip("faiss")
-    monkeypatch.setattr(auto, "MIN_VECTORS", 1000)
-    monkeypatch.setattr(
-        auto,
-        "seconds_per_query",
-        lambda vectors, static, *args, **kwargs: 1.0 if isinstance(static, TunedSearch) else 2.0,
-    )
-    assert AutoIndex(random_state=0).fit(VECTORS).chosen_ == "faiss"
-
-
-def test_min_vectors_is_what_tests_think():
-    assert approximate.MIN_VECTORS < N < auto.MIN_VECTORS

@@ -5,10 +5,12 @@ import pickle
 import shutil
 import sys
 import threading
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import pytest
+from threads import LIMIT, join, meanwhile, start, wait
 
 from embrec import Callback, EmbRecEstimator, estimator
 from embrec.baselines import ContentNeighborsRecommender, PopularityRecommender
@@ -36,60 +38,44 @@ def fitted(kind, shop):
 def test_answers_while_items_come_change_and_go(shop, kind):
     recommender = fitted(kind, shop)
     ids = shop.items["item"].to_numpy()
-    errors, stop = [], threading.Event()
     removed = [set()]
 
-    def ask(seed):
+    def ask(seed, stop):
         rng = np.random.default_rng(seed)
-        try:
-            while not stop.is_set():
-                gone = removed[0]
-                history = rng.choice(ids[:60], 3).tolist() + rng.choice([*gone, ids[0]], 1).tolist()
-                found, _ = recommender.recommend([history], k=20)
-                assert not set(found[0]) & gone
-                assert None not in found[0]
-                similar, _ = recommender.similar_items(ids[:2], k=5)
-                assert not set(similar.ravel()) & gone
-        except Exception as error:
-            errors.append(error)
-            stop.set()
+        while not stop.is_set():
+            gone = removed[0]
+            history = rng.choice(ids[:60], 3).tolist() + rng.choice([*gone, ids[0]], 1).tolist()
+            found, _ = recommender.recommend([history], k=20)
+            assert not set(found[0]) & gone
+            assert None not in found[0]
+            similar, _ = recommender.similar_items(ids[:2], k=5)
+            assert not set(similar.ravel()) & gone
 
-    threads = [threading.Thread(target=ask, args=(seed,)) for seed in range(4)]
-    for thread in threads:
-        thread.start()
-    for i in range(40):
-        new = shop.items.head(3).assign(item=[f"new-{i}-{j}" for j in range(3)])
-        recommender.add_items(new)
-        found, _ = recommender.recommend([[]], k=3, include=new["item"].tolist())
-        assert sorted(found[0]) == sorted(new["item"])
-        recommender.update_items(new.assign(title=[f"changed {i}"] * 3))
-        recommender.remove_items(new["item"].tolist())
-        removed[0] = removed[0] | set(new["item"])
-    stop.set()
-    for thread in threads:
-        thread.join(timeout=60)
-    if errors:
-        raise errors[0]
+    with meanwhile(*(partial(ask, seed) for seed in range(4))):
+        for i in range(40):
+            new = shop.items.head(3).assign(item=[f"new-{i}-{j}" for j in range(3)])
+            recommender.add_items(new)
+            found, _ = recommender.recommend([[]], k=3, include=new["item"].tolist())
+            assert sorted(found[0]) == sorted(new["item"])
+            recommender.update_items(new.assign(title=[f"changed {i}"] * 3))
+            recommender.remove_items(new["item"].tolist())
+            removed[0] = removed[0] | set(new["item"])
 
 
 def test_two_threads_that_add_the_same_item(shop):
     """One of them is told that it is there already; it is there once."""
     recommender = fitted(EmbRecEstimator, shop)
-    outcomes, start = [], threading.Barrier(2)
+    outcomes, both = [], threading.Barrier(2)
 
-    def add(n):
-        start.wait(timeout=30)
+    def add():
+        both.wait(timeout=LIMIT)
         try:
             recommender.add_items(shop.items.head(1).assign(item=["twice"]))
             outcomes.append("added")
         except ValueError as error:
             outcomes.append(str(error))
 
-    threads = [threading.Thread(target=add, args=(n,)) for n in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(timeout=60)
+    join(start(add), start(add))
     assert sorted(outcomes, key=len)[0] == "added"
     assert "are in the catalogue already" in sorted(outcomes, key=len)[1]
     assert len(recommender.catalog_) == len(recommender.index_) == 201
@@ -218,24 +204,16 @@ def test_what_is_served_outlives_its_folder(shop, tmp_path, index):
 def test_copies_are_of_one_moment(shop, kind):
     """Though another thread adds items; and the original is none the worse for it."""
     recommender = fitted(kind, shop)
-    stop, errors = threading.Event(), []
 
-    def add():
+    def add(stop):
         i = 0
-        try:
-            while not stop.is_set():
-                new = shop.items.head(5).assign(item=[f"new-{i}-{j}" for j in range(5)])
-                recommender.add_items(new)
-                i += 1
-        except Exception as error:
-            errors.append(error)
+        while not stop.is_set():
+            new = shop.items.head(5).assign(item=[f"new-{i}-{j}" for j in range(5)])
+            recommender.add_items(new)
+            i += 1
 
-    thread = threading.Thread(target=add)
-    thread.start()
-    copies = [copy.deepcopy(recommender) for _ in range(60)]
-    stop.set()
-    thread.join(timeout=60)
-    assert errors == []
+    with meanwhile(add):
+        copies = [copy.deepcopy(recommender) for _ in range(60)]
     for one in [*copies, recommender]:
         n = len(one.catalog_)
         assert n == len(one.index_) == len(one.catalog_.ids.ids)
@@ -253,28 +231,20 @@ def test_copies_are_of_one_moment(shop, kind):
 )
 def test_changes_wait_for_partial_fit(shop, kind):
     recommender = fitted(kind, shop)
-    errors, stop = [], threading.Event()
     n_added = [0]
 
-    def change():
-        try:
-            while not stop.is_set():
-                i = n_added[0]
-                recommender.add_items(shop.items.head(1).assign(item=[f"new-{i}"]))
-                if i % 2:
-                    recommender.remove_items([f"new-{i}"])
-                n_added[0] += 1
-        except Exception as error:
-            errors.append(error)
+    def change(stop):
+        while not stop.is_set():
+            i = n_added[0]
+            recommender.add_items(shop.items.head(1).assign(item=[f"new-{i}"]))
+            if i % 2:
+                recommender.remove_items([f"new-{i}"])
+            n_added[0] += 1
 
-    thread = threading.Thread(target=change)
-    thread.start()
-    for i in range(8):
-        more = shop.items.head(2).assign(item=[f"more-{i}-{j}" for j in range(2)])
-        recommender.partial_fit(shop.interactions.head(60), items=more)
-    stop.set()
-    thread.join(timeout=60)
-    assert errors == []
+    with meanwhile(change):
+        for i in range(8):
+            more = shop.items.head(2).assign(item=[f"more-{i}-{j}" for j in range(2)])
+            recommender.partial_fit(shop.interactions.head(60), items=more)
     n = 200 + n_added[0] + 16
     assert len(recommender.catalog_) == len(recommender.index_) == n
     left = [f"new-{i}" for i in range(0, n_added[0], 2)]
@@ -355,16 +325,17 @@ def test_a_callback_may_use_what_is_trained(shop, tmp_path):
     started, go_on = threading.Event(), threading.Event()
     index = recommender.index_
     index._min_changes = 1
+    index.rebuild_fraction = 1e-9
     build = index._build
 
     def slow(*args):
         started.set()
-        go_on.wait(timeout=30)
+        wait(go_on)
         return build(*args)
 
     index._build = slow
     recommender.add_items(shop.items.head(3).assign(item=["x-1", "x-2", "x-3"]))
-    started.wait(timeout=30)
+    wait(started)
     threading.Timer(0.5, go_on.set).start()
     done = []
 
@@ -377,12 +348,7 @@ def test_a_callback_may_use_what_is_trained(shop, tmp_path):
         done.append(session)
 
     recommender.callbacks = [Calls(use)]
-    trainer = threading.Thread(
-        target=recommender.partial_fit, args=(shop.interactions.head(60),), daemon=True
-    )
-    trainer.start()
-    trainer.join(timeout=60)
-    assert not trainer.is_alive()
+    join(start(recommender.partial_fit, shop.interactions.head(60)))
     assert len(done) == 1
     assert done[0].history == ["x-1"]
 
@@ -403,29 +369,23 @@ def test_nobody_waits_for_training_but_those_who_change(shop):
 
     def stay():
         inside.set()
-        go_on.wait(timeout=60)
+        wait(go_on)
 
     recommender.callbacks = [Calls(stay)]
-    trainer = threading.Thread(
-        target=recommender.partial_fit, args=(shop.interactions.head(60),), daemon=True
-    )
-    trainer.start()
-    inside.wait(timeout=60)
-    reading = threading.Thread(
-        target=lambda: [
+    trainer = start(recommender.partial_fit, shop.interactions.head(60))
+    wait(inside)
+    reading = start(
+        lambda: [
             recommender.similar_items(shop.items["item"][:2]),
             recommender.index_.kneighbors_graph(n_neighbors=2),
             copy.deepcopy(PopularityRecommender().fit(shop.interactions)),
             recommender.catalog_.blocks,
             pickle.dumps(recommender.set_params(callbacks=None)),
-        ],
-        daemon=True,
+        ]
     )
-    reading.start()
-    reading.join(timeout=30)
-    assert not reading.is_alive()
+    join(reading)
     go_on.set()
-    trainer.join(timeout=60)
+    join(trainer)
 
 
 @pytest.mark.parametrize("index", ["annoy", "exact"])

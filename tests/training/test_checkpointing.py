@@ -200,7 +200,7 @@ def start(folder, parameters):
 
 
 def outcome(process):
-    out, err = process.communicate(timeout=300)
+    out, err = process.communicate()
     assert process.returncode == 0, err
     return json.loads(out)
 

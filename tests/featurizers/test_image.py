@@ -26,6 +26,7 @@ from torch import nn
 from embrec.encoders import picture_encoder, pictures
 from embrec.encoders.alexnet import AlexNet
 from embrec.encoders.pictures import PictureError
+from embrec.encoders.preprocessing import ImageNetPreprocess
 from embrec.encoders.running import forget_encoders
 from embrec.featurizers import ImageFeaturizer, UnreadablePictureWarning, _frozen
 
@@ -461,7 +462,11 @@ def test_workers_look_in_the_folder_of_now(folder, monkeypatch):
         (folder / name).mkdir()
         for i in range(2):
             Image.new("RGB", (20, 10 + i), COLOURS[colour]).save(folder / name / f"{i}.png")
-    model = ImageFeaturizer(backbone="descriptor", n_jobs=2, batch_size=1)
+    # of what workers have at hand: they would take seconds to import more
+    means = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    model = ImageFeaturizer(
+        backbone=means, preprocess=ImageNetPreprocess(8, 8), device="cpu", n_jobs=2, batch_size=1
+    )
     found = []
     for name in ("x", "y"):
         monkeypatch.chdir(folder / name)

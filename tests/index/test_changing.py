@@ -1,16 +1,15 @@
 """Many threads search while others change the index and build it anew."""
 
 import gc
-import os
 import pickle
-import subprocess
-import sys
 import threading
 import time
 import weakref
 
 import numpy as np
 import pytest
+from processes import ForkServer
+from threads import join, run_together, start, wait
 
 from embrec.index import AnnoyIndex, ExactIndex, IndexRebuildWarning
 from embrec.index.filters import Filter
@@ -20,6 +19,12 @@ D = 8
 
 def draw(seed, n):
     return np.random.default_rng(seed).normal(size=(n, D)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def processes():
+    with ForkServer() as server:
+        yield server
 
 
 class Spoiled(ExactIndex):
@@ -38,27 +43,6 @@ class Eager(AnnoyIndex):
     """Builds anew all the time."""
 
     _min_changes = 20
-
-
-def run_together(*works):
-    """Run functions of a stop event in threads of their own, and raise what they raised."""
-    stop, errors = threading.Event(), []
-
-    def guarded(work):
-        try:
-            work(stop)
-        except Exception as error:
-            errors.append(error)
-        finally:
-            stop.set()
-
-    threads = [threading.Thread(target=guarded, args=(work,)) for work in works]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(timeout=60)
-    if errors:
-        raise errors[0]
 
 
 @pytest.mark.parametrize("kind", [ExactIndex, Eager])
@@ -119,18 +103,17 @@ def test_what_changes_while_it_is_built_is_not_lost(monkeypatch):
 
     def slow(*args):
         building.set()
-        changed.wait(timeout=30)
+        wait(changed)
 
     monkeypatch.setattr(index, "_build", slow)
-    worker = threading.Thread(target=index.rebuild)
-    worker.start()
-    building.wait(timeout=30)
+    worker = start(index.rebuild)
+    wait(building)
     rows = index.add(draw(1, 3))
     index.replace(np.array([0, rows[0]]), draw(2, 2))
     index.remove(np.array([5, rows[1]]))
     expected = index.snapshot.take(np.arange(103))
     changed.set()
-    worker.join(timeout=30)
+    join(worker)
     np.testing.assert_array_equal(index.vectors, expected)
     assert np.flatnonzero(~index.active).tolist() == [5, rows[1]]
     assert len(index.snapshot.base) == 100  # built from what there was
@@ -148,9 +131,8 @@ def test_a_build_that_fails_is_told_and_the_old_index_goes_on():
         index.rebuild()
     assert len(index) == 107
     index.add(draw(3, 7))
-    while index.n_built < 4:
-        time.sleep(0.01)
-    time.sleep(0.1)
+    index._builder.wait()
+    assert index.n_built == 4
     with pytest.warns(IndexRebuildWarning, match="no memory left"):
         index.remove([0])  # whoever changes it next is told
     assert not index.active[0]
@@ -192,11 +174,11 @@ def test_what_comes_during_a_build_is_built_in_too(monkeypatch):
 
     def slow(*args):
         building.set()
-        go_on.wait(timeout=30)
+        wait(go_on)
 
     monkeypatch.setattr(index, "_build", slow)
     index.add(draw(1, 6))
-    building.wait(timeout=30)
+    wait(building)
     index.add(draw(2, 50))
     go_on.set()
     assert index.wait().snapshot.n_changes == 0
@@ -209,18 +191,15 @@ def test_rebuilding_together_takes_in_everything(monkeypatch):
 
     def slow(*args):
         building.set()
-        go_on.wait(timeout=30)
+        wait(go_on)
 
     monkeypatch.setattr(index, "_build", slow)
-    first = threading.Thread(target=index.rebuild)
-    first.start()
-    building.wait(timeout=30)
+    first = start(index.rebuild)
+    wait(building)
     index.add(draw(1, 9))
-    second = threading.Thread(target=index.rebuild)
-    second.start()
+    second = start(index.rebuild)
     go_on.set()
-    for thread in (first, second):
-        thread.join(timeout=30)
+    join(first, second)
     assert index.snapshot.n_changes == 0
 
 
@@ -231,18 +210,17 @@ def test_changes_do_not_wait_for_a_companion_that_is_made(monkeypatch):
 
     def slow(self, X, y=None, **options):
         making.set()
-        go_on.wait(timeout=30)
+        wait(go_on)
         return fit(self, X, y, **options)
 
     monkeypatch.setattr(ExactIndex, "fit", slow)
-    maker = threading.Thread(target=index.companion)
-    maker.start()
-    making.wait(timeout=30)
+    maker = start(index.companion)
+    wait(making)
     rows = index.add(draw(1, 3))
     index.replace(np.array([4]), draw(2, 1))
     index.remove([7, rows[1]])
     go_on.set()
-    maker.join(timeout=30)
+    join(maker)
     companion = index.companion()
     unit = index.vectors / np.linalg.norm(index.vectors, axis=1, keepdims=True)
     np.testing.assert_allclose(companion.vectors, unit, atol=1e-6)
@@ -276,31 +254,31 @@ def test_what_was_replaced_goes_at_once():
         gc.enable()
 
 
-def test_a_forked_process_goes_on_by_itself():
+def test_a_forked_process_goes_on_by_itself(processes, tmp_path):
     """Whatever threads its parent had, and whatever they held."""
     code = """if True:
         import os, threading, time
         import numpy as np
         from embrec.index import AnnoyIndex
-        vectors = np.random.default_rng(0).normal(size=(2000, 8)).astype(np.float32)
+        vectors = np.random.default_rng(0).normal(size=(600, 8)).astype(np.float32)
         index = AnnoyIndex(random_state=0, rebuild_fraction=1e-9).fit(vectors)
         index._min_changes = 10
         held, building = threading.Event(), threading.Event()
         build = index._build
         def slow(*args):
             building.set()
-            held.wait(30)
+            held.wait(120)
             return build(*args)
         index._build = slow
         index.add(vectors[:20])
-        building.wait(30)
+        building.wait(120)
         taken = threading.Event()
         def hold():
             with index._lock:
                 taken.set()
-                held.wait(30)
+                held.wait(120)
         threading.Thread(target=hold, daemon=True).start()
-        taken.wait(30)
+        taken.wait(120)
         child = os.fork()
         if child == 0:
             index._build = build
@@ -314,39 +292,26 @@ def test_a_forked_process_goes_on_by_itself():
         assert (index.search(vectors[:3], 5)[1] >= 0).all()
         print("both")
     """
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", code],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert (done.returncode, done.stdout.split()) == (0, ["both"]), done.stderr
+    done = processes.run(code, tmp_path)
+    assert (done.code, done.out.split()) == (0, ["both"]), done.err
 
 
 @pytest.mark.parametrize("kind", ["AnnoyIndex", "HnswIndex", "FaissIndex"])
-def test_a_process_may_end_while_it_builds(kind, tmp_path):
+def test_a_process_may_end_while_it_builds(kind, processes, tmp_path):
     pytest.importorskip({"HnswIndex": "usearch", "FaissIndex": "faiss"}.get(kind, "annoy"))
     code = f"""if True:
         import time
         import numpy as np
         from embrec.index import {kind}
-        vectors = np.random.default_rng(0).normal(size=(30_000, 32)).astype(np.float32)
-        index = {kind}(random_state=0, rebuild_fraction=1e-9).fit(vectors[:2000])
+        vectors = np.random.default_rng(0).normal(size=(20_000, 32)).astype(np.float32)
+        index = {kind}(random_state=0, rebuild_fraction=1e-9).fit(vectors[:600])
         index.add(vectors)
         time.sleep(0.3)
     """
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-        env=os.environ | {"TMPDIR": str(tmp_path)},
-    )
-    assert (done.returncode, done.stderr) == (0, "")
+    done = processes.run(code, tmp_path)
+    assert (done.code, done.err) == (0, "")
     if kind != "FaissIndex":  # which cannot be told to stop while it writes
-        assert list(tmp_path.iterdir()) == []
+        assert list((tmp_path / "temporary").iterdir()) == []
 
 
 def test_a_write_that_an_error_ends_is_as_if_it_had_not_been(monkeypatch):
@@ -391,7 +356,7 @@ def test_a_write_that_an_error_ends_is_as_if_it_had_not_been(monkeypatch):
     assert (rows[:, 36] == -1).all()
 
 
-def test_forks_while_others_write():
+def test_forks_while_others_write(processes, tmp_path):
     """Whatever another thread was at, a child's own writes are right."""
     code = """if True:
         import os, threading
@@ -408,7 +373,7 @@ def test_forks_while_others_write():
         thread = threading.Thread(target=write)
         thread.start()
         wrong = 0
-        for _ in range(25):
+        for _ in range(15):
             child = os.fork()
             if child == 0:
                 rows = index.add(np.full((3, 256), 7777, dtype=np.float32))
@@ -418,21 +383,15 @@ def test_forks_while_others_write():
         thread.join()
         print(wrong)
     """
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", code],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    )
-    assert done.stdout.split() == ["0"]
+    done = processes.run(code, tmp_path)
+    assert (done.code, done.out.split()) == (0, ["0"]), done.err
 
 
 def test_removals_count_as_changes_after_pickling():
     index = ExactIndex().fit(draw(0, 4000))
     index._min_changes = 10**9
-    for start in range(0, 3000, 100):
-        index.remove(np.arange(start, start + 100))
+    for first in range(0, 3000, 100):
+        index.remove(np.arange(first, first + 100))
         index = pickle.loads(pickle.dumps(index))
         index._min_changes = 10**9
     assert index.snapshot.n_changes == 3000
@@ -442,24 +401,22 @@ def test_removals_count_as_changes_after_pickling():
     assert np.flatnonzero(again.active).tolist() == list(range(3000, 4000))
 
 
-def test_files_are_read_by_several_processes_at_once():
+def test_files_are_read_by_several_processes_at_once(processes, tmp_path):
     code = """if True:
         import os, pickle
         import numpy as np
         from embrec.index import AnnoyIndex
-        vectors = np.random.default_rng(0).normal(size=(3000, 16)).astype(np.float32)
+        vectors = np.random.default_rng(0).normal(size=(600, 16)).astype(np.float32)
         backend = AnnoyIndex(random_state=0).fit(vectors).snapshot.static.backend
         whole = pickle.dumps(backend)
         children = []
         for _ in range(3):
             child = os.fork()
             if child == 0:
-                os._exit(sum(pickle.dumps(backend) != whole for _ in range(60)))
+                os._exit(sum(pickle.dumps(backend) != whole for _ in range(20)))
             children.append(child)
-        wrong = sum(pickle.dumps(backend) != whole for _ in range(60))
+        wrong = sum(pickle.dumps(backend) != whole for _ in range(20))
         print(wrong + sum(os.waitstatus_to_exitcode(os.waitpid(c, 0)[1]) for c in children))
     """
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True
-    )
-    assert done.stdout.split() == ["0"]
+    done = processes.run(code, tmp_path)
+    assert (done.code, done.out.split()) == (0, ["0"]), done.err

@@ -1,0 +1,142 @@
+"""Files of word vectors."""
+
+import gzip
+import sys
+import zipfile
+
+import numpy as np
+import pytest
+
+gensim = pytest.importorskip("gensim", reason="needs the extra 'words'")
+
+from gensim.models import FastText, KeyedVectors
+from gensim.models.fasttext import save_facebook_model
+
+from embrec.encoders.running import forget_encoders
+from embrec.encoders.word_files import LoadedVectorsSpec, WordFileSpec
+from embrec.encoders.word_mean import WordMeanEncoder, WordReader, WordWeights
+
+WORDS = ["pen", "ink", "café", "1", "2.5", "new_york"]
+VECTORS = np.array([[i, -i / 2, i * i] for i in range(1, 7)], dtype=np.float32)
+LINES = [f"{w} {' '.join(map(str, v))}" for w, v in zip(WORDS, VECTORS.tolist(), strict=True)]
+#: gensim does not close a file without header.
+LEFT_OPEN = pytest.mark.filterwarnings(
+    "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+)
+
+
+def load(path, file_format="auto", limit=None):
+    return WordFileSpec.of(path, file_format, limit).load()
+
+
+def assert_is_the_table(table):
+    assert list(table.words) == WORDS
+    np.testing.assert_array_equal(table.vectors, VECTORS)
+    assert table.vectors.dtype == np.float32
+    assert table.subwords is None
+
+
+class TestFiles:
+    def test_word2vec_text(self, tmp_path):
+        path = tmp_path / "vectors.txt"
+        path.write_text("6 3\n" + "\n".join(LINES) + "\n", encoding="utf-8")
+        assert_is_the_table(load(path))
+        assert_is_the_table(load(path, "word2vec"))
+
+    def test_word2vec_binary(self, tmp_path):
+        # written by hand, as the tool of 2013 does
+        path = tmp_path / "vectors.bin"
+        with path.open("wb") as file:
+            file.write(b"6 3\n")
+            for word, vector in zip(WORDS, VECTORS, strict=True):
+                file.write(word.encode() + b" " + vector.tobytes() + b"\n")
+        assert_is_the_table(load(path))
+
+    @LEFT_OPEN
+    def test_glove(self, tmp_path):
+        path = tmp_path / "glove.txt"
+        path.write_text("\n".join(LINES) + "\n", encoding="utf-8")
+        assert_is_the_table(load(path))
+        assert_is_the_table(load(path, "glove"))
+
+    @LEFT_OPEN
+    def test_gzipped(self, tmp_path):
+        for header in ("6 3\n", ""):
+            path = tmp_path / f"vectors{len(header)}.txt.gz"
+            path.write_bytes(gzip.compress((header + "\n".join(LINES) + "\n").encode()))
+            assert_is_the_table(load(path))
+
+    def test_what_gensim_writes(self, tmp_path):
+        vectors = KeyedVectors(3)
+        vectors.add_vectors(WORDS, VECTORS)
+        vectors.save_word2vec_format(str(tmp_path / "a.txt"), binary=False)
+        vectors.save_word2vec_format(str(tmp_path / "a.bin"), binary=True)
+        vectors.save(str(tmp_path / "a.kv"))
+        assert_is_the_table(load(tmp_path / "a.txt"))
+        assert_is_the_table(load(tmp_path / "a.bin"))
+        assert_is_the_table(load(tmp_path / "a.kv", "gensim"))
+        assert_is_the_table(LoadedVectorsSpec(vectors).load())
+
+    def test_fasttext_with_subwords(self, tmp_path):
+        texts = [["pen", "ink"], ["pen", "paper"]] * 5
+        model = FastText(texts, vector_size=4, min_count=1, bucket=100, epochs=1, seed=1, workers=1)
+        path = tmp_path / "model.bin"
+        save_facebook_model(model, str(path))
+        table = load(path)
+        for word in ("pen", "paper"):
+            vector = table.vectors[table.row_of[word]]
+            np.testing.assert_allclose(vector, model.wv[word], rtol=1e-5)
+        made, known = table.subwords.word_vectors(["pens", "inkjet", ""])
+        np.testing.assert_allclose(made[0], model.wv["pens"], rtol=1e-5)
+        np.testing.assert_allclose(made[1], model.wv["inkjet"], rtol=1e-5)
+        assert known.tolist()[:2] == [True, True]
+
+    def test_limit(self, tmp_path):
+        path = tmp_path / "vectors.txt"
+        path.write_text("6 3\n" + "\n".join(LINES) + "\n", encoding="utf-8")
+        assert list(load(path, limit=2).words) == WORDS[:2]
+
+    def test_no_such_file(self, tmp_path):
+        with pytest.raises(
+            FileNotFoundError, match=r"vectors='.*none\.txt': there is no such file"
+        ):
+            load(tmp_path / "none.txt")
+        with pytest.raises(IsADirectoryError, match="is a folder; pass a file in it"):
+            load(tmp_path)
+
+    def test_a_zip_archive(self, tmp_path):
+        with zipfile.ZipFile(tmp_path / "vectors.zip", "w") as archive:
+            archive.writestr("vectors.txt", "6 3\n" + "\n".join(LINES) + "\n")
+        with pytest.raises(ValueError, match="is a zip archive: unpack it"):
+            load(tmp_path / "vectors.zip")
+
+    @pytest.mark.parametrize(
+        "content",
+        [b"", b"hello world again\n", b"6 3\npen 1 2\n", b"\x80\x04\x95pickle\n", b"6 3\n"],
+        ids=["empty", "text", "truncated", "pickle", "header alone"],
+    )
+    def test_what_is_no_word_vectors(self, tmp_path, content):
+        path = tmp_path / "vectors.txt"
+        path.write_bytes(content)
+        with pytest.raises(
+            ValueError, match=r"vectors\.txt (holds no word|could not be read).*GloVe"
+        ):
+            load(path)
+
+    def test_without_gensim_the_extra_is_named(self, tmp_path, monkeypatch):
+        path = tmp_path / "vectors.txt"
+        path.write_text("6 3\n" + "\n".join(LINES))
+        monkeypatch.setitem(sys.modules, "gensim.models", None)
+        with pytest.raises(ImportError, match=r'"embrec\[words\]"'):
+            load(path)
+
+
+def test_a_file_is_read_again_if_it_changed(tmp_path):
+    path = tmp_path / "vectors.txt"
+    path.write_text("1 3\npen 1 2 3\n")
+    encoder = WordMeanEncoder(WordFileSpec.of(path, "auto", None), WordReader(), WordWeights())
+    assert encoder.table is encoder.table
+    path.write_text("1 3\npen 4 5 66\n")
+    changed = WordMeanEncoder(WordFileSpec.of(path, "auto", None), WordReader(), WordWeights())
+    assert changed.table.vectors.tolist() == [[4, 5, 66]]
+    forget_encoders()
