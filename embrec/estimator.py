@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from embrec._utils.compat import HasMethods, Interval, StrOptions, fit_context
 from embrec.data.ids import IdIndex
+from embrec.data.items import Features, ItemRows, ItemTable, read_items, warn_of_no_content
 from embrec.data.tables import Table
 from embrec.featurizers._blocks import fit_feature_blocks, transform_feature_blocks
 from embrec.featurizers._default import default_featurizer
@@ -38,14 +39,7 @@ from embrec.recommenders.fitting import (
     training_settings,
 )
 from embrec.recommenders.trained import TrainedRecommender, with_rows
-from embrec.serving.catalog import (
-    Features,
-    ItemCatalog,
-    ItemRows,
-    ItemTable,
-    read_items,
-    warn_of_no_content,
-)
+from embrec.serving.catalog import ItemCatalog
 from embrec.serving.sessions import SessionRecommender
 from embrec.training import TrainingRun, TrainingSequences
 

@@ -19,9 +19,9 @@ from sklearn.preprocessing import StandardScaler
 
 from embrec import EmbRecEstimator, ItemTable, TfidfItemFeaturizer
 from embrec.baselines import PopularityRecommender
+from embrec.data.items import NoContentWarning
 from embrec.datasets import make_shop
 from embrec.metrics import hit_rate_at_k
-from embrec.serving.catalog import NoContentWarning
 from embrec.training import DivergedError
 
 SMALL = {"embedding_dim": 16, "tower_size": 16, "hidden_size": 16, "batch_size": 8}

@@ -4,10 +4,11 @@ from typing import Any
 
 import numpy as np
 
+from embrec.data.items import ItemTable, read_items
 from embrec.data.ragged import Ragged
 from embrec.data.tables import Table
 from embrec.index.base import BaseIndex
-from embrec.serving.catalog import ItemCatalog, ItemTable, read_items
+from embrec.serving.catalog import ItemCatalog
 
 
 def catalog_of(sequences: Ragged, items: Table | ItemTable | None, item_col: str) -> ItemCatalog:

@@ -11,6 +11,7 @@ from sklearn.preprocessing import normalize
 from embrec._utils.compat import HasMethods, Interval, StrOptions, fit_context
 from embrec.baselines._counts import count_items, counts_of
 from embrec.data.interactions import encode
+from embrec.data.items import Features, ItemTable, read_items, warn_of_no_content
 from embrec.data.ragged import Ragged
 from embrec.data.tables import Table
 from embrec.featurizers._blocks import fit_feature_blocks, transform_feature_blocks
@@ -18,7 +19,7 @@ from embrec.featurizers._default import default_featurizer
 from embrec.index import ExactIndex
 from embrec.persistence.folder import SavedState
 from embrec.recommenders.base import BaseRecommender
-from embrec.serving.catalog import Features, ItemCatalog, ItemTable, read_items, warn_of_no_content
+from embrec.serving.catalog import ItemCatalog
 
 
 class ContentNeighborsRecommender(BaseRecommender):

@@ -11,13 +11,13 @@ from embrec.baselines._catalog import catalog_of
 from embrec.baselines._counts import count_items, counts_of
 from embrec.data.ids import IdIndex, preview
 from embrec.data.interactions import encode
+from embrec.data.items import ItemRows, ItemTable
 from embrec.data.ragged import Ragged
 from embrec.data.tables import Table
 from embrec.datasets._shop_oracle import ShopModel
 from embrec.index import ExactIndex
 from embrec.persistence.folder import SavedState, pack_ids, unpack_ids
 from embrec.recommenders.base import BaseRecommender
-from embrec.serving.catalog import ItemRows, ItemTable
 
 #: Score of what cannot be: no sum of probabilities makes up for it.
 _NEVER = -1e9

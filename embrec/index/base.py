@@ -13,6 +13,7 @@ from sklearn.preprocessing import normalize
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
+from embrec._utils.checks import check_k
 from embrec._utils.compat import Interval, StrOptions, fit_context, validate_data
 from embrec._utils.warn import warn
 from embrec.index.background import BackgroundBuilder
@@ -21,7 +22,8 @@ from embrec.index.neighbors import NeighborsMixin
 from embrec.index.protocol import StaticSearch
 from embrec.index.rows import RowStore, Snapshot
 from embrec.index.searching import parts, search
-from embrec.scoring.ranking import Ties, Vectors, check_k, rank_and_find
+from embrec.scoring.blocks import Vectors
+from embrec.scoring.ranks import Ties, rank_and_find
 
 _EVERYTHING = Filter()
 

@@ -16,15 +16,17 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
+from embrec._utils.checks import check_k
 from embrec.data.ids import check_ids, short_repr
 from embrec.data.interactions import LogColumns, encode, read_sequences
 from embrec.data.ragged import Ragged
 from embrec.data.store import InteractionStore
 from embrec.data.tables import is_table
+from embrec.data.targets import split_targets
 from embrec.index.filters import Filter
 from embrec.metrics import TargetRanks, hit_rate_at_k
 from embrec.persistence.folder import load_estimator, save_estimator
-from embrec.scoring.ranking import Ties, check_k
+from embrec.scoring.ranks import Ties
 from embrec.serving.catalog import ItemCatalog
 from embrec.serving.live import LiveCatalogMixin
 from embrec.serving.reranking import Reranking, choose, discounted
@@ -242,17 +244,7 @@ class BaseRecommender(LiveCatalogMixin, BaseEstimator):
         """
         check_is_fitted(self)
         sequences = self._read_sequences(X)
-        if y is None:
-            # before unknown items are skipped: a last item that is unknown has no rank
-            targets = self._rows_of(last_items(sequences), what="the last items of X")
-            sequences = sequences.drop_last()
-        else:
-            targets = self._rows_of(y, what="y")
-            if len(targets) != len(sequences):
-                raise ValueError(
-                    f"y must hold one next item per sequence: X has {len(sequences)} sequences, "
-                    f"y {len(targets)} items."
-                )
+        sequences, targets = split_targets(sequences, y, self._rows_of)
         histories = self._encode(sequences)
         rules = Filter(excluded=(histories,) if exclude_seen else ())
         queries = self._query_vectors(histories)
@@ -437,15 +429,3 @@ class BaseRecommender(LiveCatalogMixin, BaseEstimator):
         tags.input_tags.string = True
         tags.target_tags.required = False
         return tags
-
-
-def last_items(sequences: Ragged) -> np.ndarray:
-    """Take the last item of each sequence, or raise ValueError if one has none."""
-    empty = sequences.lengths == 0
-    if empty.any():
-        raise ValueError(
-            f"{int(empty.sum())} of {len(sequences)} sequences are empty (the first is number "
-            f"{int(empty.argmax())}) and have no last item to take as the target. Drop them, "
-            "or pass the targets as y."
-        )
-    return sequences.last()

@@ -18,6 +18,7 @@ import torch
 from sklearn.decomposition import TruncatedSVD
 from torch import nn
 
+from embrec.data.items import Features
 from embrec.data.memmaps import row_blocks
 from embrec.data.ragged import Ragged
 from embrec.network import (
@@ -31,7 +32,6 @@ from embrec.network.device import score_precision
 from embrec.network.inference import encode_queries
 from embrec.network.tower import FixedTower
 from embrec.network.weights import build_network, fingerprint
-from embrec.serving.catalog import Features
 from embrec.training import (
     Callback,
     CheckpointFolder,

@@ -10,6 +10,7 @@ from sklearn.utils import check_random_state
 
 from embrec._utils.compat import fit_context
 from embrec.baselines._catalog import catalog_of, grown_catalog
+from embrec.data.items import Features, ItemRows, ItemTable
 from embrec.data.store import InteractionStore
 from embrec.data.tables import Table
 from embrec.index import ExactIndex
@@ -25,7 +26,7 @@ from embrec.recommenders.fitting import (
     train_network,
 )
 from embrec.recommenders.trained import TrainedRecommender
-from embrec.serving.catalog import Features, ItemCatalog, ItemRows, ItemTable
+from embrec.serving.catalog import ItemCatalog
 from embrec.training import (
     LossSettings,
     OptimizerSettings,

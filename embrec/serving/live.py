@@ -9,16 +9,10 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from embrec.data.ids import check_ids, preview
+from embrec.data.items import Features, ItemRows, ItemTable, read_items, warn_of_no_content
 from embrec.data.tables import Table
 from embrec.index.base import BaseIndex
-from embrec.serving.catalog import (
-    Features,
-    ItemCatalog,
-    ItemRows,
-    ItemTable,
-    read_items,
-    warn_of_no_content,
-)
+from embrec.serving.catalog import ItemCatalog
 
 
 class LiveCatalogMixin:

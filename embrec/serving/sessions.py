@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from sklearn.utils.validation import check_is_fitted
 
+from embrec._utils.checks import check_k, check_positive
 from embrec.data.growing import GrowingRagged
 from embrec.data.ids import IdIndex, check_ids, short_repr
 from embrec.data.interactions import read_sequences
@@ -16,7 +17,6 @@ from embrec.data.ragged import Ragged
 from embrec.index.rows import Snapshot
 from embrec.network.inference import encode_queries, encode_states, encode_steps
 from embrec.recommenders.base import BaseRecommender
-from embrec.scoring.ranking import check_k, check_positive
 from embrec.serving.reranking import Reranking
 from embrec.serving.serialized_session import ParkedSession
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from embrec.data.ragged import Ragged
 from embrec.network.features import FeatureTensor
 from embrec.network.inference import embed_items, encode_queries
-from embrec.scoring.ranking import rank_targets
+from embrec.scoring.ranks import rank_targets
 
 #: Network, item vectors (n_items, d), histories of n rows: to query vectors (n, d).
 Encode: TypeAlias = Callable[[Any, Tensor, Ragged], Tensor]

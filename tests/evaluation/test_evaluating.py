@@ -8,13 +8,13 @@ import pytest
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 
-from embrec import EmbRecEstimator, TfidfItemFeaturizer, evaluation
+from embrec import EmbRecEstimator, TfidfItemFeaturizer
 from embrec.baselines import (
     ContentNeighborsRecommender,
     PopularityRecommender,
     SessionNeighborsRecommender,
 )
-from embrec.evaluation import compare, evaluate
+from embrec.evaluation import asked, compare, evaluate
 from embrec.metrics import catalog_coverage, gini_index, novelty, ranking_scorer
 
 TITLES = TfidfItemFeaturizer(columns=["title"])
@@ -136,7 +136,7 @@ def test_every_step_is_every_prefix(models, shop_log, monkeypatch):
     sequences = [[i for i in s if i != "desk-0"] for s in sequences]
     pairs = [(s[:t], s[t]) for s in sequences for t in range(1, len(s))]
     expected = evaluate(model, [h for h, _ in pairs], [t for _, t in pairs])
-    monkeypatch.setattr(evaluation, "STEPS_AT_A_TIME", 7)
+    monkeypatch.setattr(asked, "STEPS_AT_A_TIME", 7)
     found = evaluate(model, sequences, every_step=True)
     of_sequence = [number for number, s in enumerate(sequences) for _ in s[1:]]
     expected.queries["sequence"] = of_sequence
@@ -152,19 +152,19 @@ def test_all_steps_in_one_pass_are_what_every_prefix_says(models, shop_log, monk
     model = models["embrec"]
     sequences = shop_log.groupby("user", sort=False)["item"].agg(list).tolist()[:12]
     sequences = [["desk-1"], *([i for i in s if i != "desk-0"] for s in sequences)]
-    monkeypatch.setattr(evaluation, "STEPS_AT_A_TIME", n)
+    monkeypatch.setattr(asked, "STEPS_AT_A_TIME", n)
     steps = []
     one_pass = type(model)._step_query_vectors
 
-    def recorded(self, asked):
-        steps.append(len(asked.values))
-        return one_pass(self, asked)
+    def recorded(self, rows):
+        steps.append(len(rows.values))
+        return one_pass(self, rows)
 
     monkeypatch.setattr(type(model), "_step_query_vectors", recorded)
     found = evaluate(model, sequences, every_step=True, exclude_seen=True, metrics=["mrr", "auc"])
     if n == 2**20:
         assert steps == [sum(map(len, sequences[1:]))]
-    monkeypatch.setattr(type(model), "_step_query_vectors", lambda self, asked: None)
+    monkeypatch.setattr(type(model), "_step_query_vectors", lambda self, rows: None)
     expected = evaluate(
         model, sequences, every_step=True, exclude_seen=True, metrics=["mrr", "auc"]
     )
@@ -299,7 +299,7 @@ def test_how_it_prints(models, test_part):
         ({"n_bootstrap": 0}, "n_bootstrap must be an integer >= 1"),
         ({"max_context": 3}, "max_context is for every_step=True"),
         ({"every_step": True, "y": ["photo-0"]}, "leave y out"),
-        ({"y": ["photo-0"]}, "X has 1 sequences and y"),
+        ({"y": ["photo-0"]}, "X has 1 sequences, y 2 items"),
         ({"y": ["nobody"]}, "y: 1 of 1 ids are not in the catalogue"),
         ({"ties": "lucky"}, "ties must be one of"),
     ],

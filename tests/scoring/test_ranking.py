@@ -8,7 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from embrec.data.ragged import Ragged
-from embrec.scoring.ranking import Candidates, rank_targets, score_blocks, top_k
+from embrec.scoring.blocks import score_blocks
+from embrec.scoring.candidates import Candidates
+from embrec.scoring.ranks import rank_targets
+from embrec.scoring.top_k import top_k
 
 N, M, D = 7, 12, 3
 

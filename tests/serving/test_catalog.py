@@ -11,13 +11,8 @@ import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from embrec.serving.catalog import (
-    ItemCatalog,
-    ItemTable,
-    NoContentWarning,
-    read_items,
-    warn_of_no_content,
-)
+from embrec.data.items import ItemTable, NoContentWarning, read_items, warn_of_no_content
+from embrec.serving.catalog import ItemCatalog
 
 ITEMS = pd.DataFrame({"item": ["a", "b"], "title": ["x", None], "price": [1.0, 2.0]})
 
