@@ -22,7 +22,7 @@ from embrec.index.neighbors import NeighborsMixin
 from embrec.index.protocol import StaticSearch
 from embrec.index.rows import RowStore, Snapshot
 from embrec.index.searching import parts, search
-from embrec.scoring.blocks import Vectors
+from embrec.scoring.products import Vectors
 from embrec.scoring.ranks import Ties, rank_and_find
 
 _EVERYTHING = Filter()

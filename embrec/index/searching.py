@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from embrec.data.ragged import Ragged
 from embrec.index.filters import Filter, SlotFilter
 from embrec.index.rows import Snapshot
-from embrec.scoring.blocks import Vectors
 from embrec.scoring.candidates import Candidates
+from embrec.scoring.products import Vectors
 from embrec.scoring.top_k import top_k
 
 #: To fetch more than this share of all vectors is slower than to score all of them.

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from embrec.scoring.blocks import SCORE_MEMORY, Vectors, score_blocks
 from embrec.scoring.candidates import Candidates
+from embrec.scoring.products import SCORE_MEMORY, Vectors, score_blocks
 from embrec.scoring.top_k import largest
 
 Ties: TypeAlias = Literal["pessimistic", "average", "optimistic"]

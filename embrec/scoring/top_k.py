@@ -4,8 +4,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from embrec.scoring.blocks import SCORE_MEMORY, Vectors, score_blocks
 from embrec.scoring.candidates import Candidates
+from embrec.scoring.products import SCORE_MEMORY, Vectors, score_blocks
 
 #: How many scores a block has, of which top-k looks at the largest first.
 BLOCK = 256

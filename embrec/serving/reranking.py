@@ -10,7 +10,7 @@ import scipy.sparse as sp
 from sklearn.preprocessing import normalize
 
 from embrec._utils.checks import check_positive
-from embrec.scoring.blocks import SCORE_MEMORY
+from embrec.scoring.products import SCORE_MEMORY
 
 #: So many candidates for each item that is asked for, and at least `MIN_CANDIDATES`.
 CANDIDATES_PER_ITEM = 10

@@ -1,4 +1,4 @@
-"""Scores of vectors against vectors, some queries at a time."""
+"""Inner products of queries and vectors, some queries at a time."""
 
 from collections.abc import Iterator
 from typing import Any, TypeAlias
