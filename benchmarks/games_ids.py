@@ -24,7 +24,7 @@ from embrec.metrics import TargetRanks, ranking_scorer
 from embrec.model_selection import leave_last_out_split
 from embrec.network import to_feature_tensors
 from embrec.network.inference import embed_items, encode_queries
-from embrec.scoring.ranking import rank_targets
+from embrec.scoring.ranks import rank_targets
 from embrec.training import Callback
 
 METRICS = ("auc", "hit_rate@50", "hit_rate@10", "ndcg@10")

@@ -5,6 +5,7 @@ a scikit-learn estimator; items are known by their content, visitors by their se
 """
 
 from embrec._version import __version__
+from embrec.data.items import ItemTable, NoContentWarning
 from embrec.data.store import InteractionStore
 from embrec.estimator import EmbRecEstimator
 from embrec.featurizers import (
@@ -16,7 +17,6 @@ from embrec.featurizers import (
     UnreadablePictureWarning,
     WordVectorItemFeaturizer,
 )
-from embrec.serving.catalog import ItemTable, NoContentWarning
 from embrec.serving.session import Session
 from embrec.serving.sessions import SessionBatch
 from embrec.training import Callback, CheckpointError, DivergedError, TrainingProgress

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from embrec._utils.compat import HasMethods, Interval, StrOptions
 from embrec.components import Encoder, ItemModel, Loss, Negatives, Optimizer
 from embrec.components.stopping import EarlyStopping
+from embrec.data.items import Features, ItemRows, warn_of_no_content
 from embrec.data.tables import Table
 from embrec.featurizers._blocks import fit_feature_blocks, transform_feature_blocks
 from embrec.featurizers._default import default_featurizer
@@ -21,7 +22,6 @@ from embrec.index.base import BaseIndex
 from embrec.index.choice import NAMES
 from embrec.recommenders.parts import Parts, resolve_parts
 from embrec.recommenders.trained import TrainedRecommender
-from embrec.serving.catalog import Features, ItemRows, warn_of_no_content
 from embrec.training import Callback
 
 

@@ -60,12 +60,12 @@ def record_steps(monkeypatch):
     """Return a function that has a network record the shape of what each step of its GRU reads."""
 
     def record(network):
-        steps, cell, gru = [], torch.gru_cell, network.gru.forward
+        steps, cell, gru = [], torch.gru_cell, network.encoder.gru.forward
         monkeypatch.setattr(
             torch, "gru_cell", lambda x, *rest: steps.append(tuple(x.shape)) or cell(x, *rest)
         )
         monkeypatch.setattr(
-            network.gru,
+            network.encoder.gru,
             "forward",
             lambda x, *rest: steps.append(tuple(x.data.shape)) or gru(x, *rest),
         )

@@ -20,9 +20,9 @@ from sklearn.preprocessing import StandardScaler
 from embrec import EmbRecEstimator, ItemTable, TfidfItemFeaturizer
 from embrec.baselines import PopularityRecommender
 from embrec.components import Adam, GRUEncoder, ItemTowers
+from embrec.data.items import NoContentWarning
 from embrec.datasets import make_shop
 from embrec.metrics import hit_rate_at_k
-from embrec.serving.catalog import NoContentWarning
 from embrec.training import DivergedError
 
 SMALL = {"item_model": ItemTowers(16, 16), "encoder": GRUEncoder(16), "batch_size": 8}
@@ -40,9 +40,7 @@ def trained(shop_log, shop_items):
     """A model that has learned the shop; do not change it."""
     return make(
         max_epochs=40, optimizer=Adam(0.01), early_stopping=False, item_model=ItemTowers(16, 48)
-    ).fit(
-        shop_log, items=shop_items
-    )
+    ).fit(shop_log, items=shop_items)
 
 
 @pytest.fixture
@@ -375,11 +373,12 @@ def test_a_new_item_is_what_it_would_have_been_from_the_start(fitted, shop_log, 
     features = fitted.featurizer_.transform(pd.concat([shop_items, NEW]))
     network = fitted.network_
     hidden = np.maximum(
-        features.toarray() @ (network.towers[0].weight * network.towers[0].scale).detach().numpy()
-        + network.towers[0].bias.detach().numpy(),
+        features.toarray()
+        @ (network.items.towers[0].weight * network.items.towers[0].scale).detach().numpy()
+        + network.items.towers[0].bias.detach().numpy(),
         0,
     )
-    output = network.towers[0].output
+    output = network.items.towers[0].output
     expected = hidden @ output.weight.detach().numpy().T + output.bias.detach().numpy()
     np.testing.assert_allclose(fitted.index_.vectors, expected, atol=1e-5)
 

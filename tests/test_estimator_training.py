@@ -92,7 +92,9 @@ def fitted(shop_log, shop_items):
 
 
 def test_learns_the_shop_whose_next_item_is_known(shop_log, shop_items):
-    model = small(max_epochs=40, early_stopping=EarlyStopping(patience=40)).fit(shop_log, items=shop_items)
+    model = small(max_epochs=40, early_stopping=EarlyStopping(patience=40)).fit(
+        shop_log, items=shop_items
+    )
     sequences = walks(60)
     X, y = [s[:-1] for s in sequences], [s[-1] for s in sequences]
     share = np.mean(model.predict(X) == y)
@@ -272,7 +274,7 @@ def test_partial_fit_takes_new_items_in_the_same_call(shop_log, shop_items):
 
 def test_partial_fit_uses_the_parameters_of_now(shop_log, shop_items):
     a = small().fit(shop_log, items=shop_items)
-    b = small().fit(shop_log, items=shop_items).set_params(optimizer__learning_rate=1e-12)
+    b = small().fit(shop_log, items=shop_items).set_params(optimizer=Adam(1e-12))
     vectors = np.array(b.index_.vectors)
     b.partial_fit(shop_log)
     np.testing.assert_allclose(b.index_.vectors, vectors, atol=1e-6)
@@ -373,14 +375,18 @@ BAD_PARAMETERS = {
 # parts are checked by embrec: what they were given, and what may be given
 BAD_PARTS = {
     "item_model": [
-        ("towers", TypeError, "item_model must be a ItemModel; got 'towers'"),
+        ("towers", ValueError, "item_model must be an? ItemModel; got 'towers'"),
         (ItemTowers, TypeError, r"got the class ItemTowers. Pass ItemTowers\(\)"),
-        (GRUEncoder(), TypeError, r"item_model must be a ItemModel; got GRUEncoder\(\)"),
+        (GRUEncoder(), TypeError, r"item_model must be an? ItemModel; got GRUEncoder\(\)"),
     ],
     "encoder": [
-        ("grru", ValueError, "encoder must be 'gru' or a Encoder; got 'grru'. Did you mean 'gru'"),
-        (None, TypeError, "encoder must be 'gru' or a Encoder; got None"),
-        (ItemTowers(), TypeError, r"encoder must be 'gru' or a Encoder; got ItemTowers\(\)"),
+        (
+            "grru",
+            ValueError,
+            "encoder must be 'gru' or an? Encoder; got 'grru'. Did you mean 'gru'",
+        ),
+        (None, TypeError, "encoder must be 'gru' or an? Encoder; got None"),
+        (ItemTowers(), TypeError, r"encoder must be 'gru' or an? Encoder; got ItemTowers\(\)"),
     ],
     "loss": [
         ("hinge", ValueError, "loss must be 'cross_entropy', 'bpr', 'bpr_max', 'cosine' or a Loss"),
@@ -395,7 +401,7 @@ BAD_PARTS = {
         (2.5, TypeError, "negatives must be .*; got 2.5"),
     ],
     "optimizer": [
-        ("sgd", ValueError, "optimizer must be 'adam', 'adagrad' or a Optimizer; got 'sgd'"),
+        ("sgd", ValueError, "optimizer must be 'adam', 'adagrad' or an? Optimizer; got 'sgd'"),
         (0.1, TypeError, "optimizer must be .*; got 0.1"),
     ],
     "early_stopping": [
@@ -497,7 +503,11 @@ def test_bad_parameters_of_parts_are_named(part, cls, name, value, shop_items):
 
 @pytest.mark.parametrize(
     ("cls", "name", "value"),
-    [(cls, name, value) for cls, bad in BAD_INNER_COMPONENTS.items() for name, value in bad.items()],
+    [
+        (cls, name, value)
+        for cls, bad in BAD_INNER_COMPONENTS.items()
+        for name, value in bad.items()
+    ],
 )
 def test_bad_parameters_of_inner_parts_are_named(cls, name, value, shop_items):
     inner = cls(**{name: value})
@@ -650,13 +660,6 @@ def test_settings_that_would_be_without_effect(changes, message, shop_items):
     with pytest.raises(ValueError, match=message):
         model.fit(walks(6), items=shop_items)
     assert not hasattr(model, "network_")
-
-
-def test_items_known_by_id_alone_want_no_content(shop_items):
-    """A featurizer that nobody reads would be without effect."""
-    for item_model in (ItemVectors(8), ItemPoints(8)):
-        with pytest.raises(ValueError, match="item_model"):
-            small(item_model=item_model).fit(walks(6), items=shop_items)
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,10 @@ from typing import Any
 
 import numpy as np
 
+from embrec.data.items import ItemTable, read_items
 from embrec.data.ragged import Ragged
 from embrec.data.tables import Table
-from embrec.serving.catalog import ItemCatalog, ItemTable, read_items
+from embrec.serving.catalog import ItemCatalog
 from embrec.serving.live import LiveCatalog
 
 

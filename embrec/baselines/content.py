@@ -12,6 +12,7 @@ from embrec._utils.compat import HasMethods, Interval, StrOptions, fit_context
 from embrec.baselines._catalog import grown_catalog
 from embrec.baselines._counts import count_items, counts_of
 from embrec.data.interactions import encode
+from embrec.data.items import Features, ItemRows, ItemTable, read_items, warn_of_no_content
 from embrec.data.ragged import Ragged
 from embrec.data.tables import Table
 from embrec.featurizers._blocks import fit_feature_blocks, transform_feature_blocks
@@ -19,14 +20,7 @@ from embrec.featurizers._default import default_featurizer
 from embrec.index import ExactIndex
 from embrec.persistence.state import SavedState
 from embrec.recommenders.base import BaseRecommender
-from embrec.serving.catalog import (
-    Features,
-    ItemCatalog,
-    ItemRows,
-    ItemTable,
-    read_items,
-    warn_of_no_content,
-)
+from embrec.serving.catalog import ItemCatalog
 from embrec.serving.live import LiveCatalog, current_catalog
 
 

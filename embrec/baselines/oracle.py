@@ -12,13 +12,13 @@ from embrec.baselines._counts import count_items, counts_of
 from embrec.data.id_arrays import pack_ids, unpack_ids
 from embrec.data.ids import IdIndex, preview
 from embrec.data.interactions import encode
+from embrec.data.items import Features, ItemRows, ItemTable
 from embrec.data.ragged import Ragged
 from embrec.data.tables import Table
 from embrec.datasets._shop_oracle import ShopModel
 from embrec.index import ExactIndex
 from embrec.persistence.state import SavedState
 from embrec.recommenders.base import BaseRecommender
-from embrec.serving.catalog import Features, ItemRows, ItemTable
 from embrec.serving.live import LiveCatalog
 
 #: Score of what cannot be: no sum of probabilities makes up for it.

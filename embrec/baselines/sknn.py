@@ -11,12 +11,12 @@ from embrec._utils.compat import Interval, StrOptions, fit_context
 from embrec.baselines._catalog import catalog_of, grown_catalog
 from embrec.baselines._counts import count_items, counts_of
 from embrec.data.interactions import encode
+from embrec.data.items import Features, ItemRows, ItemTable
 from embrec.data.ragged import Ragged
 from embrec.data.tables import Table
 from embrec.index import ExactIndex
 from embrec.persistence.state import SavedState
 from embrec.recommenders.base import BaseRecommender
-from embrec.serving.catalog import Features, ItemRows, ItemTable
 from embrec.serving.live import LiveCatalog, current_catalog
 
 #: Similarities that are held at a time, unless one history has more.

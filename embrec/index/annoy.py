@@ -13,7 +13,7 @@ from embrec._utils.compat import Interval
 from embrec.index.approximate import RECALL_AT, ApproximateIndex
 from embrec.index.backend_file import FileBackend
 from embrec.index.background import check_ending
-from embrec.scoring.ranking import SCORE_MEMORY
+from embrec.scoring.products import SCORE_MEMORY
 
 #: Vectors that are handed over before other threads get their turn.
 HANDED_OVER = 256

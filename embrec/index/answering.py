@@ -6,9 +6,11 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.utils.validation import check_is_fitted
 
+from embrec._utils.checks import check_k
 from embrec.index.filters import Filter, present_slots
 from embrec.index.searching import parts, search
-from embrec.scoring.ranking import Ties, Vectors, check_k, rank_and_find
+from embrec.scoring.products import Vectors
+from embrec.scoring.ranks import Ties, rank_and_find
 
 _EVERYTHING = Filter()
 

@@ -11,7 +11,7 @@ from embrec._utils.compat import Interval
 from embrec._utils.warn import warn
 from embrec.index.base import BaseIndex
 from embrec.index.protocol import Backend, StaticSearch
-from embrec.scoring.ranking import top_k
+from embrec.scoring.top_k import top_k
 
 #: Recall is the share of so many best that are found.
 RECALL_AT = 50

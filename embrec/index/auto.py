@@ -15,7 +15,7 @@ from embrec.index.exact import ExactIndex
 from embrec.index.faiss import FaissIndex
 from embrec.index.protocol import StaticSearch
 from embrec.index.timing import N_TIMED, seconds_per_query
-from embrec.scoring.ranking import SCORE_MEMORY
+from embrec.scoring.products import SCORE_MEMORY
 
 #: With fewer vectors none but exact search is tried: it takes less than a millisecond.
 MIN_VECTORS = 50_000

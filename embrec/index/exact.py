@@ -10,7 +10,7 @@ from embrec.index.base import BaseIndex
 from embrec.index.protocol import StaticSearch
 from embrec.index.quantized import QuantizedSearch, is_available, suits
 from embrec.index.timing import N_TIMED, seconds_per_query
-from embrec.scoring.ranking import SCORE_MEMORY
+from embrec.scoring.products import SCORE_MEMORY
 
 #: From so many numbers on, codes of 8 bits may be faster than float32.
 MIN_NUMBERS = 2**21

@@ -10,7 +10,7 @@ from embrec._utils.compat import Interval
 from embrec._utils.optional import import_optional
 from embrec.index.approximate import RECALL_AT, ApproximateIndex
 from embrec.index.backend_file import FileBackend
-from embrec.scoring.ranking import SCORE_MEMORY
+from embrec.scoring.products import SCORE_MEMORY
 
 #: Vectors per cell that the cells are found with; Faiss warns of fewer than 39.
 TRAINED_PER_CELL = 64

@@ -7,7 +7,7 @@ import torch
 
 from embrec.data.ragged import Ragged
 from embrec.index.snapshot import Snapshot
-from embrec.scoring.ranking import Candidates
+from embrec.scoring.candidates import Candidates
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from embrec._utils.optional import import_optional
 from embrec.index.approximate import RECALL_AT, ApproximateIndex
 from embrec.index.backend_file import FileBackend
 from embrec.index.background import check_ending
-from embrec.scoring.ranking import SCORE_MEMORY
+from embrec.scoring.products import SCORE_MEMORY
 
 #: Vectors that are handed over at once: a fraction of a second's work.
 ADDED_TOGETHER = 2048

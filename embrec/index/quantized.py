@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from embrec.scoring.ranking import BLOCK
+from embrec.scoring.top_k import BLOCK
 
 #: Vectors whose products with some queries are in the CPU's caches together.
 VECTORS_AT_A_TIME = 2**16

@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 from embrec.data.ragged import Ragged
 from embrec.index.filters import Filter, SlotFilter
 from embrec.index.snapshot import Snapshot
-from embrec.scoring.ranking import Candidates, Vectors, top_k
+from embrec.scoring.candidates import Candidates
+from embrec.scoring.products import Vectors
+from embrec.scoring.top_k import top_k
 
 #: To fetch more than this share of all vectors is slower than to score all of them.
 FETCHED_SHARE = 1 / 16

@@ -13,16 +13,17 @@ import numpy as np
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
+from embrec._utils.checks import check_k
 from embrec.data.ids import check_ids, preview
-from embrec.data.ragged import Ragged
+from embrec.data.items import ItemTable, read_items
 from embrec.data.tables import Table
+from embrec.data.targets import split_targets
 from embrec.index.filters import Filter
 from embrec.metrics import TargetRanks, hit_rate_at_k
 from embrec.persistence.folder import load_estimator, save_estimator
 from embrec.recommenders.contract import RecommenderContract
-from embrec.scoring.ranking import Ties, check_k
+from embrec.scoring.ranks import Ties
 from embrec.serving.answering import answer, make_filter
-from embrec.serving.catalog import ItemTable, read_items
 from embrec.serving.live import current_catalog
 from embrec.serving.reranking import Reranking
 
@@ -171,17 +172,7 @@ class BaseRecommender(RecommenderContract):
         """
         check_is_fitted(self)
         sequences = self.read_sequences(X)
-        if y is None:
-            # before unknown items are skipped: a last item that is unknown has no rank
-            targets = self.catalog_.rows_of(last_items(sequences), what="the last items of X")
-            sequences = sequences.drop_last()
-        else:
-            targets = self.catalog_.rows_of(y, what="y")
-            if len(targets) != len(sequences):
-                raise ValueError(
-                    f"y must hold one next item per sequence: X has {len(sequences)} sequences, "
-                    f"y {len(targets)} items."
-                )
+        sequences, targets = split_targets(sequences, y, self.catalog_.rows_of)
         histories = self.encode(sequences)
         rules = Filter(excluded=(histories,) if exclude_seen else ())
         queries = self.query_vectors(histories)
@@ -385,15 +376,3 @@ class BaseRecommender(RecommenderContract):
         tags.input_tags.string = True
         tags.target_tags.required = False
         return tags
-
-
-def last_items(sequences: Ragged) -> np.ndarray:
-    """Take the last item of each sequence, or raise ValueError if one has none."""
-    empty = sequences.lengths == 0
-    if empty.any():
-        raise ValueError(
-            f"{int(empty.sum())} of {len(sequences)} sequences are empty (the first is number "
-            f"{int(empty.argmax())}) and have no last item to take as the target. Drop them, "
-            "or pass the targets as y."
-        )
-    return sequences.last()

@@ -8,11 +8,11 @@ import numpy as np
 
 from embrec._utils.parameters import Parametrized
 from embrec.data.interactions import LogColumns, encode, read_sequences
+from embrec.data.items import Features, ItemRows
 from embrec.data.ragged import Ragged
 from embrec.data.store import InteractionStore
 from embrec.index.base import BaseIndex
 from embrec.persistence.state import SavedState
-from embrec.serving.catalog import Features, ItemRows
 from embrec.serving.live import LiveCatalog
 
 

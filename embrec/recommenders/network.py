@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from embrec.data.items import Features, ItemRows, warn_of_no_content
 from embrec.data.ragged import Ragged
 from embrec.data.tables import Table
 from embrec.network import NetworkSize, SequenceNetwork, to_feature_tensors
@@ -16,7 +17,6 @@ from embrec.network.weights import copy_network, draw, fingerprint
 from embrec.persistence.state import SavedState
 from embrec.recommenders.parts import Parts
 from embrec.recommenders.sessions import SessionRecommender
-from embrec.serving.catalog import Features, ItemRows, warn_of_no_content
 from embrec.serving.sessions import SnapshotRows
 from embrec.training import EpochRecord, TrainedItems
 

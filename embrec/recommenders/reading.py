@@ -4,9 +4,9 @@ import numpy as np
 
 from embrec.data.ids import IdIndex
 from embrec.data.interactions import encode
+from embrec.data.items import ItemRows
 from embrec.data.ragged import Ragged
 from embrec.data.store import InteractionStore
-from embrec.serving.catalog import ItemRows
 from embrec.training.held_out import choose_held_out
 from embrec.training.sequences import TrainingSequences
 

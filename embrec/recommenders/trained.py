@@ -11,6 +11,7 @@ from sklearn.utils import check_random_state
 
 from embrec._utils.compat import fit_context
 from embrec.data.ids import IdIndex
+from embrec.data.items import Features, ItemRows, ItemTable, read_items
 from embrec.data.ragged import Ragged
 from embrec.data.store import InteractionStore
 from embrec.data.tables import Table
@@ -23,13 +24,7 @@ from embrec.recommenders.checks import check_callbacks, check_checkpoints
 from embrec.recommenders.network import NetworkRecommender, embed
 from embrec.recommenders.parts import Parts, raise_if_changed, score_settings
 from embrec.recommenders.reading import encoded, ids_of, read_training, with_rows
-from embrec.serving.catalog import (
-    Features,
-    ItemCatalog,
-    ItemRows,
-    ItemTable,
-    read_items,
-)
+from embrec.serving.catalog import ItemCatalog
 from embrec.serving.live import LiveCatalog, current_catalog
 from embrec.training import (
     Callback,

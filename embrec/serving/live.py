@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from embrec.data.ids import IdIndex, check_ids, preview
+from embrec.data.items import Features
 from embrec.index.base import BaseIndex
-from embrec.serving.catalog import Features, ItemCatalog
+from embrec.serving.catalog import ItemCatalog
 
 
 class LiveCatalog:

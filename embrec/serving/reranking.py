@@ -9,7 +9,8 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.preprocessing import normalize
 
-from embrec.scoring.ranking import SCORE_MEMORY, check_positive
+from embrec._utils.checks import check_positive
+from embrec.scoring.products import SCORE_MEMORY
 
 #: So many candidates for each item that is asked for, and at least `MIN_CANDIDATES`.
 CANDIDATES_PER_ITEM = 10
@@ -92,7 +93,13 @@ def discounted(scores: np.ndarray, counts: np.ndarray, discount: float) -> np.nd
     ----------
     H. Steck. "Item popularity and recommendation accuracy". RecSys 2011.
     """
-    return scores - np.float32(discount) * np.log1p(counts, dtype=np.float32)
+    return scores - penalties(counts, discount)
+
+
+def penalties(counts: np.ndarray, discount: float) -> np.ndarray:
+    """Say what items lose for being popular: ``discount * log(1 + counts)``, float32."""
+    lost: np.ndarray = np.float32(discount) * np.log1p(counts, dtype=np.float32)
+    return lost
 
 
 def choose(

@@ -7,12 +7,12 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
+from embrec._utils.checks import check_k, check_positive
 from embrec.data.growing import GrowingRagged
 from embrec.data.ids import IdIndex, check_ids, short_repr
 from embrec.data.ragged import Ragged
 from embrec.index.snapshot import Snapshot
 from embrec.network.model import SequenceNetwork
-from embrec.scoring.ranking import check_k, check_positive
 from embrec.serving.answering import Answering, answer, make_filter
 from embrec.serving.reranking import Reranking
 from embrec.serving.serialized_session import SerializedSession

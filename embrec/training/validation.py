@@ -10,7 +10,7 @@ from torch import Tensor
 from embrec.data.ragged import Ragged
 from embrec.network.features import FeatureTensor
 from embrec.network.inference import embed_items, encode_queries
-from embrec.scoring.ranking import rank_targets
+from embrec.scoring.ranks import rank_targets
 
 _MONITOR = re.compile(r"(hit_rate|ndcg)@([1-9][0-9]*)|mrr")
 

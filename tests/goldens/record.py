@@ -156,9 +156,7 @@ def settings():
             rec(
                 None,
                 ItemTowers(16, 24, dropout=0.1),
-                encoder=GRUEncoder(
-                    20, n_layers=2, residual=False, dropout=0.2, input_dropout=0.1
-                ),
+                encoder=GRUEncoder(20, n_layers=2, residual=False, dropout=0.2, input_dropout=0.1),
             ),
             fit_on(),
         ),
@@ -178,9 +176,7 @@ def settings():
             fit_on(),
         ),
         "gru4rec bpr": (
-            GRU4RecRecommender(
-                16, loss="bpr", negatives=SampledNegatives(20, alpha=0.0), **run
-            ),
+            GRU4RecRecommender(16, loss="bpr", negatives=SampledNegatives(20, alpha=0.0), **run),
             lists,
         ),
         "gru4rec two layers": (

@@ -1,13 +1,12 @@
-"""Vectors and biases that items have of their own."""
+"""Vectors that items have of their own."""
 
 import torch
 
-from embrec.network import Dropout, EmbRecNetwork, NetworkSize
 from embrec.network.id_vectors import IdVectors
 
 
-def make_vectors(dropout=0.0):
-    vectors = IdVectors(5, 3, dropout)
+def make_vectors(dropout=0.0, **options):
+    vectors = IdVectors(5, 3, dropout, **options)
     torch.nn.init.normal_(vectors.weight, generator=torch.Generator().manual_seed(0))
     return vectors
 
@@ -20,12 +19,21 @@ def test_zero_at_the_start_and_for_items_without_one():
 
 
 def test_counts_as_much_as_its_support_allows():
-    vectors = make_vectors()
-    vectors.set_support(torch.tensor([0, 1, 5, 20, 1000]), shrinkage=5.0)
+    counts = torch.tensor([0, 1, 5, 20, 1000])
+    vectors = make_vectors(shrinkage=5.0)
+    vectors.set_support(counts)
     share = torch.tensor([0, 1 / 6, 0.5, 0.8, 1000 / 1005])
     torch.testing.assert_close(vectors(torch.arange(5)), vectors.weight * share[:, None])
-    vectors.set_support(torch.tensor([0, 1, 5, 20, 1000]), shrinkage=0.0)
+    torch.testing.assert_close(vectors.mean(), (vectors.weight * share[:, None]).mean(0))
+    vectors = make_vectors(shrinkage=0.0)
+    vectors.set_support(counts)
     torch.testing.assert_close(vectors(torch.arange(1, 5)), vectors.weight[1:])
+
+
+def test_without_shrinkage_all_count_in_full():
+    vectors = make_vectors()
+    vectors.set_support(torch.tensor([0, 1, 5, 20, 1000]))
+    assert torch.equal(vectors(torch.arange(5)), vectors.weight)
 
 
 def test_whole_vectors_drop_in_training_only():
@@ -40,33 +48,17 @@ def test_whole_vectors_drop_in_training_only():
 
 
 def test_norms_are_bounded_and_short_vectors_stay():
-    vectors = IdVectors(3, 2)
+    vectors = IdVectors(3, 2, bound=1.0)
     with torch.no_grad():
         vectors.weight.copy_(torch.tensor([[3.0, 4.0], [0.3, 0.4], [6.0, 8.0]]))
-    vectors.limit_norms(1.0, torch.tensor([0, 1]))
+    vectors.limit_norms(torch.tensor([0, 1]))
     expected = torch.tensor([[0.6, 0.8], [0.3, 0.4], [6.0, 8.0]])
     torch.testing.assert_close(vectors.weight.detach(), expected)
-    vectors.limit_norms(2.0)
+    vectors.bound = 2.0
+    vectors.limit_norms()
     expected[2] = torch.tensor([1.2, 1.6])
     torch.testing.assert_close(vectors.weight.detach(), expected)
-
-
-def test_a_bias_adds_to_the_score_and_to_nothing_else():
-    torch.manual_seed(0)
-    size = NetworkSize((4,), 3, 5, 6, n_ids=7, item_bias=True)
-    network = EmbRecNetwork(size, Dropout()).eval()
-    features = [torch.randn(7, 4)]
-    ids = torch.tensor([3, -1, 0, 1, 2, 5, 6])
-    plain = network.embed_items(features, ids)
-    assert plain.shape == (7, 4)
-    assert not plain[:, 3].any()
-    with torch.no_grad():
-        network.id_biases.weight.copy_(torch.arange(1.0, 8.0)[:, None])
-    items = network.embed_items(features, ids)
-    steps = network.predict_steps(items[[0, 4]], torch.tensor([1, 1]))
-    torch.testing.assert_close(steps, network.predict_steps(plain[[0, 4]], torch.tensor([1, 1])))
-    bias = torch.tensor([4.0, 4.0, 1, 2, 3, 6, 7])  # that of the second is the mean of 1 to 7
-    torch.testing.assert_close(steps @ items.T, steps @ plain.T + bias)
-    state = network.advance(network.initial_states(1), items[[0]])
-    torch.testing.assert_close(network.predict(state)[0], steps[0])
-    assert network.predict_first().shape == (1, 4)
+    vectors.bound = None
+    vectors.weight.data *= 100
+    vectors.limit_norms()
+    torch.testing.assert_close(vectors.weight.detach(), 100 * expected)

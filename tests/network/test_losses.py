@@ -15,7 +15,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from embrec.data.ragged import Ragged
-from embrec.network import Dropout, EmbRecNetwork, NetworkSize
+from embrec.network import SequenceNetwork
+from embrec.network.gru import GRUModule
+from embrec.network.items import TowerItems
 from embrec.network.losses import bpr, bpr_max, cosine_distance, cross_entropy, shared_cross_entropy
 from embrec.network.packing import pack
 
@@ -693,7 +695,8 @@ def test_shared_prediction_equals_repeating_it():
 @each_choice
 def test_packed_steps_are_the_steps_of_all_sequences(loss, sampled):
     torch.manual_seed(0)
-    network = EmbRecNetwork(NetworkSize((5, 4), 3, 6, 7, 1, True), Dropout()).double().eval()
+    gru = GRUModule(6, 7, 1, dropout=0.0, input_dropout=0.0, residual=True)
+    network = SequenceNetwork(TowerItems((5, 4), 3, 6), gru).double().eval()
     items = torch.randn(20, 6, generator=torch.Generator().manual_seed(1)).double()
     rows = torch.randint(0, 20, (17,), generator=torch.Generator().manual_seed(2)).numpy()
     sequences = Ragged.from_lengths(rows.astype(np.int32), np.array([3, 2, 6, 2, 4]))
@@ -701,7 +704,7 @@ def test_packed_steps_are_the_steps_of_all_sequences(loss, sampled):
 
     def packed(items):
         batch = pack(sequences, with_targets=True, device=torch.device("cpu"))
-        predicted = network.predict_steps(items[batch.rows], batch.batch_sizes)
+        predicted = network.predict_steps(items[batch.rows], batch.packing)
         return loss(predicted, items, batch.targets, negatives, memory=300)
 
     def one_by_one(items):

@@ -121,7 +121,7 @@ def test_nor_is_one_of_other_data(tmp_path, shop_log, shop_items):
         make(tmp_path).fit(shop_log, items=other)
 
 
-@pytest.mark.filterwarnings("ignore::embrec.serving.catalog.NoContentWarning")
+@pytest.mark.filterwarnings("ignore::embrec.data.items.NoContentWarning")
 def test_nor_is_one_whose_words_are_other_items(tmp_path, shop_log, shop_items):
     """The same words in the same order, so the arrays of a CSR differ in indptr alone."""
     titles = shop_items["title"].to_numpy().copy()

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from embrec.training.early_stopping import EarlyStopping
 
 from embrec.data.ragged import Ragged
 from embrec.network import Dropout, EmbRecNetwork, NetworkSize, to_feature_tensors
@@ -21,7 +22,6 @@ from embrec.training import (
     TrainingSettings,
     train,
 )
-from embrec.training.early_stopping import EarlyStopping
 
 CPU = torch.device("cpu")
 N_ITEMS = 12

@@ -1,6 +1,4 @@
-"""Metrics, against naive references and scikit-learn's own."""
-
-import pickle
+"""Metrics of ranks, against naive references and scikit-learn's own."""
 
 import numpy as np
 import pandas as pd
@@ -8,19 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import ndcg_score, roc_auc_score
-from sklearn.model_selection import GridSearchCV
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer
 
-from embrec.baselines import PopularityRecommender
 from embrec.metrics import (
     auc,
-    catalog_coverage,
-    gini_index,
     hit_rate_at_k,
     mrr,
     ndcg_at_k,
-    novelty,
     ranking_scorer,
     target_ranks,
 )
@@ -93,93 +84,6 @@ def test_shapes_and_sizes_that_do_not_fit():
         auc([0], 1)
 
 
-SHOWN = np.array([["a", "b"], ["a", None], ["c", "a"]], dtype=object)
-
-
-def test_coverage_and_gini():
-    assert catalog_coverage(SHOWN, 6) == 0.5
-    counts = np.array([0, 0, 0, 1, 1, 3])
-    pairs = np.abs(counts[:, None] - counts[None]).sum()
-    assert gini_index(SHOWN, 6) == pytest.approx(pairs / (2 * 6 * counts.sum()))
-    assert gini_index([["a", "b"], ["b", "a"]], 2) == pytest.approx(0)
-
-
-def test_novelty():
-    counts = {"a": 5, "b": 0, "c": 1}
-    information = {i: -np.log2((n + 1) / (6 + 3)) for i, n in counts.items()}
-    expected = np.mean([information[i] for i in ("a", "b", "a", "c", "a")])
-    assert novelty(SHOWN, counts) == pytest.approx(expected)
-    assert novelty(SHOWN, pd.Series(counts)) == pytest.approx(expected)
-    with pytest.raises(ValueError, match=r"lacks 1 recommended ids: \['c'\]"):
-        novelty(SHOWN, {"a": 1, "b": 1})
-
-
-def test_nothing_recommended():
-    with pytest.raises(ValueError, match="holds no item"):
-        catalog_coverage([[None, None]], 5)
-
-
-# ---- the scorer
-
-
-@pytest.fixture(scope="module")
-def popular(shop_log, shop_items):
-    return PopularityRecommender().fit(shop_log, items=shop_items)
-
-
-def test_scorer_computes_what_its_names_say(popular, shop_log):
-    names = ["auc", "mrr", "hit_rate@3", "ndcg@5"]
-    found = popular.rank_targets(shop_log)
-    assert ranking_scorer(names)(popular, shop_log) == {
-        "auc": auc(found.ranks, found.n_candidates),
-        "mrr": mrr(found.ranks),
-        "hit_rate@3": hit_rate_at_k(found.ranks, 3),
-        "ndcg@5": ndcg_at_k(found.ranks, 5),
-    }
-    assert ranking_scorer("mrr")(popular, shop_log) == mrr(found.ranks)
-    assert set(ranking_scorer()(popular, shop_log)) == {"auc", "hit_rate@50"}
-
-
-def test_scorer_options_reach_the_ranks(popular, shop_log):
-    easy = ranking_scorer("auc", exclude_seen=True, ties="optimistic")
-    found = popular.rank_targets(shop_log, exclude_seen=True, ties="optimistic")
-    assert easy(popular, shop_log) == auc(found.ranks, found.n_candidates)
-    assert (found.n_candidates == 12).all()
-
-
-def test_scorer_looks_through_a_pipeline(popular, shop_log):
-    clean = FunctionTransformer(lambda log: log[log["timestamp"] < 3])
-    pipeline = make_pipeline(clean, popular)
-    scorer = ranking_scorer("mrr")
-    assert scorer(pipeline, shop_log) == scorer(popular, shop_log[shop_log["timestamp"] < 3])
-    assert scorer(make_pipeline(popular), shop_log) == scorer(popular, shop_log)
-
-
-@pytest.mark.parametrize(
-    "name", ["hit_rate", "hit_rate@", "auc@5", "ndcg@0", "recall@5", "", None, 5]
-)
-def test_names_that_are_no_metric(name):
-    with pytest.raises(ValueError, match=r"Unknown metric|k must be"):
-        ranking_scorer([name])
-
-
-def test_scorer_needs_names_and_a_recommender(shop_log):
-    with pytest.raises(ValueError, match="metrics is empty"):
-        ranking_scorer([])
-    with pytest.raises(TypeError, match="rank_targets method .*got FunctionTransformer"):
-        ranking_scorer()(FunctionTransformer(), shop_log)
-
-
-def test_scorer_pickles_and_shows_itself(popular, shop_log):
-    scorer = ranking_scorer(("auc", "mrr"), exclude_seen=True)
-    again = pickle.loads(pickle.dumps(scorer))
-    assert again(popular, shop_log) == scorer(popular, shop_log)
-    assert repr(again) == "ranking_scorer(('auc', 'mrr'), exclude_seen=True, ties='pessimistic')"
-
-
-# ---- against a full sort
-
-
 @given(
     st.integers(2, 12).flatmap(
         lambda n_items: st.tuples(
@@ -221,19 +125,6 @@ def test_average_ties_give_the_auc_of_scikit_learn():
     assert pessimistic < auc(ranks, 9) < auc(target_ranks(scores, targets, ties="optimistic"), 9)
 
 
-@given(st.lists(st.lists(st.sampled_from("abcdef"), min_size=1, max_size=3), min_size=1))
-def test_coverage_and_gini_against_pairs(rows):
-    width = max(map(len, rows))
-    shown = np.array([row + [None] * (width - len(row)) for row in rows], dtype=object)
-    counts = [sum(row.count(item) for row in rows) for item in "abcdef"] + [0]  # g, never shown
-    assert catalog_coverage(shown, 7) == pytest.approx(sum(c > 0 for c in counts) / 7)
-    differences = sum(abs(a - b) for a in counts for b in counts)
-    assert gini_index(shown, 7) == pytest.approx(differences / (2 * 7 * sum(counts)))
-
-
-# ---- what cannot be
-
-
 def test_scores_of_a_table():
     scores = np.random.default_rng(0).normal(size=(5, 4))
     targets = pd.Series([0, 3, 2, 1, 1], dtype="uint8")
@@ -261,34 +152,3 @@ def test_ties_that_are_none(ties):
         target_ranks(np.zeros((1, 3)), [0], ties=ties)
     with pytest.raises(ValueError, match="ties must be one of 'pessimistic'"):
         ranking_scorer("auc", ties=ties)
-
-
-def test_more_items_shown_than_there_are():
-    for metric in (catalog_coverage, gini_index):
-        with pytest.raises(ValueError, match="got 2, but 3 different items are recommended"):
-            metric(SHOWN, 2)
-
-
-# ---- the scorer, further
-
-
-def test_scorer_looks_into_a_search(popular, shop_log, shop_items):
-    scorer = ranking_scorer(["auc", "mrr"])
-    rows = np.arange(len(shop_log))
-    grid, cv = {"on_unknown": ["skip"]}, [(rows, rows)]
-    search = GridSearchCV(PopularityRecommender(), grid, scoring=ranking_scorer("mrr"), cv=cv)
-    with pytest.raises(TypeError, match="got GridSearchCV"):
-        scorer(search, shop_log)
-    search.fit(shop_log, items=shop_items)
-    assert scorer(search, shop_log) == scorer(popular, shop_log)
-    assert scorer(make_pipeline("passthrough", search), shop_log) == scorer(popular, shop_log)
-
-
-def test_scorer_takes_the_next_items_as_y(popular, shop_log):
-    rows = shop_log.groupby("user", sort=False)["item"].apply(list)
-    scorer = ranking_scorer(["auc", "mrr", "hit_rate@3"])
-    queries, targets = [row[:-1] for row in rows], [row[-1] for row in rows]
-    expected = scorer(popular, shop_log)
-    for y in (targets, np.array(targets), pd.Series(targets, index=range(7, 67))):
-        assert scorer(popular, queries, y) == expected
-    assert scorer(popular, rows.tolist()) == expected

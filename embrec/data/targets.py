@@ -1,0 +1,58 @@
+"""The next items that are to be predicted, and the histories before them."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from embrec.data.ragged import Ragged
+
+
+def split_targets(
+    sequences: Ragged, y: Any, rows_of: Callable[..., np.ndarray]
+) -> tuple[Ragged, np.ndarray]:
+    """Part histories from the items that come next.
+
+    Parameters
+    ----------
+    sequences : Ragged of ids
+    y : array-like of shape (n,), optional
+        The next item of each sequence. Without it, each sequence's last item is its target and the
+        items before it the history.
+    rows_of : callable
+        Gives the catalogue rows of ids, and takes their name in messages as ``what``.
+
+    Returns
+    -------
+    histories : Ragged of ids
+    targets : ndarray of shape (n,)
+        Catalogue rows.
+
+    Raises
+    ------
+    ValueError
+        If a sequence has no last item, or there is not one target for each.
+    """
+    if y is None:
+        # before unknown items are skipped: a last item that is unknown has no rank
+        targets = rows_of(last_items(sequences), what="the last items of X")
+        return sequences.drop_last(), targets
+    targets = rows_of(y, what="y")
+    if len(targets) != len(sequences):
+        raise ValueError(
+            f"y must hold one next item per sequence: X has {len(sequences)} sequences, "
+            f"y {len(targets)} items."
+        )
+    return sequences, targets
+
+
+def last_items(sequences: Ragged) -> np.ndarray:
+    """Take the last item of each sequence, or raise ValueError if one has none."""
+    empty = sequences.lengths == 0
+    if empty.any():
+        raise ValueError(
+            f"{int(empty.sum())} of {len(sequences)} sequences are empty (the first is number "
+            f"{int(empty.argmax())}) and have no last item to take as the target. Drop them, "
+            "or pass the targets as y."
+        )
+    return sequences.last()

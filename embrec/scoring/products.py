@@ -1,0 +1,68 @@
+"""Inner products of queries and vectors, some queries at a time."""
+
+from collections.abc import Iterator
+from typing import Any, TypeAlias
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from torch import Tensor
+
+Vectors: TypeAlias = Tensor | np.ndarray | sp.csr_matrix | sp.csr_array
+
+#: Bytes of scores held at a time.
+SCORE_MEMORY = 64 * 2**20
+#: Up to so many queries are multiplied one by one.
+FEW = 4
+
+
+def score_blocks(
+    queries: Vectors, vectors: Vectors | list[Vectors], *, memory: int = SCORE_MEMORY
+) -> Iterator[tuple[int, Tensor]]:
+    """Yield the inner products of queries and vectors, some queries at a time.
+
+    Parameters
+    ----------
+    queries : Tensor, ndarray or CSR of shape (n_queries, d)
+    vectors : Tensor, ndarray or CSR of shape (n_vectors, d), float32, or a list of them
+        A list counts as one matrix, its parts below each other.
+    memory : int, default=64 MiB
+        Bytes of scores in a block; a block has one query at least.
+
+    Yields
+    ------
+    start : int
+        Number of the block's first query.
+    scores : Tensor of shape (n_block, n_vectors), float32
+        The caller may change it.
+    """
+    parts: list[Any] = vectors if isinstance(vectors, list) else [vectors]
+    n_vectors = sum(part.shape[0] for part in parts)
+    n_rows = max(1, memory // (4 * max(1, n_vectors)))
+    # once, not in every product
+    turned = [part.T.tocsr() if sp.issparse(part) else part for part in parts]
+    for start in range(0, queries.shape[0], n_rows):
+        block = queries[start : start + n_rows]
+        yield start, _products(block, turned, n_vectors)
+
+
+def _products(queries: Vectors, parts: list[Any], n_vectors: int) -> Tensor:
+    if sp.issparse(queries):
+        return torch.from_numpy(np.hstack([(queries @ part).toarray() for part in parts]))
+    if isinstance(queries, Tensor) and queries.device.type != "cpu":
+        return torch.cat([queries @ part.T for part in parts], dim=1)
+    scores = np.empty((len(queries), n_vectors), dtype=np.float32)
+    stop = 0
+    for part in parts:
+        start, stop = stop, stop + len(part)
+        _multiply(np.asarray(queries), np.asarray(part), scores[:, start:stop])
+    return torch.from_numpy(scores)
+
+
+def _multiply(queries: np.ndarray, vectors: np.ndarray, out: np.ndarray) -> None:
+    """Write inner products to `out`; numpy's way for one vector is several times torch's."""
+    if len(queries) > FEW:
+        np.matmul(queries, vectors.T, out=out)
+        return
+    for query, scores in zip(queries, out, strict=True):
+        np.matmul(vectors, query, out=scores)
