@@ -335,7 +335,7 @@ BAD_PARAMETERS = {
     "content": {"n_last": 0},
     "sessions": {"decay": "steep"},
     "gru4rec": {"optimizer": "sgd"},
-    "transrec": {"learning_rate": -1},
+    "transrec": {"n_negatives": -1},
 }
 
 

@@ -7,13 +7,23 @@ import pandas as pd
 import pytest
 import torch
 
+from embrec import Callback
 from embrec.baselines import GRU4RecRecommender, PopularityRecommender
+from embrec.components import (
+    BPR,
+    Adagrad,
+    Adam,
+    BPRMax,
+    CrossEntropy,
+    EarlyStopping,
+    SampledNegatives,
+)
 from embrec.data.ragged import Ragged
 from embrec.datasets import load_parquet_pair
 from embrec.metrics import ranking_scorer
 from embrec.model_selection import leave_last_out_split
 from embrec.network.packing import pack
-from embrec.training import LossSettings, Objective
+from embrec.training import Objective
 from embrec.training.negatives import NegativeSampler
 
 LOG = [["a", "b", "c"], ["b", "c", "d", "a"], ["a", "c"], ["d", "b"], ["c", "a", "b"]]
@@ -22,6 +32,11 @@ SMALL = {"hidden_size": 6, "max_epochs": 2, "early_stopping": False, "random_sta
 
 def weights_of(model):
     return {k: v.double().numpy() for k, v in model.network_.state_dict().items()}
+
+
+def own_of(weights):
+    """Vectors and biases of known items."""
+    return weights["items.id_vectors.weight"], weights["items.id_biases.weight"][:, 0]
 
 
 def sigmoid(x):
@@ -33,7 +48,7 @@ def naive_states(weights, vectors, n_layers):
     below = vectors
     for layer in range(n_layers):
         names = [
-            f"gru.{kind}_l{layer}" for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+            f"encoder.gru.{kind}_l{layer}" for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
         ]
         w_in, w_hidden, b_in, b_hidden = (weights[name] for name in names)
         h, states = np.zeros(w_hidden.shape[1]), []
@@ -52,8 +67,8 @@ def naive_states(weights, vectors, n_layers):
 def test_scores_are_those_of_the_paper(history, n_layers):
     model = GRU4RecRecommender(**SMALL, n_layers=n_layers).fit(LOG)
     weights = weights_of(model)
-    known = model.catalog_.ids.take(model._known.rows).tolist()
-    vectors, biases = weights["id_vectors.weight"], weights["id_biases.weight"][:, 0]
+    known = model.catalog_.ids.take(model._trained_items.rows).tolist()
+    vectors, biases = own_of(weights)
     inputs = [vectors[known.index(i)] for i in history]
     state = naive_states(weights, inputs, n_layers)[-1] if history else np.zeros(6)
     expected = dict(zip(known, vectors @ state + biases, strict=True))
@@ -62,7 +77,7 @@ def test_scores_are_those_of_the_paper(history, n_layers):
     np.testing.assert_allclose(scores[0], [expected[i] for i in ids[0]], atol=1e-5)
 
 
-@pytest.mark.parametrize("loss", ["cross_entropy", "bpr_max", "bpr"])
+@pytest.mark.parametrize("loss", [CrossEntropy(), BPRMax(0.3), BPR()], ids=str)
 @pytest.mark.parametrize("in_batch", [True, False])
 @pytest.mark.parametrize("logq", [True, False])
 def test_the_loss_is_that_of_the_paper(loss, in_batch, logq):
@@ -70,10 +85,8 @@ def test_the_loss_is_that_of_the_paper(loss, in_batch, logq):
     weights, counts = weights_of(model), np.array([4, 4, 4, 2])
     sequences = Ragged.from_lengths(np.array([0, 1, 2, 1, 3, 0, 1]), np.array([3, 4]))
     batch = pack(sequences, with_targets=True, device=torch.device("cpu"))
-    settings = LossSettings(
-        loss, n_negatives=5, sample_alpha=0.5, logq=logq, bpr_max_reg=0.3, batch_negatives=in_batch
-    )
-    objective = Objective(settings, [], torch.arange(4), counts)
+    negatives = SampledNegatives(5, alpha=0.5, in_batch=in_batch, logq=logq)
+    objective = Objective(loss._build(), negatives._build(counts), [], torch.arange(4))
     found = objective(model.network_.eval(), batch, np.random.RandomState(1))
 
     drawn = NegativeSampler(counts, 5, 0.5).draw(np.random.RandomState(1)).rows.tolist()
@@ -86,7 +99,7 @@ def test_the_loss_is_that_of_the_paper(loss, in_batch, logq):
         expected_often = {
             i: n + len(targets) * counts[i] / counts.sum() for i, n in expected_often.items()
         }
-    vectors, biases = weights["id_vectors.weight"], weights["id_biases.weight"][:, 0]
+    vectors, biases = own_of(weights)
     losses = []
     for sequence in (sequences[0], sequences[1]):
         states = naive_states(weights, [vectors[i] for i in sequence[:-1]], 1)
@@ -99,12 +112,12 @@ def test_the_loss_is_that_of_the_paper(loss, in_batch, logq):
 
 def naive_loss(loss, scores, target, negatives, logq, expected_often):
     s, others = scores[target], [scores[j] for j in negatives]
-    if loss == "cross_entropy":
+    if isinstance(loss, CrossEntropy):
         if logq:
             others = [scores[j] - math.log(expected_often[j]) for j in negatives]
         return -s + math.log(math.exp(s) + sum(map(math.exp, others)))
     ahead = [sigmoid(s - o) for o in others]
-    if loss == "bpr":
+    if isinstance(loss, BPR):
         return float(np.mean([-math.log(a) for a in ahead]))
     total = sum(map(math.exp, others))
     p = [math.exp(o) / total for o in others]
@@ -112,12 +125,17 @@ def naive_loss(loss, scores, target, negatives, logq, expected_often):
     return -math.log(mean_ahead) + 0.3 * sum(w * o * o for w, o in zip(p, others, strict=True))
 
 
-@pytest.mark.parametrize("changes", [{}, {"optimizer": "adam", "learning_rate": 0.01}], ids=str)
-@pytest.mark.parametrize("n_negatives", ["all", 8])
-def test_it_learns_what_follows_what(changes, n_negatives, shop_log, shop_items):
+@pytest.mark.parametrize("optimizer", [None, Adam(0.01)], ids=str)
+@pytest.mark.parametrize("negatives", ["all", SampledNegatives(8, alpha=0.5, in_batch=True)], ids=str)
+def test_it_learns_what_follows_what(optimizer, negatives, shop_log, shop_items):
     train, valid, test = leave_last_out_split(shop_log)
     model = GRU4RecRecommender(
-        16, n_negatives=n_negatives, max_epochs=30, batch_size=4, random_state=0, **changes
+        16,
+        negatives=negatives,
+        optimizer=optimizer,
+        max_epochs=30,
+        batch_size=4,
+        random_state=0,
     ).fit(train, X_val=valid, items=shop_items)
     first = model.rank_targets(test).ranks == 0
     assert np.mean(first) > 0.8  # each item has one successor
@@ -137,7 +155,7 @@ def test_items_that_training_has_not_seen():
     model.add_items(pd.DataFrame({"item": ["newer"]}))
     ids, scores = model.recommend([["a"]], k=6)
     by_id = dict(zip(ids[0], scores[0], strict=True))
-    mean_bias = weights_of(model)["id_biases.weight"].mean()
+    mean_bias = weights_of(model)["items.id_biases.weight"].mean()
     assert by_id["new"] == pytest.approx(mean_bias, abs=1e-6)
     assert by_id["newer"] == by_id["new"]
     np.testing.assert_array_equal(  # in a history they say nothing but that time has passed
@@ -148,14 +166,14 @@ def test_items_that_training_has_not_seen():
 def test_training_goes_on_with_what_was_learned():
     model = GRU4RecRecommender(**SMALL).fit(LOG)
     before = {i: model.index_.vectors[model.catalog_.ids.rows(np.array([i], object))] for i in "ac"}
-    model.set_params(learning_rate=1e-6, momentum=0.0)
+    model.set_params(optimizer=Adagrad(1e-6))
     model.partial_fit([["new", "a"], ["new", "b"]], items=pd.DataFrame({"item": ["new"]}))
     for i, vector in before.items():
         rows = model.catalog_.ids.rows(np.array([i], object))
         np.testing.assert_allclose(model.index_.vectors[rows], vector, atol=1e-4)
     assert len(model.training_log_) == 3
-    assert model._training_counts(model.catalog_.ids.rows(np.array(["new"], object))) == [2]
-    with pytest.raises(ValueError, match="hidden_size was 6, is 7"):
+    assert model.training_counts(model.catalog_.ids.rows(np.array(["new"], object))) == [2]
+    with pytest.raises(ValueError, match="hidden_size was 6, is 7. Set them as they were"):
         model.set_params(hidden_size=7).partial_fit(LOG)
 
 
@@ -168,11 +186,66 @@ def test_a_session_answers_as_recommend_does():
     np.testing.assert_allclose(scores, expected[0], rtol=1e-5)
 
 
+def test_sessions_answer_as_recommend_does_and_outlive_the_process(tmp_path):
+    model = GRU4RecRecommender(**SMALL, n_layers=2).fit(LOG)
+    histories = [["a", "b"], [], ["d"]]
+    batch = model.start_sessions(histories).add(["c", "a", "b"])
+    after = [[*history, item] for history, item in zip(histories, "cab", strict=True)]
+    expected = model.recommend(after, k=4)
+    model.save(tmp_path / "model")
+    again = GRU4RecRecommender.load(tmp_path / "model").resume_sessions(batch.to_bytes())
+    for sessions in (batch, again):
+        assert sessions.histories == after
+        ids, scores = sessions.recommend(4)
+        np.testing.assert_array_equal(ids, expected[0])
+        np.testing.assert_allclose(scores, expected[1], atol=1e-5)
+    data = batch.to_bytes()
+    model.partial_fit(LOG)
+    with pytest.raises(RuntimeError, match="was trained since"):
+        batch.recommend()
+    restarted = model.resume_sessions(data, restart=True)
+    np.testing.assert_allclose(
+        restarted.recommend(4)[1], model.recommend(after, k=4)[1], atol=1e-5
+    )
+
+
+def test_a_warm_start_goes_on():
+    model = GRU4RecRecommender(**SMALL, warm_start=True).fit(LOG)
+    weights, known = weights_of(model), model.catalog_.ids.take(model._trained_items.rows)
+    # other rows, new items, one that is gone
+    items = pd.DataFrame({"item": ["new", "c", "b", "a"]})
+    model.set_params(optimizer=Adagrad(1e-6)).fit([["c", "new", "a"], ["a", "b"]], items=items)
+    then = weights_of(model)
+    places = dict(zip(model.catalog_.ids.take(model._trained_items.rows), range(9), strict=False))
+    assert set(places) == {"a", "b", "c", "new"}
+    for old, now in zip(own_of(weights), own_of(then), strict=True):
+        for place, id_ in enumerate(known):
+            if id_ != "d":
+                np.testing.assert_allclose(now[places[id_]], old[place], atol=1e-4)
+    assert np.abs(own_of(then)[0][places["new"]]).max() > 1e-3  # drawn at random
+    for name, values in weights.items():
+        if name.startswith("encoder"):
+            np.testing.assert_allclose(then[name], values, atol=1e-4)
+    with pytest.raises(ValueError, match="hidden_size was 6, is 7. Set them as they were"):
+        model.set_params(hidden_size=7).fit(LOG)
+
+
+def test_what_is_replayed_is_known_and_not_counted():
+    model = GRU4RecRecommender(**SMALL).fit([["a", "b"], ["c", "d"]])
+    model.partial_fit([["a", "b"]], replay=[["c", "d"], ["d", "c"]])
+    counts = model.training_counts(model.catalog_.ids.rows(np.array([*"abcd"], object)))
+    assert counts.tolist() == [2, 2, 1, 1]
+    with pytest.raises(ValueError, match="no past to replay"):
+        GRU4RecRecommender(**SMALL).partial_fit(LOG, replay=LOG)
+    before = model.fingerprint_
+    with pytest.raises(ValueError, match="1 item ids in replay are not in the catalogue"):
+        model.partial_fit(LOG, replay=[["a", "nobody"]])
+    assert model.fingerprint_ == before
+
+
 def test_a_run_that_was_killed_goes_on(tmp_path, shop_log):
     class Killed(RuntimeError):
         pass
-
-    from embrec import Callback
 
     class Kill(Callback):
         def on_epoch_end(self, progress):
@@ -188,21 +261,53 @@ def test_a_run_that_was_killed_goes_on(tmp_path, shop_log):
 
 
 BAD = {
-    "hidden_size": 0,
-    "hidden_dropout": 1.0,
-    "loss": "cosine",
-    "n_negatives": True,
-    "optimizer": "sgd",
-    "momentum": 1.0,
-    "callbacks": ["print"],
-    "checkpoint_dir": "",
+    "hidden_size": (0, "The 'hidden_size' parameter"),
+    "n_layers": (0, "The 'n_layers' parameter"),
+    "embedding_dropout": (-0.5, "The 'embedding_dropout' parameter"),
+    "hidden_dropout": (1.0, "The 'hidden_dropout' parameter"),
+    "loss": ("hinge", "loss must be 'cross_entropy', .*; got 'hinge'"),
+    "negatives": (True, "negatives must be 'auto', 'all' or a Negatives; got True"),
+    "optimizer": ("sgd", "optimizer must be 'adam', 'adagrad' or an? Optimizer; got 'sgd'"),
+    "early_stopping": (EarlyStopping(patience=0), "The 'patience' parameter of EarlyStopping"),
+    "callbacks": (["print"], "callbacks"),
+    "checkpoint_dir": ("", "checkpoint_dir"),
 }
 
 
 @pytest.mark.parametrize("name", BAD)
 def test_bad_parameters(name):
-    with pytest.raises((ValueError, TypeError), match=name):
-        GRU4RecRecommender(**{name: BAD[name]}).fit(LOG)
+    value, message = BAD[name]
+    with pytest.raises((ValueError, TypeError), match=message):
+        GRU4RecRecommender(**{name: value}).fit(LOG)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"optimizer": Adagrad(momentum=1.0)}, "The 'momentum' parameter of Adagrad"),
+        ({"negatives": SampledNegatives(0)}, "The 'n' parameter of SampledNegatives"),
+        ({"loss": "cosine"}, r"CosineDistance\(\) learns nothing of the items"),
+        (
+            {"loss": "bpr", "negatives": SampledNegatives(5, logq=True)},
+            r"BPR\(\) does not correct for how negatives are drawn",
+        ),
+    ],
+    ids=str,
+)
+def test_parts_that_are_wrong_or_contradict(changes, message):
+    with pytest.raises(ValueError, match=message):
+        GRU4RecRecommender(**changes).fit(LOG)
+
+
+def test_names_that_are_no_parameters_are_answered():
+    with pytest.raises(TypeError, match="no parameter 'hiden_size'. Did you mean 'hidden_size'"):
+        GRU4RecRecommender(hiden_size=3)
+    for name in (
+        "n_negatives sample_alpha batch_negatives logq_correction bpr_max_reg learning_rate "
+        "momentum patience"
+    ).split():
+        with pytest.raises(TypeError, match=f"no parameter '{name}' since embrec 0.2. Write "):
+            GRU4RecRecommender(**{name: 1})
 
 
 def test_office(data_folder):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from embrec.baselines import PopularityRecommender, SessionNeighborsRecommender, sessions
+from embrec.baselines import PopularityRecommender, SessionNeighborsRecommender, sknn
 from embrec.metrics import ranking_scorer
 from embrec.model_selection import leave_last_out_split
 
@@ -104,7 +104,7 @@ def test_items_that_no_session_holds(tmp_path):
     np.testing.assert_array_equal(
         again.recommend([["a"]], k=3)[1], model.recommend([["a"]], k=3)[1]
     )
-    counts = model._training_counts(np.arange(4))
+    counts = model.training_counts(np.arange(4))
     assert counts.tolist() == [2, 1, 1, 0]
 
 
@@ -123,7 +123,7 @@ def test_answers_do_not_depend_on_the_blocks(monkeypatch):
     model = SessionNeighborsRecommender(5).fit(log, items=CATALOG)
     expected = model.recommend(histories, k=5)
     for block in (1, 100, 10**9):
-        monkeypatch.setattr(sessions, "BLOCK", block)
+        monkeypatch.setattr(sknn, "BLOCK", block)
         for found, wanted in zip(model.recommend(histories, k=5), expected, strict=True):
             np.testing.assert_array_equal(found, wanted)
     assert model.recommend([[]], k=1)[0].shape == (1, 1)

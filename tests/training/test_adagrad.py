@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from embrec.training.adagrad import Adagrad
+from embrec.training.adagrad import AdagradWithMomentum
 
 
 def gradients(n=6):
@@ -17,7 +17,7 @@ def gradients(n=6):
 @pytest.mark.parametrize("momentum", [0.0, 0.3])
 def test_it_follows_its_definition(momentum):
     weights = nn.Parameter(torch.ones(4, 3, dtype=torch.float64))
-    optimizer = Adagrad([weights], lr=0.1, momentum=momentum)
+    optimizer = AdagradWithMomentum([weights], lr=0.1, momentum=momentum)
     expected, total, velocity = torch.ones(4, 3, dtype=torch.float64), 0.0, 0.0
     for gradient in gradients():
         weights.grad = gradient.clone()
@@ -30,7 +30,7 @@ def test_it_follows_its_definition(momentum):
 
 def test_without_momentum_it_is_torchs():
     ours, theirs = (nn.Parameter(torch.ones(4, 3, dtype=torch.float64)) for _ in range(2))
-    one = Adagrad([ours], lr=0.1)
+    one = AdagradWithMomentum([ours], lr=0.1)
     other = torch.optim.Adagrad([theirs], lr=0.1, eps=0.0)
     for gradient in gradients():
         ours.grad, theirs.grad = gradient.clone(), gradient.clone()
@@ -41,7 +41,7 @@ def test_without_momentum_it_is_torchs():
 
 def test_a_sparse_gradient_changes_the_rows_it_holds():
     dense, sparse = (nn.Parameter(torch.ones(4, 3, dtype=torch.float64)) for _ in range(2))
-    optimizers = Adagrad([dense], 0.1, 0.3), Adagrad([sparse], 0.1, 0.3)
+    optimizers = AdagradWithMomentum([dense], 0.1, 0.3), AdagradWithMomentum([sparse], 0.1, 0.3)
     for rows, gradient in zip(([0, 2, 2], [2], [0, 1]), gradients(), strict=False):
         values = gradient[: len(rows)]
         sparse.grad = torch.sparse_coo_tensor([rows], values, (4, 3), check_invariants=True)
@@ -59,13 +59,13 @@ def test_a_sparse_gradient_changes_the_rows_it_holds():
 
 def test_its_state_can_be_taken_along():
     one, other = (nn.Parameter(torch.ones(4, 3, dtype=torch.float64)) for _ in range(2))
-    first = Adagrad([one], 0.1, 0.3)
+    first = AdagradWithMomentum([one], 0.1, 0.3)
     *some, last = gradients()
     for gradient in some:
         one.grad = gradient.clone()
         first.step()
     other.data.copy_(one.data)
-    second = Adagrad([other], 0.1, 0.3)
+    second = AdagradWithMomentum([other], 0.1, 0.3)
     second.load_state_dict(copy.deepcopy(first.state_dict()))
     for weights, optimizer in ((one, first), (other, second)):
         weights.grad = last.clone()

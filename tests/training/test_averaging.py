@@ -5,18 +5,19 @@ import pytest
 import torch
 from torch import nn
 
+from embrec.components import Adam, CrossEntropy
 from embrec.data.ragged import Ragged
-from embrec.network import Dropout, EmbRecNetwork, NetworkSize, to_feature_tensors
+from embrec.network import to_feature_tensors
 from embrec.training import (
     Callback,
-    LossSettings,
     Objective,
-    OptimizerSettings,
     TrainingSequences,
     TrainingSettings,
     train,
 )
 from embrec.training.averaging import STEPS_BETWEEN, WeightAverage
+from embrec.training.best_epoch import BestEpoch
+from tests.training.small_network import small_network
 
 
 def keep(step, decay):
@@ -76,21 +77,21 @@ class Watch(Callback):
 
 @pytest.mark.parametrize("patience", [None, 2])
 def test_training_validates_and_keeps_the_average(patience):
-    torch.manual_seed(0)
-    network = EmbRecNetwork(NetworkSize((N_ITEMS,), 8, 8, 8), Dropout())
+    network = small_network(N_ITEMS)
     features = to_feature_tensors([np.eye(N_ITEMS, dtype=np.float32)], torch.device("cpu"))
     rows = np.random.default_rng(0).integers(0, N_ITEMS, 500).astype(np.int32)
     sequences = TrainingSequences(Ragged.from_lengths(rows, np.full(100, 5)), 50)
-    settings = TrainingSettings(OptimizerSettings(0.01), 8, 3, patience, ema_decay=0.9)
+    stopping = None if patience is None else BestEpoch(patience)
+    settings = TrainingSettings(Adam(0.01), 8, 3, stopping, ema_decay=0.9)
     watch, validated = Watch(network, 0.9), []
 
     def validate(network):
         validated.append({k: v.clone() for k, v in network.state_dict().items()})
-        return len(validated) / 10, 0.0  # the last epoch is the best
+        return {"hit_rate": len(validated) / 10, "mrr": 0.0}  # the last epoch is the best
 
     train(
         network,
-        Objective(LossSettings(), features, None, sequences.count_items(N_ITEMS)),
+        Objective(CrossEntropy()._build(), None, features, None),
         sequences,
         settings,
         rng=np.random.RandomState(0),

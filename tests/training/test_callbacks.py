@@ -4,34 +4,32 @@ import numpy as np
 import pytest
 import torch
 
+from embrec.components import Adam, CrossEntropy
 from embrec.data.ragged import Ragged
-from embrec.network import Dropout, EmbRecNetwork, NetworkSize, to_feature_tensors
-from embrec.training import (
-    Callback,
-    LossSettings,
-    Objective,
-    OptimizerSettings,
-    TrainingSequences,
-    TrainingSettings,
-    train,
-)
+from embrec.network import to_feature_tensors
+from embrec.training import Callback, Objective, TrainingSequences, TrainingSettings, train
+from embrec.training.best_epoch import BestEpoch
+from tests.training.small_network import small_network
 
 N_ITEMS = 12
 
 
-def run(callbacks=(), validate=None, dropout=None, **settings):
-    torch.manual_seed(0)
-    network = EmbRecNetwork(NetworkSize((N_ITEMS,), 8, 8, 8), dropout or Dropout())
+def run(callbacks=(), validate=None, dropout=0.0, **settings):
+    network = small_network(N_ITEMS, dropout=dropout, input_dropout=dropout)
     features = to_feature_tensors([np.eye(N_ITEMS, dtype=np.float32)], torch.device("cpu"))
     rows = np.random.default_rng(0).integers(0, N_ITEMS, 100).astype(np.int32)
     sequences = TrainingSequences(Ragged.from_lengths(rows, np.full(20, 5)), 50)
-    defaults = {"batch_size": 8, "max_epochs": 3, "patience": None}
-    how = TrainingSettings(OptimizerSettings(0.01), **{**defaults, **settings})
+    how = TrainingSettings(Adam(0.01), **{"batch_size": 8, "max_epochs": 3, **settings})
     rng = np.random.RandomState(0)
-    objective = Objective(LossSettings(), features, None, sequences.count_items(N_ITEMS))
+    objective = Objective(CrossEntropy()._build(), None, features, None)
     return train(
         network, objective, sequences, how, rng=rng, callbacks=callbacks, validate=validate
     ), network
+
+
+def half_right(network):
+    """What validation might say."""
+    return {"hit_rate": 0.5, "mrr": 0.1}
 
 
 class Recorder(Callback):
@@ -52,7 +50,7 @@ class Recorder(Callback):
 
 def test_callbacks_see_every_step_and_epoch():
     recorder = Recorder()
-    found, _ = run([recorder], validate=lambda network: (0.5, 0.1))
+    found, _ = run([recorder], validate=half_right)
     assert [s[:2] for s in recorder.steps] == [(e, s) for e in (1, 2, 3) for s in (1, 2, 3)]
     assert recorder.epochs == found.log
     assert found.log[0]["valid_hit_rate"] == 0.5
@@ -68,7 +66,7 @@ def test_a_callback_stops_after_an_epoch():
 
 def test_a_callback_stops_within_an_epoch_and_what_was_learned_is_kept():
     recorder = Recorder(stop_step=(2, 1))
-    found, network = run([recorder], validate=lambda network: (0.5, 0.1))
+    found, network = run([recorder], validate=half_right)
     assert len(found.log) == 2
     assert len(recorder.steps) == 4
     assert not network.training
@@ -76,8 +74,12 @@ def test_a_callback_stops_within_an_epoch_and_what_was_learned_is_kept():
 
 
 def test_stopped_by_a_callback_the_best_epoch_still_counts():
-    figures = iter([(0.9, 0.0), (0.5, 0.0), (0.4, 0.0)])
-    found, _ = run([Recorder(stop_epoch=2)], validate=lambda n: next(figures), patience=5)
+    figures = iter([0.9, 0.5, 0.4])
+    found, _ = run(
+        [Recorder(stop_epoch=2)],
+        validate=lambda network: {"hit_rate": next(figures), "mrr": 0.0},
+        stopping=BestEpoch(5),
+    )
     assert len(found.log) == 2
     assert found.best_epoch == 1
 
@@ -109,15 +111,15 @@ class Evaluates(Callback):
 
 
 def test_a_callback_that_evaluates_leaves_dropout_on():
-    _, watched = run([Evaluates()], dropout=Dropout(input=0.5, output=0.5))
-    _, alone = run(dropout=Dropout(input=0.5, output=0.5))
+    _, watched = run([Evaluates()], dropout=0.5)
+    _, alone = run(dropout=0.5)
     for ours, theirs in zip(watched.parameters(), alone.parameters(), strict=True):
         assert torch.equal(ours, theirs)
 
 
 @pytest.mark.parametrize("verbose", [0, 1, 2])
 def test_what_is_shown(verbose, capsys):
-    run(verbose=verbose, validate=lambda network: (0.5, 0.1))
+    run(verbose=verbose, validate=half_right)
     out, err = capsys.readouterr()
     assert out == ""
     assert ("epoch 3/3" in err) == (verbose >= 1)

@@ -7,28 +7,37 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from embrec.components import BPR, BPRMax, CosineDistance, CrossEntropy
 from embrec.data.ragged import Ragged
-from embrec.network import Dropout, EmbRecNetwork, NetworkSize, to_feature_tensors
+from embrec.network import SequenceNetwork, to_feature_tensors
+from embrec.network.gru import GRUModule
+from embrec.network.items import PointItems, UnitItems
 from embrec.network.packing import pack
-from embrec.training import LossSettings
+from embrec.network.transrec import TranslationModule, TransRecNetwork
+from embrec.training.negatives import NegativeSampler
 from embrec.training.objective import Objective
+from tests.training.small_network import own_of, small_network
 
 CPU = torch.device("cpu")
 N_ITEMS = 9
 COUNTS = np.arange(1, N_ITEMS + 1)
+LOSSES = {"cross_entropy": CrossEntropy(), "bpr": BPR(), "bpr_max": BPRMax(0.3)}
 
 
-def make_problem(**size):
-    torch.manual_seed(0)
-    network = EmbRecNetwork(NetworkSize((6,), 4, 5, 7, **size), Dropout()).eval()
-    for name, weights in network.named_parameters():
-        if name.startswith("id_"):
-            torch.nn.init.normal_(weights)
+def make_problem(*, with_own=False):
+    own = own_of(N_ITEMS, 4) if with_own else (None, None)
+    network = small_network(6, 4, 5, 7, own=own).eval()
+    for module in own if with_own else ():
+        torch.nn.init.normal_(module.weight)
     rng = np.random.default_rng(0)
     features = to_feature_tensors([rng.normal(size=(N_ITEMS, 6)).astype(np.float32)], CPU)
     lengths = np.array([4, 2, 6, 3])
     sequences = Ragged.from_lengths(rng.integers(0, N_ITEMS, lengths.sum()), lengths)
     return network, features, sequences
+
+
+def sampler_of(n_negatives, alpha=1.0, **options):
+    return n_negatives and NegativeSampler(COUNTS, n_negatives, alpha, **options)
 
 
 def steps_of(network, items, sequences):
@@ -57,19 +66,20 @@ def contrast(name, scores, target, negatives, log_expected, regularization):
 
 
 @pytest.mark.parametrize("n_negatives", [None, 5])
-@pytest.mark.parametrize("name", ["cross_entropy", "bpr", "bpr_max"])
-@pytest.mark.parametrize("size", [{}, {"n_ids": 9, "item_ids": True, "item_bias": True}], ids=str)
-def test_the_loss_is_what_the_formulas_say(name, n_negatives, size):
-    network, features, sequences = make_problem(**size)
-    ids = torch.arange(N_ITEMS) if size else None
-    settings = LossSettings(name, n_negatives, sample_alpha=0.5, bpr_max_reg=0.3)
-    objective = Objective(settings, features, ids, COUNTS)
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("with_own", [False, True])
+def test_the_loss_is_what_the_formulas_say(name, n_negatives, with_own):
+    network, features, sequences = make_problem(with_own=with_own)
+    ids = torch.arange(N_ITEMS) if with_own else None
+    sampler = sampler_of(n_negatives, 0.5)
+    objective = Objective(LOSSES[name]._build(), sampler, features, ids)
+    assert objective.is_sampled == (n_negatives is not None)
     batch = pack(sequences, with_targets=True, device=CPU)
     found = objective(network, batch, np.random.RandomState(3))
 
     negatives, log_expected = np.arange(N_ITEMS), torch.zeros(N_ITEMS)
     if n_negatives is not None:
-        sample = objective._sampler.draw(np.random.RandomState(3))
+        sample = sampler.draw(np.random.RandomState(3))
         negatives, log_expected = sample.rows, torch.from_numpy(sample.log_expected)
     items = network.embed_items(features, ids)
     losses = [
@@ -84,16 +94,41 @@ def test_the_loss_is_what_the_formulas_say(name, n_negatives, size):
     torch.testing.assert_close(found, torch.stack([*losses, *starts]).mean())
 
 
+@pytest.mark.parametrize("logq", [True, False])
+def test_next_items_of_a_batch_are_negatives_too(logq):
+    network, features, sequences = make_problem()
+    sampler = sampler_of(5, 0.5, in_batch=True, logq=logq)
+    objective = Objective(CrossEntropy()._build(), sampler, features, None)
+    batch = pack(sequences, with_targets=True, device=CPU)
+    found = objective(network, batch, np.random.RandomState(3))
+    targets = [row for i in range(len(sequences)) for row in sequences[i][1:].tolist()]
+    drawn = sampler.draw(np.random.RandomState(3), np.array(targets))
+    assert len(drawn.rows) == 5 + len(targets)
+    expected = torch.from_numpy(drawn.log_expected)
+    items = network.embed_items(features)
+    losses = [
+        contrast("cross_entropy", items @ query, target, drawn.rows, logq * expected, 0)
+        for query, target in steps_of(network, items, sequences)
+    ]
+    first = items @ network.predict(network.initial_states(1))[0]
+    # first items are corrected for always: they train nothing but what comes first
+    starts = [
+        contrast("cross_entropy", first, row, drawn.rows, expected, 0)
+        for row in sequences.values[sequences.offsets[:-1]].tolist()
+    ]
+    torch.testing.assert_close(found, torch.stack([*losses, *starts]).mean())
+
+
 def test_sampled_items_get_the_gradient_of_embedding_everything():
     """Only what a batch needs is embedded; that must not show."""
-    network, features, sequences = make_problem(n_ids=9, item_ids=True)
+    network, features, sequences = make_problem(with_own=True)
     batch = pack(sequences, with_targets=True, device=CPU)
-    settings = LossSettings("cross_entropy", 5)
-    objective = Objective(settings, features, torch.arange(N_ITEMS), COUNTS)
+    sampler = sampler_of(5)
+    objective = Objective(CrossEntropy()._build(), sampler, features, torch.arange(N_ITEMS))
     objective(network, batch, np.random.RandomState(3)).backward()
     found = {name: p.grad.clone() for name, p in network.named_parameters()}
     network.zero_grad()
-    sample = objective._sampler.draw(np.random.RandomState(3))
+    sample = sampler.draw(np.random.RandomState(3))
     items = network.embed_items(features, torch.arange(N_ITEMS))
     log_expected = torch.from_numpy(sample.log_expected)
     drawn = torch.from_numpy(sample.rows), log_expected
@@ -104,7 +139,7 @@ def test_sampled_items_get_the_gradient_of_embedding_everything():
 
 def test_negatives_are_drawn_anew_at_every_call():
     network, features, sequences = make_problem()
-    objective = Objective(LossSettings("cross_entropy", 3), features, None, COUNTS)
+    objective = Objective(CrossEntropy()._build(), sampler_of(3), features, None)
     batch, rng = pack(sequences, with_targets=True, device=CPU), np.random.RandomState(0)
     assert len({float(objective(network, batch, rng).detach()) for _ in range(10)}) > 5
 
@@ -114,22 +149,23 @@ def test_corrected_samples_estimate_the_loss_over_all_items():
     network, features, sequences = make_problem()
     batch = pack(sequences, with_targets=True, device=CPU)
 
-    def mean_loss(n_negatives, **loss):
-        objective = Objective(
-            LossSettings("cross_entropy", n_negatives, **loss), features, None, COUNTS
-        )
+    def mean_loss(sampler):
+        objective = Objective(CrossEntropy()._build(), sampler, features, None)
         rng = np.random.RandomState(0)
         with torch.no_grad():
             return float(np.mean([float(objective(network, batch, rng)) for _ in range(20)]))
 
     full = mean_loss(None)
-    assert mean_loss(5000) == pytest.approx(full, abs=0.01)
-    assert mean_loss(5000, logq=False) > full + 1
+    assert mean_loss(sampler_of(5000)) == pytest.approx(full, abs=0.01)
+    assert mean_loss(sampler_of(5000, logq=False)) > full + 1
 
 
 def test_cosine_distance_uses_fixed_items():
-    network, features, sequences = make_problem(fixed_items=True)
-    objective = Objective(LossSettings("cosine"), features, None, COUNTS)
+    _, features, sequences = make_problem()
+    torch.manual_seed(0)
+    encoder = GRUModule(4, 7, 1, dropout=0.0, input_dropout=0.0, residual=True)
+    network = SequenceNetwork(UnitItems((6,), 4), encoder).eval()
+    objective = Objective(CosineDistance()._build(), None, features, None)
     batch = pack(sequences, with_targets=True, device=CPU)
     loss = objective(network, batch, np.random.RandomState(0))
     items = network.embed_items(features)
@@ -142,4 +178,26 @@ def test_cosine_distance_uses_fixed_items():
         starts.append(torch.logsumexp(first, 0) - first[row])
     torch.testing.assert_close(loss, torch.stack([*distances, *starts]).mean())
     loss.backward()
-    assert network.output.weight.grad.abs().sum() > 0
+    assert encoder.output.weight.grad.abs().sum() > 0
+
+
+def test_a_network_may_add_a_penalty_and_train_no_start():
+    _, _, sequences = make_problem()
+    torch.manual_seed(0)
+    points, encoder = PointItems(N_ITEMS, 3), TranslationModule(3, 0)
+    points.draw_own()
+    torch.nn.init.normal_(encoder.translation)
+    batch = pack(sequences, with_targets=True, device=CPU)
+    sampler = sampler_of(5)
+    objective = Objective(BPR()._build(), sampler, [], torch.arange(N_ITEMS))
+    network = TransRecNetwork(points, encoder, 0.3)
+    found = objective(network, batch, np.random.RandomState(3))
+    sample = sampler.draw(np.random.RandomState(3))
+    items = network.embed_items([], torch.arange(N_ITEMS))
+    negatives = torch.from_numpy(sample.rows)
+    steps = [
+        contrast("bpr", items @ predicted, target, negatives.numpy(), None, 0)
+        for predicted, target in steps_of(network, items, sequences)
+    ]
+    expected = torch.stack(steps).mean() + network.penalty(items, batch, negatives)
+    torch.testing.assert_close(found, expected)

@@ -6,29 +6,29 @@ import numpy as np
 import pytest
 import torch
 
-from embrec.network import Dropout, EmbRecNetwork, NetworkSize
-from embrec.training import OptimizerSettings
+from embrec.components import Adagrad, Adam
+from embrec.network import Packing
+from embrec.network.id_vectors import IdVectors
+from embrec.training.adagrad import AdagradWithMomentum
 from embrec.training.optimization import Optimization
+from tests.training.small_network import small_network
 
-SIZE = NetworkSize((6,), 4, 5, 7, n_ids=9, item_ids=True)
 
-
-def make_network():
-    torch.manual_seed(0)
-    return EmbRecNetwork(SIZE, Dropout())
+def make_network(bound=None):
+    return small_network(6, 4, 5, 7, own=(IdVectors(9, 4, bound=bound), None))
 
 
 def loss_of(network, ids=None):
     """Some function of all weights."""
     ids = torch.arange(9) if ids is None else ids
     items = network.embed_items([torch.ones(len(ids), 6)], ids)
-    steps = network.predict_steps(items, torch.tensor([len(ids)]))
+    steps = network.predict_steps(items, Packing(torch.tensor([len(ids)])))
     return (steps**2).sum() + (items + 1).pow(2).sum() + network.predict_first().sum()
 
 
-def rates(settings, n_steps):
+def rates(recipe, n_steps):
     network = make_network()
-    optimization = Optimization(network, settings, n_steps)
+    optimization = Optimization(network, recipe, n_steps)
     found = []
     for _ in range(n_steps):
         optimization.step(loss_of(network))
@@ -37,30 +37,30 @@ def rates(settings, n_steps):
 
 
 def test_constant_rate():
-    assert rates(OptimizerSettings(0.1), 4) == [0.1] * 4
+    assert rates(Adam(0.1), 4) == [0.1] * 4
 
 
 def test_linear_fall():
-    assert rates(OptimizerSettings(0.1, "linear"), 4) == pytest.approx([0.1, 0.075, 0.05, 0.025])
+    assert rates(Adam(0.1, schedule="linear"), 4) == pytest.approx([0.1, 0.075, 0.05, 0.025])
 
 
 def test_cosine_fall():
     expected = 0.05 * (1 + np.cos(np.pi * np.arange(4) / 4))
-    assert rates(OptimizerSettings(0.1, "cosine"), 4) == pytest.approx(expected)
+    assert rates(Adam(0.1, schedule="cosine"), 4) == pytest.approx(expected)
 
 
 def test_warmup_comes_first():
-    found = rates(OptimizerSettings(0.1, "linear", warmup_steps=3), 7)
+    found = rates(Adam(0.1, schedule="linear", warmup_steps=3), 7)
     assert found == pytest.approx([0.025, 0.05, 0.075, 0.1, 0.075, 0.05, 0.025])
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.1])
 def test_a_step_is_adams(decay):
     network, reference = make_network(), make_network()
-    optimization = Optimization(network, OptimizerSettings(0.01, weight_decay=decay), 10)
+    optimization = Optimization(network, Adam(0.01, weight_decay=decay), 10)
     named = dict(reference.named_parameters())
-    undecayed = [k for k, p in named.items() if p.ndim <= 1 or k.startswith("id_")]
-    assert any(k.startswith("id_vectors") for k in undecayed)
+    undecayed = [k for k, p in named.items() if p.ndim <= 1 or "id_vectors" in k]
+    assert "items.id_vectors.weight" in undecayed
     matrices = [p for k, p in named.items() if k not in undecayed]
     others = [named[k] for k in undecayed]
     groups = [{"params": matrices, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]
@@ -77,8 +77,8 @@ def test_a_step_is_adams(decay):
 @pytest.mark.parametrize("sparse", [False, True])
 def test_long_gradients_are_cut_all_together(sparse):
     network, reference = make_network(), make_network()
-    settings = OptimizerSettings(0.01, max_grad_norm=0.5)
-    Optimization(network, settings, 10, sparse_ids=sparse).step(loss_of(network))
+    recipe = Adam(0.01, max_grad_norm=0.5)
+    Optimization(network, recipe, 10, sparse_ids=sparse).step(loss_of(network))
     loss_of(reference).backward()
     torch.nn.utils.clip_grad_norm_(reference.parameters(), 0.5)
     for ours, theirs in zip(network.parameters(), reference.parameters(), strict=True):
@@ -88,7 +88,7 @@ def test_long_gradients_are_cut_all_together(sparse):
 
 def test_short_gradients_stay():
     network, reference = make_network(), make_network()
-    Optimization(network, OptimizerSettings(0.01, max_grad_norm=1e9), 10).step(loss_of(network))
+    Optimization(network, Adam(0.01, max_grad_norm=1e9), 10).step(loss_of(network))
     loss_of(reference).backward()
     for ours, theirs in zip(network.parameters(), reference.parameters(), strict=True):
         assert torch.equal(ours.grad, theirs.grad)
@@ -96,37 +96,58 @@ def test_short_gradients_stay():
 
 @pytest.mark.parametrize("sparse", [False, True])
 def test_id_vectors_keep_within_their_bound(sparse):
-    network = make_network()
-    settings = OptimizerSettings(0.5, id_bound=0.3)
-    optimization = Optimization(network, settings, 10, sparse_ids=sparse)
+    network = make_network(bound=0.3)
+    optimization = Optimization(network, Adam(0.5), 10, sparse_ids=sparse)
     for _ in range(5):
         optimization.step(loss_of(network))
-    norms = network.id_vectors.weight.norm(dim=1)
+    norms = network.items.id_vectors.weight.norm(dim=1)
     assert norms.max() <= 0.3 + 1e-6
     assert norms.min() > 0.1
 
 
 def test_sparse_ids_change_only_where_they_were_used():
     network = make_network()
-    optimization = Optimization(network, OptimizerSettings(0.5), 10, sparse_ids=True)
+    optimization = Optimization(network, Adam(0.5), 10, sparse_ids=True)
     optimization.step(loss_of(network, torch.tensor([2, 5, 2])))
-    changed = network.id_vectors.weight.abs().sum(dim=1) > 0
+    changed = network.items.id_vectors.weight.abs().sum(dim=1) > 0
     assert changed.nonzero().flatten().tolist() == [2, 5]
 
 
 @pytest.mark.parametrize("sparse", [False, True])
-def test_goes_on_from_its_state_as_if_never_stopped(sparse):
-    settings = OptimizerSettings(0.05, "cosine", 2, weight_decay=0.1)
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        Adam(0.05, schedule="cosine", warmup_steps=2, weight_decay=0.1),
+        Adagrad(0.05, momentum=0.3, schedule="cosine", warmup_steps=2),
+    ],
+    ids=["adam", "adagrad"],
+)
+def test_goes_on_from_its_state_as_if_never_stopped(recipe, sparse):
     network = make_network()
-    optimization = Optimization(network, settings, 8, sparse_ids=sparse)
+    optimization = Optimization(network, recipe, 8, sparse_ids=sparse)
     for _ in range(4):
         optimization.step(loss_of(network))
     resumed = make_network()
     resumed.load_state_dict(network.state_dict())
-    again = Optimization(resumed, settings, 8, sparse_ids=sparse)
+    again = Optimization(resumed, recipe, 8, sparse_ids=sparse)
     again.load_state_dict(copy.deepcopy(optimization.state_dict()))
     for _ in range(4):
         optimization.step(loss_of(network))
         again.step(loss_of(resumed))
     for ours, theirs in zip(network.parameters(), resumed.parameters(), strict=True):
         assert torch.equal(ours, theirs)
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_a_step_is_adagrads(sparse):
+    network, reference = make_network(), make_network()
+    recipe = Adagrad(0.1, momentum=0.3)
+    optimization = Optimization(network, recipe, 10, sparse_ids=sparse)
+    adagrad = AdagradWithMomentum(reference.parameters(), lr=0.1, momentum=0.3)
+    for _ in range(3):
+        optimization.step(loss_of(network))
+        adagrad.zero_grad()
+        loss_of(reference).backward()
+        adagrad.step()
+    for ours, theirs in zip(network.parameters(), reference.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
