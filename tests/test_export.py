@@ -6,13 +6,15 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 from numpy.testing import assert_allclose
 from safetensors.numpy import load_file
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline, make_union
 
 from embrec import EmbRecEstimator, TfidfItemFeaturizer
-from embrec.baselines import PopularityRecommender
+from embrec.baselines import GRU4RecRecommender, PopularityRecommender, TransRecRecommender
+from embrec.components import FixedItems, GRUEncoder, IdEmbeddings, ItemTowers
 from embrec.export import to_onnx, to_torch
 from embrec.featurizers._blocks import transform_feature_blocks
 
@@ -21,10 +23,10 @@ onnxruntime = pytest.importorskip("onnxruntime")
 
 KINDS = {
     "plain": {},
-    "two layers, no residual": {"n_layers": 2, "residual": False},
-    "own vectors and biases": {"item_ids": "delta", "item_bias": True},
-    "biases": {"item_bias": True, "n_layers": 2},
-    "cosine": {"loss": "cosine"},
+    "two layers, no residual": {"encoder": GRUEncoder(6, n_layers=2, residual=False)},
+    "own vectors and biases": {"item_model": ItemTowers(8, 5, ids=IdEmbeddings(), bias=True)},
+    "biases": {"item_model": ItemTowers(8, 5, bias=True), "encoder": GRUEncoder(6, n_layers=2)},
+    "cosine": {"loss": "cosine", "item_model": FixedItems(8)},
 }
 
 
@@ -32,8 +34,8 @@ def fit(shop_log, shop_items, **options):
     featurizer = make_union(
         TfidfItemFeaturizer(columns=["title"]), TfidfItemFeaturizer(columns=["title"], max_words=1)
     )
-    sizes = {"embedding_dim": 8, "hidden_size": 6, "tower_size": 5, "max_epochs": 2}
-    model = EmbRecEstimator(featurizer, random_state=0, **sizes, **options)
+    parts = {"item_model": ItemTowers(8, 5), "encoder": GRUEncoder(6), **options}
+    model = EmbRecEstimator(featurizer, max_epochs=2, random_state=0, **parts)
     return model.fit(shop_log, items=shop_items)
 
 
@@ -148,6 +150,61 @@ def test_torch_serves_it_without_embrec(model, tmp_path):
     assert_allclose(json.loads(done.stdout), sessions._queries(np.arange(2)), atol=1e-5)
 
 
+KNOWN_BY_ID = {
+    "gru4rec": lambda: GRU4RecRecommender(6, max_epochs=2, random_state=0),
+    "gru4rec of two layers": lambda: GRU4RecRecommender(
+        6, n_layers=2, max_epochs=2, random_state=0
+    ),
+    "transrec": lambda: TransRecRecommender(6, max_epochs=2, random_state=0),
+}
+
+
+@pytest.fixture(scope="module", params=KNOWN_BY_ID.values(), ids=KNOWN_BY_ID.keys())
+def known_by_id(request, shop_log, shop_items):
+    model = request.param().fit(shop_log, items=shop_items)
+    new = shop_items.head(2).assign(item=["new-0", "new-1"])
+    return model.add_items(new).remove_items(["trail-0", "new-1"])
+
+
+HISTORIES = [["desk-1", "trail-0", "new-1"], ["photo-3", "new-0", "photo-1"]]
+
+
+def test_recommenders_that_know_items_by_id_are_exported_too(known_by_id, tmp_path):
+    model = known_by_id
+    to_onnx(model, tmp_path / "onnx")
+    served = Served(tmp_path / "onnx")
+    scores, ids = served.recommend(HISTORIES, 12)
+    expected_ids, expected = model.recommend(HISTORIES, k=12, exclude_seen=False)
+    assert_allclose(scores, expected, atol=1e-5)
+    assert [set(row) for row in ids] == [set(row) for row in expected_ids.tolist()]
+    assert served.meta["fingerprint"] == model.fingerprint_
+    assert served.meta["n_features"] == []
+    assert served.meta["item_tower"] is None  # new items are like all others
+    assert sorted(path.name for path in (tmp_path / "onnx").iterdir()) == [
+        "arrays.safetensors",
+        "embrec-export.json",
+        "items.json",
+        "session_step.onnx",
+    ]
+
+
+def test_a_step_in_torch_is_that_of_a_session(known_by_id, tmp_path):
+    model = known_by_id
+    to_torch(model, tmp_path / "torch")
+    meta = json.loads((tmp_path / "torch" / "embrec-export.json").read_text())
+    step = torch.export.load(tmp_path / "torch" / meta["session_step"]["file"]).module()
+    arrays = load_file(tmp_path / "torch" / meta["arrays"])
+    ids = json.loads((tmp_path / "torch" / meta["items"]).read_text())
+    states = torch.from_numpy(arrays["initial_state"]).expand(2, -1)
+    vectors = torch.from_numpy(arrays["item_vectors"])
+    sessions = model.start_sessions([[], []])
+    for items in zip(*HISTORIES, strict=True):
+        states, queries = step(states, vectors[[ids.index(i) for i in items]])
+        sessions.add(items)
+        assert_allclose(states.detach(), sessions._states, atol=1e-6)
+        assert_allclose(queries.detach(), sessions._queries(np.arange(2)), atol=1e-5)
+
+
 def test_onnxruntime_needs_neither_torch_nor_embrec(shop_log, shop_items, tmp_path):
     model = fit(shop_log, shop_items)
     to_onnx(model, tmp_path / "onnx")
@@ -182,7 +239,7 @@ def test_exporting_changes_nothing_and_replaces_an_export_whole(shop_log, shop_i
 @pytest.mark.parametrize("export", [to_onnx, to_torch])
 def test_what_cannot_be_exported(export, shop_log, shop_items, tmp_path):
     popular = PopularityRecommender().fit(shop_log, items=shop_items)
-    with pytest.raises(TypeError, match="fitted EmbRecEstimator; got PopularityRecommender"):
+    with pytest.raises(TypeError, match="fitted EmbRecEstimator, .*got PopularityRecommender"):
         export(popular, tmp_path / "a")
     with pytest.raises(TypeError, match="got Pipeline. Take the last step"):
         export(make_pipeline(EmbRecEstimator()), tmp_path / "a")

@@ -21,6 +21,7 @@ from embrec.baselines import (
     SessionNeighborsRecommender,
     TransRecRecommender,
 )
+from embrec.components import GRUEncoder, ItemTowers, SampledNegatives
 from embrec.metrics import ranking_scorer
 from embrec.model_selection import ColdUserSplit, LeaveLastOut
 
@@ -54,9 +55,8 @@ class TableAdapter(EmbRecEstimator):
             featurizer,
             max_epochs=max_epochs,
             random_state=random_state,
-            embedding_dim=8,
-            tower_size=8,
-            hidden_size=8,
+            item_model=ItemTowers(8, 8),
+            encoder=GRUEncoder(8),
             batch_size=8,
         )
 
@@ -75,8 +75,8 @@ class TableAdapter(EmbRecEstimator):
             return self.fit(X)
         return EmbRecEstimator.partial_fit(self, X)
 
-    def _read_sequences(self, X, *, what="X"):
-        return super()._read_sequences(self._histories(X, reset=False), what=what)
+    def read_sequences(self, X, *, what="X"):
+        return super().read_sequences(self._histories(X, reset=False), what=what)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -176,8 +176,9 @@ def test_the_real_classes_say_that_they_read_no_matrix(make):
 
 
 def small(**changes):
-    parameters = {"max_epochs": 2, "embedding_dim": 8, "hidden_size": 8, "random_state": 0}
-    return EmbRecEstimator(TfidfItemFeaturizer(columns=["title"]), **{**parameters, **changes})
+    parts = {"item_model": ItemTowers(8), "encoder": GRUEncoder(8)}
+    parameters = {"max_epochs": 2, "random_state": 0, **parts, **changes}
+    return EmbRecEstimator(TfidfItemFeaturizer(columns=["title"]), **parameters)
 
 
 @pytest.fixture(params=[False, True], ids=["plain", "routing"])
@@ -211,7 +212,7 @@ def test_cross_validate_over_a_log(make, routing, shop_log, shop_items):
 def test_grid_search_through_the_featurizer(n_jobs, routing, shop_log, shop_items):
     search = GridSearchCV(
         small(),
-        {"featurizer__max_features": [3, 100], "dropout": [0.1]},
+        {"featurizer__max_features": [3, 100], "encoder__dropout": [0.1]},
         cv=LeaveLastOut(),
         scoring=SCORER,
         refit="hit_rate@5",
@@ -223,6 +224,34 @@ def test_grid_search_through_the_featurizer(n_jobs, routing, shop_log, shop_item
     best = search.best_estimator_
     assert best.featurizer_.max_features == search.best_params_["featurizer__max_features"]
     assert best.recommend([["photo-0"]], k=3)[0].shape == (1, 3)
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_grid_search_over_parts_and_their_parameters(n_jobs, routing, shop_log, shop_items):
+    grid = {"encoder__hidden_size": [4, 8], "negatives": ["all", 4, SampledNegatives(6, alpha=0.5)]}
+    estimator = small()
+    search = GridSearchCV(
+        estimator,
+        grid,
+        cv=LeaveLastOut(),
+        scoring=SCORER,
+        refit="auc",
+        error_score="raise",
+        n_jobs=n_jobs,
+    ).fit(shop_log, items=shop_items)
+    assert len(search.cv_results_["params"]) == 6
+    best, chosen = search.best_estimator_, search.best_params_
+    assert best.encoder.hidden_size == chosen["encoder__hidden_size"]
+    assert best.network_.encoder.gru.hidden_size == chosen["encoder__hidden_size"]
+    assert str(best.negatives) == str(chosen["negatives"])
+    assert estimator.encoder.hidden_size == 8  # the one passed stays as it was
+    # each candidate is what it would be alone
+    train, test = next(LeaveLastOut().split(shop_log))
+    auc = search.cv_results_["mean_test_auc"]
+    for i, params in enumerate(search.cv_results_["params"]):
+        alone = clone(estimator).set_params(**params)
+        alone.fit(shop_log.iloc[train], items=shop_items)
+        assert SCORER(alone, shop_log.iloc[test])["auc"] == auc[i]
 
 
 def drop_first_day(log):
@@ -282,15 +311,16 @@ def test_the_length_trap_is_an_error_and_item_table_is_the_way_out(routing, shop
 
 
 def test_clone_and_parameters_through_the_featurizer():
-    estimator = small(dropout=0.25)
+    estimator = small(encoder=GRUEncoder(8, dropout=0.25))
     copy = clone(estimator)
     assert copy is not estimator
     assert copy.featurizer is not estimator.featurizer
     assert copy.get_params()["featurizer__columns"] == ["title"]
-    copy.set_params(featurizer__max_features=7, dropout=0.5)
-    assert (copy.featurizer.max_features, copy.dropout) == (7, 0.5)
-    assert (estimator.featurizer.max_features, estimator.dropout) == (5000, 0.25)
-    assert "dropout=0.25" in repr(estimator)
+    assert copy.encoder is not estimator.encoder
+    copy.set_params(featurizer__max_features=7, encoder__dropout=0.5)
+    assert (copy.featurizer.max_features, copy.encoder.dropout) == (7, 0.5)
+    assert (estimator.featurizer.max_features, estimator.encoder.dropout) == (5000, 0.25)
+    assert "encoder=GRUEncoder(dropout=0.25, hidden_size=8)" in repr(estimator)
     assert "EmbRecEstimator" in estimator._repr_html_()
 
 
@@ -354,11 +384,11 @@ def test_predicted_embeddings_are_features_for_other_models(routing, shop_items)
 def test_a_failing_candidate_says_why(shop_log, shop_items):
     search = GridSearchCV(
         small(),
-        {"dropout": [1.5]},
+        {"encoder__dropout": [1.5]},
         cv=LeaveLastOut(),
         scoring=SCORER,
         refit=False,
         error_score="raise",
     )
-    with pytest.raises(ValueError, match="The 'dropout' parameter of EmbRecEstimator"):
+    with pytest.raises(ValueError, match="The 'dropout' parameter of GRUEncoder"):
         search.fit(shop_log, items=shop_items)

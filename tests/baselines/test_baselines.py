@@ -114,7 +114,8 @@ def test_popularity_outlives_changes_of_the_catalogue():
     ids, scores = model.recommend([[]], k=4)
     assert (ids[0, 0], ids[0, 3]) == ("b", "new")
     assert scores.tolist() == [[3, 1, 1, 0]]
-    assert model.counts_.tolist() == [1, 3, 1, 0]
+    assert model.counts_.tolist() == [1, 3, 1]  # what was added since has none
+    assert model.training_counts(np.arange(4)).tolist() == [1, 3, 1, 0]
     assert model.catalog_.ids.ids.tolist() == ["a", "b", "c", "new"]
 
 
@@ -173,7 +174,9 @@ def test_popularity_against_a_counter(first, changes):
     left = {item: count for item, count in counts.items() if item not in gone}
     assert {i for i in ids[0] if i is not None} == set(left)
     assert scores[0, : len(left)].tolist() == sorted(left.values(), reverse=True)
-    assert dict(zip(model.catalog_.ids.ids.tolist(), model.counts_.tolist(), strict=True)) == counts
+    found = model.training_counts(np.arange(len(model.catalog_))).tolist()
+    assert dict(zip(model.catalog_.ids.ids.tolist(), found, strict=True)) == counts
+    np.testing.assert_array_equal(model.counts_, found[: len(model.counts_)])
 
 
 def test_content_takes_new_items_in_by_partial_fit(shop_log, shop_items):

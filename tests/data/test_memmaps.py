@@ -10,10 +10,12 @@ import torch
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from embrec import EmbRecEstimator
+from embrec.components import FixedItems, ItemTowers
 from embrec.data.memmaps import StackedRows, is_stored, release
 from embrec.datasets import make_shop
-from embrec.network import Dropout, EmbRecNetwork, NetworkSize, to_feature_tensors
+from embrec.network import to_feature_tensors
 from embrec.network.features import StoredMatrix, mean_square_length, select_features
+from embrec.network.items import TowerItems
 
 CPU = torch.device("cpu")
 
@@ -74,22 +76,22 @@ def make_blocks(tmp_path, n=50):
 
 @pytest.mark.parametrize("rows_at_a_time", [7, 100])
 def test_towers_read_from_disk_as_from_memory(rows_at_a_time, tmp_path, monkeypatch):
-    monkeypatch.setattr("embrec.network.model.ROWS_AT_A_TIME", rows_at_a_time)
+    monkeypatch.setattr("embrec.network.items.ROWS_AT_A_TIME", rows_at_a_time)
     in_memory, on_disk = make_blocks(tmp_path)
     torch.manual_seed(0)
-    network = EmbRecNetwork(NetworkSize((6, 9), 4, 5, 3), Dropout())
+    network = TowerItems((6, 9), 4, 5)
     rows = np.array([3, 4, 7, 8, 11, 30, 49, 0])
     for chosen in (None, rows):
         gradients, embedded = [], []
         for blocks in (in_memory, on_disk):
             features = to_feature_tensors(blocks, CPU, chosen)
             network.zero_grad()
-            items = network.embed_items(features)
+            items = network(features)
             (items**2).sum().backward()
             gradients.append([p.grad for p in network.towers.parameters()])
             embedded.append(items.detach())
             with torch.no_grad():
-                torch.testing.assert_close(network.embed_items(features), embedded[-1])
+                torch.testing.assert_close(network(features), embedded[-1])
         assert all(isinstance(feature, StoredMatrix) for feature in features)
         torch.testing.assert_close(embedded[0], embedded[1])
         torch.testing.assert_close(gradients[0], gradients[1], rtol=1e-4, atol=1e-5)
@@ -97,13 +99,13 @@ def test_towers_read_from_disk_as_from_memory(rows_at_a_time, tmp_path, monkeypa
 
 def test_chunks_drop_the_same_units_forward_and_backward(tmp_path, monkeypatch):
     """Towers run again in the backward pass; with other units dropped gradients would be wrong."""
-    monkeypatch.setattr("embrec.network.model.ROWS_AT_A_TIME", 7)
+    monkeypatch.setattr("embrec.network.items.ROWS_AT_A_TIME", 7)
     torch.manual_seed(0)
-    network = EmbRecNetwork(NetworkSize((6,), 4, 5, 3), Dropout(tower=0.5)).train()
+    network = TowerItems((6,), 4, 5, 0.5).train()
     features = to_feature_tensors([np.random.default_rng(0).normal(size=(50, 6))], CPU)
     features = [features[0].float()]
     torch.manual_seed(1)
-    items = network.embed_items(features)
+    items = network(features)
     items.sum().backward()
     # the sum is linear in the output layer: its gradient is the sum of what went into it
     weight, bias = network.towers[0].output.weight, network.towers[0].output.bias
@@ -149,9 +151,9 @@ class FromDisk(TransformerMixin, BaseEstimator):
         return table if len(rows) == len(table) else np.array(table[rows])
 
 
-@pytest.mark.parametrize("n_negatives", ["all", 30])
+@pytest.mark.parametrize("negatives", ["all", 30])
 @pytest.mark.parametrize("dtype", [np.float32, np.float16])
-def test_a_fit_from_disk_is_a_fit_from_memory(n_negatives, dtype, tmp_path):
+def test_a_fit_from_disk_is_a_fit_from_memory(negatives, dtype, tmp_path):
     shop = make_shop(n_users=80, n_items=200, random_state=0)
     items = pd.DataFrame({"item": shop.items["item"], "row": np.arange(200)})
     stored(tmp_path / "f", np.random.default_rng(0).normal(size=(200, 8)).astype(dtype))
@@ -159,7 +161,7 @@ def test_a_fit_from_disk_is_a_fit_from_memory(n_negatives, dtype, tmp_path):
     for in_memory in (False, True):
         featurizer = FromDisk(tmp_path / "f", dtype, in_memory)
         model = EmbRecEstimator(
-            featurizer, n_negatives=n_negatives, max_epochs=2, batch_size=16, random_state=0
+            featurizer, negatives=negatives, max_epochs=2, batch_size=16, random_state=0
         )
         models.append(model.fit(shop.interactions, items=items))
     assert is_stored(models[0].catalog_.blocks[0])
@@ -169,8 +171,12 @@ def test_a_fit_from_disk_is_a_fit_from_memory(n_negatives, dtype, tmp_path):
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float16])
-@pytest.mark.parametrize("loss", ["cross_entropy", "cosine"])
-def test_models_of_features_on_disk_go_on(loss, dtype, tmp_path):
+@pytest.mark.parametrize(
+    ("loss", "item_model"),
+    [("cross_entropy", ItemTowers(5)), ("cosine", FixedItems(5))],
+    ids=["cross_entropy", "cosine"],
+)
+def test_models_of_features_on_disk_go_on(loss, item_model, dtype, tmp_path):
     shop = make_shop(n_users=80, n_items=200, random_state=0)
     items = pd.DataFrame({"item": shop.items["item"], "row": np.arange(200)})
     features = np.random.default_rng(0).normal(size=(200, 8)).astype(dtype)
@@ -178,7 +184,7 @@ def test_models_of_features_on_disk_go_on(loss, dtype, tmp_path):
     model = EmbRecEstimator(
         FromDisk(str(tmp_path / "f"), np.dtype(dtype).name),
         loss=loss,
-        embedding_dim=5,
+        item_model=item_model,
         max_epochs=1,
         random_state=0,
     ).fit(shop.interactions, items=items)

@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 
 from embrec import Callback, EmbRecEstimator, TfidfItemFeaturizer
 from embrec.baselines import GRU4RecRecommender, PopularityRecommender, TransRecRecommender
+from embrec.components import GRUEncoder, IdEmbeddings, ItemTowers
 from embrec.data.interactions import LogColumns, read_sequences
 from embrec.data.spool import group_users
 from embrec.data.store import CODES, META, OFFSETS, USERS, InteractionStore
@@ -642,9 +643,10 @@ def test_memory_does_not_grow_with_the_log(tmp_path):
 
 
 def small_model(**changes):
-    parameters = {"embedding_dim": 8, "tower_size": 8, "hidden_size": 8, "batch_size": 8}
+    parts = {"item_model": ItemTowers(8, 8), "encoder": GRUEncoder(8)}
     return EmbRecEstimator(
-        TfidfItemFeaturizer(columns=["title"]), **{**parameters, "max_epochs": 2, **changes}
+        TfidfItemFeaturizer(columns=["title"]),
+        **{**parts, "batch_size": 8, "max_epochs": 2, **changes},
     )
 
 
@@ -653,7 +655,11 @@ def shop_store(shop_log, tmp_path):
     return InteractionStore.from_tables(shop_log.sample(frac=1, random_state=0), tmp_path / "shop")
 
 
-@pytest.mark.parametrize("changes", [{}, {"n_negatives": 4, "item_ids": "delta"}], ids=str)
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"negatives": 4, "item_model": ItemTowers(8, 8, ids=IdEmbeddings())}],
+    ids=["plain", "sampled, ids"],
+)
 def test_a_fit_on_a_store_is_one_on_its_log(changes, shop_store, shop_log, shop_items):
     shuffled = shop_log.sample(frac=1, random_state=0)
     on_disk = small_model(random_state=0, **changes).fit(shop_store, items=shop_items)

@@ -9,6 +9,7 @@ from embrec.baselines import (
     PopularityRecommender,
     SessionNeighborsRecommender,
 )
+from embrec.components import ItemTowers
 
 TITLES = TfidfItemFeaturizer(columns=["title"])
 
@@ -20,7 +21,7 @@ NEW = pd.DataFrame({"item": ["cold"], "title": ["camera lamp photo"]})
 def models(shop_log, shop_items):
     """Do not change them. The item "cold" came after training; one was removed."""
     kinds = {
-        "embrec": EmbRecEstimator(TITLES, max_epochs=4, embedding_dim=16, random_state=0),
+        "embrec": EmbRecEstimator(TITLES, item_model=ItemTowers(16), max_epochs=4, random_state=0),
         "content": ContentNeighborsRecommender(TITLES),
         "sessions": SessionNeighborsRecommender(),
         "popular": PopularityRecommender(),

@@ -33,17 +33,17 @@ def test_all_steps_in_one_pass_are_what_every_prefix_says(models, shop_log, monk
     sequences = [["desk-1"], *([i for i in s if i != "desk-0"] for s in sequences)]
     monkeypatch.setattr(asked, "STEPS_AT_A_TIME", n)
     steps = []
-    one_pass = type(model)._step_query_vectors
+    one_pass = type(model).step_query_vectors
 
     def recorded(self, rows):
         steps.append(len(rows.values))
         return one_pass(self, rows)
 
-    monkeypatch.setattr(type(model), "_step_query_vectors", recorded)
+    monkeypatch.setattr(type(model), "step_query_vectors", recorded)
     found = evaluate(model, sequences, every_step=True, exclude_seen=True, metrics=["mrr", "auc"])
     if n == 2**20:
         assert steps == [sum(map(len, sequences[1:]))]
-    monkeypatch.setattr(type(model), "_step_query_vectors", lambda self, rows: None)
+    monkeypatch.setattr(type(model), "step_query_vectors", lambda self, rows: None)
     expected = evaluate(
         model, sequences, every_step=True, exclude_seen=True, metrics=["mrr", "auc"]
     )

@@ -24,7 +24,7 @@ def test_figures_of_what_is_shown(models, test_part, shop_log, name):
         assert not (shown == "desk-0").any()
         rows = model.catalog_.ids.rows
         counts = pd.Series(
-            model._training_counts(np.arange(16)), index=model.catalog_.ids.ids, dtype=float
+            model.training_counts(np.arange(16)), index=model.catalog_.ids.ids, dtype=float
         )
         assert rows(np.array(["cold"], dtype=object))[0] == 15
         assert value(found, "coverage@3") == catalog_coverage(shown, 15)

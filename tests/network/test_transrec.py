@@ -1,5 +1,7 @@
 """TransRec's network, against its formulas written out."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -85,7 +87,7 @@ def test_the_penalty_is_the_squares_of_what_a_step_uses(n_users):
     for number, user in enumerate(USERS):
         rows = sequences[number].tolist()
         own = own_of(encoder, user).square().sum() if n_users else 0
-        for before, after in zip(rows[:-1], rows[1:], strict=True):
+        for before, after in pairwise(rows):
             of_negatives = sum(scored[j] for j in negatives.tolist()) / 3
             steps = encoder.translation.square().sum() + own
             of_steps.append(squares[before] + scored[after] + of_negatives + steps)

@@ -12,13 +12,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
 from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.decomposition import TruncatedSVD
 from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
-from embrec import Callback, EmbRecEstimator, TfidfItemFeaturizer, persistence, saved_objects
+from embrec import Callback, EmbRecEstimator, TfidfItemFeaturizer
 from embrec.baselines import (
     ContentNeighborsRecommender,
     GRU4RecRecommender,
@@ -26,8 +26,27 @@ from embrec.baselines import (
     SessionNeighborsRecommender,
     TransRecRecommender,
 )
+from embrec.components import (
+    Adagrad,
+    Adam,
+    BPRMax,
+    Component,
+    EarlyStopping,
+    GRUEncoder,
+    IdEmbeddings,
+    ItemBias,
+    ItemTowers,
+    SampledNegatives,
+)
+from embrec.index import AnnoyIndex
+from embrec.persistence import arrays, folder, objects
 
-SMALL = {"embedding_dim": 4, "tower_size": 5, "hidden_size": 6, "max_epochs": 2, "random_state": 0}
+SMALL = {
+    "item_model": ItemTowers(4, 5),
+    "encoder": GRUEncoder(6, n_layers=2),
+    "max_epochs": 2,
+    "random_state": 0,
+}
 HISTORIES = [["photo-0", "photo-1"], ["desk-3"], []]
 NEW = pd.DataFrame({"item": ["photo-new"], "title": ["camera bag photo"], "price": [99.0]})
 
@@ -37,9 +56,7 @@ def titles():
 
 
 def small(featurizer=None, **changes):
-    return EmbRecEstimator(
-        titles() if featurizer is None else featurizer, **{**SMALL, "n_layers": 2, **changes}
-    )
+    return EmbRecEstimator(titles() if featurizer is None else featurizer, **{**SMALL, **changes})
 
 
 MAKERS = {
@@ -53,7 +70,18 @@ MAKERS = {
                 (make_pipeline(FunctionTransformer(np.log1p), StandardScaler()), ["price"]),
             ),
         ),
-        residual=False,
+        encoder=GRUEncoder(6, n_layers=2, residual=False),
+    ),
+    "parts": lambda: small(
+        item_model=ItemTowers(4, 5, ids=IdEmbeddings(0.3, shrinkage=4.0), bias=ItemBias(2.0)),
+        loss=BPRMax(0.5),
+        negatives=SampledNegatives(7, alpha=0.5, in_batch=True),
+        optimizer=Adagrad(0.1, momentum=0.2, schedule="linear", warmup_steps=3),
+        early_stopping=EarlyStopping("ndcg@5", patience=2),
+    ),
+    "cosine": lambda: small(item_model=None, loss="cosine"),
+    "words": lambda: small(
+        item_model=None, encoder="gru", loss="bpr", negatives=3, optimizer="adagrad"
     ),
     "content neighbours": lambda: ContentNeighborsRecommender(titles(), n_last=2),
     "dense content neighbours": lambda: ContentNeighborsRecommender(
@@ -73,6 +101,15 @@ def assert_same_answers(one, other, histories=HISTORIES):
         assert ids.dtype == expected_ids.dtype
         np.testing.assert_array_equal(ids, expected_ids)
         np.testing.assert_array_equal(scores, expected)
+
+
+def without_objects(params):
+    """Parameters that can be compared; components by what they say of themselves."""
+    return {
+        name: (type(value), value.get_params()) if isinstance(value, Component) else value
+        for name, value in params.items()
+        if name != "featurizer"
+    }
 
 
 @pytest.fixture(scope="module")
@@ -110,8 +147,8 @@ def test_what_is_loaded_answers_and_goes_on_alike(name, shop_log, shop_items, tm
 def test_parameters_and_what_was_learned_of_training(fitted, tmp_path):
     fitted.save(tmp_path / "model")
     loaded = EmbRecEstimator.load(str(tmp_path / "model"))
-    plain = fitted.get_params(deep=False) | {"featurizer": None}
-    assert loaded.get_params(deep=False) | {"featurizer": None} == plain
+    plain, found = (without_objects(model.get_params(deep=False)) for model in (fitted, loaded))
+    assert found == plain
     assert loaded.featurizer.get_params() == fitted.featurizer.get_params()
     assert not hasattr(loaded.featurizer, "vocabulary_")
     assert loaded.training_log_ == fitted.training_log_
@@ -180,12 +217,11 @@ def test_parameters_keep_their_types(shop_log, shop_items, tmp_path):
 def test_parameters_that_json_does_not_know(shop_log, shop_items, tmp_path):
     generator = np.random.RandomState(5)
     model = small(
-        embedding_dim=np.int64(4),
-        tower_size=np.int32(5),
-        hidden_size=np.int64(6),
-        n_layers=np.uint8(2),
-        residual=np.True_,
-        dropout=np.float64(0.25),
+        item_model=ItemTowers(np.int64(4), np.int32(5)),
+        encoder=GRUEncoder(
+            np.int64(6), n_layers=np.uint8(2), residual=np.True_, dropout=np.float64(0.25)
+        ),
+        negatives=np.int64(7),
         batch_size=np.int64(8),
         max_epochs=np.int16(2),
         device=torch.device("cpu"),
@@ -194,7 +230,9 @@ def test_parameters_that_json_does_not_know(shop_log, shop_items, tmp_path):
     model.save(tmp_path / "model")
     loaded = EmbRecEstimator.load(tmp_path / "model")
     assert loaded.device == torch.device("cpu")
-    assert (loaded.embedding_dim, loaded.dropout) == (4, 0.25)
+    assert (loaded.item_model.embedding_dim, loaded.encoder.dropout) == (4, 0.25)
+    assert type(loaded.encoder.n_layers) is int
+    assert loaded.negatives == 7
     assert_same_answers(model, loaded)
     # the generator goes on where it was
     assert loaded.random_state.randint(2**31, size=3).tolist() == (
@@ -205,10 +243,12 @@ def test_parameters_that_json_does_not_know(shop_log, shop_items, tmp_path):
 
 def test_parameters_set_anew_since_training_do_no_harm(shop_log, shop_items, tmp_path):
     model = small().fit(shop_log, items=shop_items)
-    model.set_params(hidden_size=9, n_layers=1, residual=False, embedding_dim=2, dropout=0.9)
+    model.set_params(
+        encoder=GRUEncoder(9, residual=False, dropout=0.9), item_model=ItemTowers(2)
+    )
     model.save(tmp_path / "model")
     loaded = EmbRecEstimator.load(tmp_path / "model")
-    assert loaded.hidden_size == 9
+    assert loaded.encoder.hidden_size == 9
     assert_same_answers(model, loaded)
 
 
@@ -298,7 +338,7 @@ def test_functions_are_refused_whatever_library_they_are_of(
 
 
 def test_what_embrec_trusts_holds_no_function():
-    names = [*saved_objects.HARMLESS_TYPES, *saved_objects.own_types()]
+    names = [*objects.HARMLESS_TYPES, *objects.own_types()]
     found = []
     for name in names:
         module, _, attribute = name.rpartition(".")
@@ -365,9 +405,9 @@ def test_a_failure_leaves_the_old_folder(step, fitted, shop_log, shop_items, tmp
 
     with pytest.MonkeyPatch.context() as patched:
         if step == "write":
-            patched.setattr(persistence, "save_file", fail)
+            patched.setattr(arrays, "save_file", fail)
         elif step == "arrays":
-            patched.setattr(persistence, "_catalog_arrays", fail)
+            patched.setattr(folder, "_catalog_arrays", fail)
         else:
             patched.setattr(os, "rename", fail_at(1 if step == "first rename" else 2))
         with pytest.raises(OSError, match="disk full"):
@@ -379,15 +419,15 @@ def test_a_failure_leaves_the_old_folder(step, fitted, shop_log, shop_items, tmp
 # ---- what load refuses
 
 
-def edit_meta(folder, **changes):
-    file = folder / "embrec.json"
+def edit_meta(path, **changes):
+    file = path / "embrec.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | changes))
 
 
 def test_a_newer_format_is_refused(fitted, tmp_path):
     fitted.save(tmp_path / "model")
-    edit_meta(tmp_path / "model", format=persistence.FORMAT + 1, embrec_version="9.9")
-    with pytest.raises(ValueError, match=r"embrec 9\.9 in format 4.*Upgrade"):
+    edit_meta(tmp_path / "model", format=folder.FORMAT + 1, embrec_version="9.9")
+    with pytest.raises(ValueError, match=r"embrec 9\.9 in format 5.*Upgrade"):
         EmbRecEstimator.load(tmp_path / "model")
 
 
@@ -426,10 +466,10 @@ def test_without_skops_the_extra_is_named(fitted, shop_log, tmp_path, monkeypatc
 def test_arrays_are_what_safetensors_reads(fitted, tmp_path):
     """The format is open: embeddings and ids can be had without embrec."""
     fitted.save(tmp_path / "model")
-    arrays = load_file(tmp_path / "model" / "arrays.safetensors")
-    np.testing.assert_array_equal(arrays["vectors"], fitted.index_.vectors)
-    ends = arrays["ids:ends"].tolist()
-    text = arrays["ids:utf8"].tobytes()
+    found = load_file(tmp_path / "model" / "arrays.safetensors")
+    np.testing.assert_array_equal(found["vectors"], fitted.index_.vectors)
+    ends = found["ids:ends"].tolist()
+    text = found["ids:utf8"].tobytes()
     ids = [text[a:b].decode() for a, b in zip([0, *ends], ends, strict=False)]
     assert ids == fitted.catalog_.ids.ids.tolist()
 
@@ -452,26 +492,103 @@ def test_what_belongs_to_a_run_is_not_saved(shop_log, shop_items, tmp_path):
     assert_same_answers(model, loaded)
 
 
-def test_a_model_of_version_0_1_is_read(fitted, shop_log, tmp_path):
-    """Its rows were called touched, nothing was counted, and parameters of today are missing."""
+@pytest.mark.parametrize("number", [1, 2, 3])
+@pytest.mark.parametrize("cls", [EmbRecEstimator, PopularityRecommender])
+def test_formats_of_before_are_refused(number, cls, shop_log, shop_items, tmp_path):
+    """Says what to do: nothing converts them."""
     path = tmp_path / "model"
-    fitted.save(path)
-    arrays = load_file(path / "arrays.safetensors")
-    arrays["state:touched"] = arrays.pop("state:known_rows")
-    del arrays["state:known_counts"]
-    save_file(arrays, path / "arrays.safetensors")
-    meta = json.loads((path / "embrec.json").read_text())
-    for name in ("loss", "n_negatives", "item_ids", "warm_start", "precision"):
-        del meta["params"][name]
-    for name in ("n_ids", "item_ids", "item_bias", "fixed_items"):
-        del meta["values"]["size"][name]
-    del meta["values"]["dropout"]["id"]
-    (path / "embrec.json").write_text(json.dumps(meta | {"format": 1}))
-    loaded = EmbRecEstimator.load(path)
-    assert_same_answers(fitted, loaded)
-    loaded.partial_fit(shop_log)
+    MAKERS["embrec" if cls is EmbRecEstimator else "popularity"]().fit(
+        shop_log, items=shop_items
+    ).save(path)
+    edit_meta(path, format=number, embrec_version="0.1.0")
+    message = (
+        rf"was written by embrec 0\.1\.0 in format {number}; .* reads formats from 4 on\. "
+        r"Fit and save it again, or load it with embrec 0\.1\.0\."
+    )
+    with pytest.raises(ValueError, match=message):
+        cls.load(path)
 
 
 def test_a_new_model_says_so_to_old_versions(fitted, tmp_path):
     fitted.save(tmp_path / "model")
-    assert json.loads((tmp_path / "model" / "embrec.json").read_text())["format"] > 1
+    assert read_meta(tmp_path / "model")["format"] == folder.FORMAT == 4
+
+
+# ---- parts
+
+
+def read_meta(path):
+    return json.loads((path / "embrec.json").read_text())
+
+
+def test_parts_are_json_that_one_can_read(shop_log, shop_items, tmp_path):
+    model = small(
+        item_model=ItemTowers(4, 5, ids=IdEmbeddings(dropout=0.3)),
+        optimizer=Adam(0.01, schedule="cosine"),
+        negatives=9,
+        index=AnnoyIndex(n_trees=3, random_state=0),
+    )
+    model.fit(shop_log, items=shop_items).save(tmp_path / "model")
+    meta = read_meta(tmp_path / "model")
+    params = meta["params"]
+    assert params["negatives"] == {"value": 9}
+    assert params["encoder"]["component"]["type"] == "GRUEncoder"
+    towers = params["item_model"]["component"]
+    assert towers["params"]["embedding_dim"] == 4
+    assert towers["params"]["ids"] == {
+        "type": "IdEmbeddings",
+        "params": {"dropout": 0.3, "bound": 3.0, "shrinkage": 10.0},
+    }
+    assert "index" in params["index"]
+    assert "featurizer" not in params  # which is no JSON, but a file of skops
+    assert meta["parts"]["negatives"] == {
+        "type": "SampledNegatives",
+        "params": {"n": 9, "alpha": 1.0, "in_batch": False, "logq": None},
+    }
+    assert set(meta["parts"]) == {
+        "item_model", "encoder", "loss", "negatives", "optimizer", "early_stopping"
+    }  # fmt: skip
+    loaded = EmbRecEstimator.load(tmp_path / "model")
+    assert isinstance(loaded.index, AnnoyIndex)
+    assert loaded.index.n_trees == 3
+    assert_same_answers(model, loaded)
+
+
+class OwnEncoder(GRUEncoder):
+    """A part that embrec does not know."""
+
+
+def test_parts_of_others_are_refused_until_they_are_trusted(shop_log, shop_items, tmp_path):
+    model = small(encoder=OwnEncoder(6)).fit(shop_log, items=shop_items)
+    model.save(tmp_path / "model")
+    name = f"{OwnEncoder.__module__}.{OwnEncoder.__qualname__}"
+    with pytest.raises(ValueError, match=rf"type {re.escape(name)}, .*trusted=\['{name}'\]"):
+        EmbRecEstimator.load(tmp_path / "model")
+    loaded = EmbRecEstimator.load(tmp_path / "model", trusted=[name])
+    assert type(loaded.encoder) is OwnEncoder
+    assert_same_answers(model, loaded)
+
+
+@pytest.mark.parametrize("name", ["os.system", "builtins.dict", "nowhere.Part"])
+def test_what_is_no_part_is_refused_even_if_it_is_trusted(name, fitted, tmp_path):
+    fitted.save(tmp_path / "model")
+    meta = read_meta(tmp_path / "model")
+    meta["parts"]["encoder"] = {"type": name, "params": {}}
+    edit_meta(tmp_path / "model", **meta)
+    with pytest.raises(ValueError, match="which is not embrec's own"):
+        EmbRecEstimator.load(tmp_path / "model")
+    with pytest.raises(ValueError, match="is no component of embrec|cannot be imported here"):
+        EmbRecEstimator.load(tmp_path / "model", trusted=[name])
+
+
+class HoldsAList(GRUEncoder):
+    def __init__(self, hidden_size=6, sizes=(1, 2)):
+        super().__init__(hidden_size)
+        self.sizes = sizes
+
+
+def test_parameters_of_parts_that_json_cannot_hold_are_named(shop_log, shop_items, tmp_path):
+    with pytest.raises(ValueError, match=r"sizes of HoldsAList is \(1, 2\); parameters of comp"):
+        model = small(encoder=HoldsAList()).fit(shop_log, items=shop_items)
+        model.save(tmp_path / "model")
+    assert not (tmp_path / "model").exists()

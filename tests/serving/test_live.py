@@ -12,11 +12,12 @@ import pandas as pd
 import pytest
 from threads import LIMIT, join, meanwhile, start, wait
 
-from embrec import Callback, EmbRecEstimator, estimator
+from embrec import Callback, EmbRecEstimator
 from embrec.baselines import ContentNeighborsRecommender, PopularityRecommender
 from embrec.data.memmaps import is_stored
 from embrec.datasets import make_shop
 from embrec.index import AnnoyIndex, AutoIndex, ExactIndex
+from embrec.recommenders import trained
 
 
 @pytest.fixture(scope="module")
@@ -304,7 +305,7 @@ def test_parameters_of_an_index_are_saved(shop, tmp_path):
 def test_what_an_index_needs_is_asked_before_training(shop, monkeypatch, index, error, message):
     for library in ("faiss", "usearch", "usearch.index"):
         monkeypatch.setitem(sys.modules, library, None)
-    monkeypatch.setattr(estimator, "train_network", lambda *args, **kwargs: pytest.fail("trained"))
+    monkeypatch.setattr(trained, "train_network", lambda *args, **kwargs: pytest.fail("trained"))
     with pytest.raises(error, match=message):
         EmbRecEstimator(index=index).fit(shop.interactions, items=shop.items)
 

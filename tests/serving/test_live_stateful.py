@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from embrec import EmbRecEstimator, TfidfItemFeaturizer
+from embrec.components import GRUEncoder, ItemTowers
 from embrec.index import AnnoyIndex, ExactIndex, approximate, searching
 
 TITLES = [
@@ -29,8 +30,8 @@ def fitted(shop_log, shop_items):
     models = {
         name: EmbRecEstimator(
             TfidfItemFeaturizer(columns=["title"]),
-            embedding_dim=6,
-            hidden_size=6,
+            item_model=ItemTowers(6),
+            encoder=GRUEncoder(6),
             max_epochs=2,
             index=index,
             random_state=0,

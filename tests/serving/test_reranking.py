@@ -8,12 +8,12 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from embrec import EmbRecEstimator
 from embrec.baselines import ContentNeighborsRecommender, PopularityRecommender
+from embrec.components import GRUEncoder, ItemTowers
 from embrec.serving.reranking import Reranking, choose, discounted
 
 SMALL = {
-    "embedding_dim": 8,
-    "tower_size": 8,
-    "hidden_size": 8,
+    "item_model": ItemTowers(8, 8),
+    "encoder": GRUEncoder(8),
     "max_epochs": 2,
     "early_stopping": False,  # which keeps events from training, and from the counts
     "random_state": 0,
@@ -128,7 +128,7 @@ def test_there_must_be_enough_candidates_to_choose_from():
 def models(shop_log, shop_items):
     return {
         "embrec": EmbRecEstimator(**SMALL).fit(shop_log, items=shop_items),
-        "embrec with biases": EmbRecEstimator(**SMALL, item_bias=True).fit(
+        "embrec with biases": EmbRecEstimator(**SMALL | {"item_model": ItemTowers(8, 8, bias=True)}).fit(
             shop_log, items=shop_items
         ),
         "content": ContentNeighborsRecommender().fit(shop_log, items=shop_items),

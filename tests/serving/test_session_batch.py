@@ -14,15 +14,17 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from embrec import EmbRecEstimator, TfidfItemFeaturizer
+from embrec.components import GRUEncoder, ItemTowers
 from embrec.data.growing import GrowingRagged
 from embrec.data.ragged import Ragged
-from embrec.serving.serialized_session import ParkedSession
+from embrec.serving.serialized_session import SerializedSession
 
 ITEM = st.sampled_from([f"{topic}-{i}" for topic in ("photo", "desk", "trail") for i in range(5)])
 
 
 def fit(shop_log, shop_items, **changes):
-    options = {"max_epochs": 2, "embedding_dim": 8, "hidden_size": 8, "random_state": 0, **changes}
+    parts = {"item_model": ItemTowers(8), "encoder": GRUEncoder(8)}
+    options = {"max_epochs": 2, "random_state": 0, **parts, **changes}
     return EmbRecEstimator(TfidfItemFeaturizer(columns=["title"]), **options).fit(
         shop_log, items=shop_items
     )
@@ -31,7 +33,7 @@ def fit(shop_log, shop_items, **changes):
 @pytest.fixture(scope="module")
 def model(shop_log, shop_items):
     """Do not change it."""
-    return fit(shop_log, shop_items, max_length=4, n_layers=2)
+    return fit(shop_log, shop_items, max_length=4, encoder=GRUEncoder(8, n_layers=2))
 
 
 @pytest.fixture
@@ -249,7 +251,7 @@ def test_one_session_is_no_list_of_sessions(model):
 
 def forged(session, **changes):
     """Bytes with a right checksum, made by somebody else."""
-    parked = ParkedSession.from_bytes(session.to_bytes())
+    parked = SerializedSession.from_bytes(session.to_bytes())
     return replace(parked, **changes).to_bytes()
 
 
@@ -296,9 +298,9 @@ def test_visitors_from_a_shop_with_other_ids_start_again(model):
 
 
 def test_ids_take_no_more_bytes_than_in_utf8(model):
-    parked = ParkedSession("00" * 16, np.zeros(2, dtype=np.float32), ["日本語", "\udc80", "é\0"])
+    parked = SerializedSession("00" * 16, np.zeros(2, dtype=np.float32), ["日本語", "\udc80", "é\0"])
     data = parked.to_bytes()
-    assert ParkedSession.from_bytes(data).history == parked.history
+    assert SerializedSession.from_bytes(data).history == parked.history
     assert "日本語".encode() in data
 
 

@@ -11,6 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from embrec import EmbRecEstimator, Session, TfidfItemFeaturizer
+from embrec.components import GRUEncoder, ItemTowers
+from embrec.components import GRUEncoder, ItemTowers
 
 ITEM = st.sampled_from([f"{topic}-{i}" for topic in ("photo", "desk", "trail") for i in range(5)])
 
@@ -20,8 +22,8 @@ def fit(shop_log, shop_items, **changes):
         TfidfItemFeaturizer(columns=["title"]),
         **{
             "max_epochs": 3,
-            "embedding_dim": 8,
-            "hidden_size": 8,
+            "item_model": ItemTowers(8),
+            "encoder": GRUEncoder(8),
             "max_length": 4,
             "random_state": 0,
             **changes,
@@ -33,7 +35,8 @@ def fit(shop_log, shop_items, **changes):
 def model(request, shop_log, shop_items):
     """Do not change it."""
     n_layers, residual = request.param
-    return fit(shop_log, shop_items, n_layers=n_layers, residual=residual)
+    encoder = GRUEncoder(8, n_layers=n_layers, residual=residual)
+    return fit(shop_log, shop_items, encoder=encoder)
 
 
 @pytest.fixture

@@ -30,9 +30,9 @@ def test_the_weights_of_the_best_epoch_come_back():
     stopping.restore(network)  # there are none yet
     # figures are compared as tuples are
     follow(stopping, network, [(0.5, 0.1), (0.5, 0.3), (0.4, 0.9), (0.5, 0.3)], 1)
-    assert float(network.weight) == 4
+    assert network.weight.item() == 4
     stopping.restore(network)
-    assert float(network.weight) == 2
+    assert network.weight.item() == 2
 
 
 def test_its_state_can_be_taken_along():
@@ -46,4 +46,4 @@ def test_its_state_can_be_taken_along():
     assert resumed.best_epoch == stopping.best_epoch == 5
     for each in (network, other):
         stopping.restore(each)
-        assert float(each.weight) == 5
+        assert each.weight.item() == 5

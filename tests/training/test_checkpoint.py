@@ -556,7 +556,7 @@ def test_another_run(ask, three):
 
 def test_a_newer_format(tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoint_file, "FORMAT", 2)
-    monkeypatch.setattr(embrec, "__version__", "9.9")
+    monkeypatch.setattr(checkpoint_file, "__version__", "9.9")
     open_folder(tmp_path).write(1, make_state(1))
     monkeypatch.undo()
     with pytest.raises(ValueError, match=r"embrec 9\.9 in format 2; .* up to 1\. Upgrade it"):

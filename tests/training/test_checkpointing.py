@@ -12,19 +12,16 @@ import numpy as np
 import pytest
 
 from embrec import Callback, EmbRecEstimator, TfidfItemFeaturizer
+from embrec.components import Adam, EarlyStopping, GRUEncoder, IdEmbeddings, ItemTowers
 from embrec.training.checkpoint import CheckpointError
 
-SMALL = {"embedding_dim": 8, "tower_size": 8, "hidden_size": 8, "batch_size": 8}
+SMALL = {"item_model": ItemTowers(8, 8), "encoder": GRUEncoder(8), "batch_size": 8}
 TITLES = TfidfItemFeaturizer(columns=["title"], ngram_range=(1, 1))
 #: Everything that has a state of its own: the optimiser's two parts, schedule, samples, dropout.
 EVERYTHING = {
-    "item_ids": "delta",
-    "item_bias": True,
-    "n_negatives": 6,
-    "lr_schedule": "cosine",
-    "warmup_steps": 4,
-    "weight_decay": 0.1,
-    "learning_rate": 0.02,
+    "item_model": ItemTowers(8, 8, ids=IdEmbeddings(), bias=True),
+    "negatives": 6,
+    "optimizer": Adam(0.02, schedule="cosine", warmup_steps=4, weight_decay=0.1),
 }
 
 
@@ -40,8 +37,8 @@ class Crash(Callback):
 
 
 def make(folder=None, **changes):
-    parameters = {"max_epochs": 5, "patience": 2, "random_state": 0, **SMALL, **changes}
-    return EmbRecEstimator(TITLES, checkpoint_dir=folder, **parameters)
+    defaults = {"max_epochs": 5, "early_stopping": EarlyStopping(patience=2), "random_state": 0}
+    return EmbRecEstimator(TITLES, checkpoint_dir=folder, **{**defaults, **SMALL, **changes})
 
 
 def figures(model):
@@ -96,7 +93,7 @@ def test_a_run_that_is_over_trains_no_more(tmp_path, shop_log, shop_items):
 
 
 def test_the_last_checkpoints_and_the_best_are_kept(tmp_path, shop_log, shop_items):
-    model = make(tmp_path, early_stopping=True, patience=3, max_epochs=8)
+    model = make(tmp_path, early_stopping=EarlyStopping(patience=3), max_epochs=8)
     model.fit(shop_log, items=shop_items)
     n_epochs = len(model.training_log_)
     n_files = len(list(tmp_path.iterdir()))
@@ -104,7 +101,18 @@ def test_the_last_checkpoints_and_the_best_are_kept(tmp_path, shop_log, shop_ite
 
 
 @pytest.mark.parametrize(
-    "changes", [{"learning_rate": 0.5}, {"random_state": 1}, {"hidden_size": 9}, {"max_epochs": 6}]
+    "changes",
+    [
+        {"optimizer": Adam(0.5)},
+        {"optimizer": "adagrad"},
+        {"random_state": 1},
+        {"encoder": GRUEncoder(9)},
+        {"encoder": GRUEncoder(8, dropout=0.1)},
+        {"early_stopping": EarlyStopping("mrr", patience=2)},
+        {"negatives": 3},
+        {"max_epochs": 6},
+    ],
+    ids=str,
 )
 def test_another_run_is_not_gone_on_with(changes, tmp_path, shop_log, shop_items):
     make(tmp_path).fit(shop_log, items=shop_items)
@@ -177,16 +185,17 @@ SCRIPT = textwrap.dedent(
     import json, sys
     import numpy as np, torch
     from embrec import EmbRecEstimator, TfidfItemFeaturizer
+    from embrec.components import Adam, EarlyStopping, GRUEncoder, IdEmbeddings, ItemTowers
     from embrec.datasets import make_shop
     from embrec.training import loop
 
     torch.set_num_threads(1)
     loop.CHECKPOINT_SECONDS = 0.02
     shop = make_shop(n_users=200, n_items=200, random_state=0)
-    parameters = json.loads(sys.argv[2])
     model = EmbRecEstimator(
-        TfidfItemFeaturizer(columns=["title"]), random_state=0, max_epochs=6, patience=2,
-        checkpoint_dir=sys.argv[1] or None, **parameters,
+        TfidfItemFeaturizer(columns=["title"]), random_state=0, max_epochs=6,
+        early_stopping=EarlyStopping(patience=2), checkpoint_dir=sys.argv[1] or None,
+        **PARAMETERS,
     ).fit(shop.interactions, items=shop.items)
     seconds = sum(record["seconds"] for record in model.training_log_)
     print(json.dumps([model.fingerprint_, model.best_epoch_, len(model.training_log_), seconds]))
@@ -195,7 +204,9 @@ SCRIPT = textwrap.dedent(
 
 
 def start(folder, parameters):
-    command = [sys.executable, "-c", SCRIPT, str(folder), json.dumps(parameters)]
+    # parts are written as they are made
+    script = SCRIPT.replace("PARAMETERS", repr(parameters))
+    command = [sys.executable, "-c", script, str(folder)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 

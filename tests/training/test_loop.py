@@ -4,33 +4,32 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from embrec.training.early_stopping import EarlyStopping
 
+from embrec.components import Adam, CrossEntropy
 from embrec.data.ragged import Ragged
-from embrec.network import Dropout, EmbRecNetwork, NetworkSize, to_feature_tensors
+from embrec.network import to_feature_tensors
 from embrec.network.packing import pack
-from embrec.network.weights import build_network
+from embrec.network.weights import draw
 from embrec.training import (
     Callback,
     DivergedError,
-    LossSettings,
     NextItemValidation,
     Objective,
-    OptimizerSettings,
     TrainingRun,
     TrainingSequences,
     TrainingSettings,
     train,
 )
+from embrec.training.best_epoch import BestEpoch
+from tests.training.small_network import small_network
 
 CPU = torch.device("cpu")
 N_ITEMS = 12
 
 
-def make_problem(dropout=None):
+def make_problem(**dropout):
     """Sequences that walk a circle of items, each known by a one-hot feature."""
-    torch.manual_seed(0)
-    network = EmbRecNetwork(NetworkSize((N_ITEMS,), 8, 8, 8), dropout or Dropout())
+    network = small_network(N_ITEMS, **dropout)
     features = to_feature_tensors([np.eye(N_ITEMS, dtype=np.float32)], CPU)
     starts = np.random.default_rng(0).integers(0, N_ITEMS, 60)
     lengths = np.random.default_rng(1).integers(2, 7, 60)
@@ -38,22 +37,20 @@ def make_problem(dropout=None):
     return network, features, Ragged.from_lengths((steps % N_ITEMS).astype(np.int32), lengths)
 
 
-def settings(**changes):
-    defaults = {"batch_size": 8, "max_epochs": 12, "patience": 3}
-    return TrainingSettings(OptimizerSettings(learning_rate=0.03), **{**defaults, **changes})
+def settings(patience=3, **changes):
+    defaults = {"batch_size": 8, "max_epochs": 12, "stopping": BestEpoch(patience)}
+    return TrainingSettings(Adam(0.03), **{**defaults, **changes})
 
 
-def run_training(network, features, sequences, how, seed=0, loss=None, **rest):
+def run_training(network, features, sequences, how, seed=0, **rest):
     rng = np.random.RandomState(seed)
     sequences = TrainingSequences(sequences, 50)
-    counts = sequences.count_items(len(features[0]))
-    objective = Objective(loss or LossSettings(), features, None, counts)
+    objective = Objective(CrossEntropy()._build(), None, features, None)
     return train(network, objective, sequences, how, rng=rng, **rest)
 
 
-def batch_loss(network, features, batch, **loss):
-    counts = np.bincount(batch.targets.numpy(), minlength=N_ITEMS)
-    objective = Objective(LossSettings(**loss), features, None, counts)
+def batch_loss(network, features, batch):
+    objective = Objective(CrossEntropy()._build(), None, features, None)
     return objective(network, batch, np.random.RandomState(0))
 
 
@@ -73,30 +70,12 @@ def test_batch_loss_is_the_mean_over_all_next_items():
 
 
 def test_learns_a_circle_of_items():
-    network, features, sequences = make_problem(Dropout(input=0.1, output=0.1))
-    validation = NextItemValidation(sequences, features, k=1)
+    network, features, sequences = make_problem(input_dropout=0.1, dropout=0.1)
+    validation = NextItemValidation(sequences, features, monitor="hit_rate@1")
     how = settings(max_epochs=30, patience=30)
     run = run_training(network, features, sequences, how, validate=validation)
     assert run.log[-1]["loss"] < 0.7 * run.log[0]["loss"]
-    assert validation(network)[0] > 0.95
-
-
-def test_validation_counts_what_is_ranked_before_the_last_item():
-    network, features, sequences = make_problem()
-    items = network.embed_items(features).detach()
-    hits, reciprocals = [], []
-    with torch.no_grad():
-        for number in range(len(sequences)):
-            *history, target = sequences[number].tolist()
-            state = network.initial_states(1)
-            for row in history:
-                state = network.advance(state, items[[row]])
-            scores = (network.predict(state) @ items.T)[0]
-            rank = int((scores >= scores[target]).sum()) - 1
-            hits.append(rank < 3)
-            reciprocals.append(1 / (rank + 1))
-    found = NextItemValidation(sequences, features, k=3)(network)
-    assert found == pytest.approx((np.mean(hits), np.mean(reciprocals)))
+    assert validation(network)["hit_rate@1"] > 0.95
 
 
 def test_the_best_weights_come_back():
@@ -105,15 +84,15 @@ def test_the_best_weights_come_back():
     weights = []
 
     def validate(network):
-        weights.append(network.output.weight.detach().clone())
-        return next(figures), 0.0
+        weights.append(network.encoder.output.weight.detach().clone())
+        return {"hit_rate": next(figures), "mrr": 0.0}
 
     run = run_training(network, features, sequences, settings(), validate=validate)
     # the third epoch is best; three epochs pass without a better one
     assert run.best_epoch == 3
     assert [record["epoch"] for record in run.log] == [1, 2, 3, 4, 5, 6]
-    assert torch.equal(network.output.weight, weights[2])
-    assert not torch.equal(network.output.weight, weights[-1])
+    assert torch.equal(network.encoder.output.weight, weights[2])
+    assert not torch.equal(network.encoder.output.weight, weights[-1])
     assert not network.training
 
 
@@ -124,14 +103,43 @@ def test_without_validation_all_epochs_run():
     assert "valid_hit_rate" not in run.log[0]
 
 
+def test_figures_are_logged_by_name_and_the_later_ones_break_ties():
+    network, features, sequences = make_problem()
+    figures = iter([(0.5, 0.1), (0.5, 0.3), (0.5, 0.2), (0.4, 0.9)])
+
+    def validate(network):
+        return dict(zip(("ndcg@3", "mrr"), next(figures), strict=True))
+
+    how = settings(max_epochs=4)
+    run = run_training(network, features, sequences, how, validate=validate)
+    assert run.best_epoch == 2
+    assert [record["valid_mrr"] for record in run.log] == [0.1, 0.3, 0.2, 0.9]
+    assert [record["valid_ndcg@3"] for record in run.log] == [0.5, 0.5, 0.5, 0.4]
+
+
+def test_without_stopping_figures_are_logged_and_the_last_weights_stay():
+    network, features, sequences = make_problem()
+    figures, last = iter([0.9, 0.2, 0.1, 0.0]), []
+
+    def validate(network):
+        last[:] = [network.encoder.output.weight.detach().clone()]
+        return {"hit_rate": next(figures), "mrr": 0.0}
+
+    how = settings(max_epochs=4, stopping=None)
+    run = run_training(network, features, sequences, how, validate=validate)
+    assert len(run.log) == run.best_epoch == 4
+    assert [record["valid_hit_rate"] for record in run.log] == [0.9, 0.2, 0.1, 0.0]
+    assert torch.equal(network.encoder.output.weight, last[0])
+
+
 def test_seed_decides_and_the_global_state_is_left_alone():
     def weights(seed):
-        network, features, sequences = make_problem(Dropout(output=0.5))
+        network, features, sequences = make_problem(dropout=0.5)
         torch.manual_seed(123)
         before = torch.random.get_rng_state()
         run_training(network, features, sequences, settings(max_epochs=2), seed)
         assert torch.equal(torch.random.get_rng_state(), before)
-        return network.output.weight
+        return network.encoder.output.weight
 
     assert torch.equal(weights(0), weights(0))
     assert not torch.equal(weights(0), weights(1))
@@ -140,17 +148,9 @@ def test_seed_decides_and_the_global_state_is_left_alone():
 def test_a_loss_that_is_no_number_is_an_error():
     network, features, sequences = make_problem()
     with torch.no_grad():
-        network.output.bias[0] = torch.nan
+        network.encoder.output.bias[0] = torch.nan
     with pytest.raises(DivergedError, match="became nan. Lower learning_rate"):
         run_training(network, features, sequences, settings())
-
-
-def test_early_stopping_counts_from_the_last_best():
-    network = torch.nn.Linear(1, 1)
-    stopping = EarlyStopping(patience=2)
-    stops = [stopping.update(f, network, e) for e, f in enumerate([1, 0, 2, 2, 1], start=1)]
-    assert stops == [False, False, False, False, True]
-    assert stopping.best_epoch == 3
 
 
 def test_weights_that_are_no_numbers_are_an_error_too():
@@ -159,8 +159,8 @@ def test_weights_that_are_no_numbers_are_an_error_too():
 
     def poison(network):
         with torch.no_grad():
-            network.output.bias[0] = torch.inf
-        return 1.0, 1.0
+            network.encoder.output.bias[0] = torch.inf
+        return {"hit_rate": 1.0, "mrr": 1.0}
 
     once = settings(max_epochs=1)
     with pytest.raises(DivergedError, match=r"Weights .* infinite or NaN. Lower learning_rate"):
@@ -174,13 +174,13 @@ def test_first_items_train_the_state_before_any_item_alone():
     with_first = {name: p.grad.clone() for name, p in network.named_parameters()}
     network.zero_grad()
     items = network.embed_items(features)
-    predicted = network.predict_steps(items[batch.rows], batch.batch_sizes)
+    predicted = network.predict_steps(items[batch.rows], batch.packing)
     n_steps, n_all = len(batch.rows), len(sequences.values)
     (F.cross_entropy(predicted @ items.T, batch.targets) * n_steps / n_all).backward()
     for name, parameter in network.named_parameters():
-        if name != "initial":
+        if name != "encoder.initial":
             torch.testing.assert_close(with_first[name], parameter.grad, rtol=1e-4, atol=1e-6)
-    assert not torch.allclose(with_first["initial"], network.initial.grad)
+    assert not torch.allclose(with_first["encoder.initial"], network.encoder.initial.grad)
 
 
 def test_records_of_later_runs_are_numbered_on():
@@ -218,7 +218,7 @@ def test_no_checkpoint_is_of_a_loss_that_diverged(monkeypatch):
         def on_step_end(self, progress):
             if progress.step == 3:
                 with torch.no_grad():
-                    progress.network.output.bias[:] = float("nan")
+                    progress.network.encoder.output.bias[:] = float("nan")
 
     kept = Kept()
     with pytest.raises(DivergedError, match="loss became nan"):
@@ -236,5 +236,5 @@ def test_other_devices_keep_their_generators(monkeypatch):
     network, features, sequences = make_problem()
     seeded.clear()
     run_training(network, features, sequences, settings(max_epochs=1))
-    build_network(network.size, network.dropout, 3)
+    draw(lambda: small_network(N_ITEMS), 3)
     assert seeded == []
