@@ -16,11 +16,22 @@ from embrec.baselines import (
     SessionNeighborsRecommender,
     TransRecRecommender,
 )
+from embrec.components import (
+    Adagrad,
+    Adam,
+    EarlyStopping,
+    GRUEncoder,
+    IdEmbeddings,
+    ItemBias,
+    ItemTowers,
+    SampledNegatives,
+)
 
 #: Catalogues of more items are trained on with sampled negatives.
 MANY_ITEMS = 5_000
 
-#: What is tried first of each model: its defaults, where no other choice is named.
+#: What is tried first of each model: its defaults, where no other choice is named. Settings are
+#: numbers and words by name; `make_model` makes parts of them.
 FIRST: dict[str, dict[str, Any]] = {
     "PopRec": {},
     "Content neighbours": {"n_last": 2},
@@ -33,7 +44,7 @@ FIRST: dict[str, dict[str, Any]] = {
         "ema_decay": 0.999,
     },
     "EmbRec": {},
-    "EmbRec, ids": {"item_ids": "delta", "item_bias": True},
+    "EmbRec, ids": {},
 }
 _NETWORK = {
     "input_dropout": [0.2, 0.3, 0.5, 0.6],
@@ -82,7 +93,6 @@ _SAMPLED = {
     "n_negatives": 2048,
     "sample_alpha": 0.5,
     "batch_negatives": True,
-    "optimizer": "adagrad",
     "learning_rate": 0.05,
     "momentum": 0.2,
     "batch_size": 16,
@@ -152,9 +162,46 @@ def make_model(
         return kinds[name](**setting)
     if name == "Content neighbours":
         return ContentNeighborsRecommender(TfidfItemFeaturizer(columns=columns), **setting)
-    run = {"max_epochs": PASSES.get(name, 1) * max_epochs, "patience": 3, "random_state": seed}
+    run = {
+        "max_epochs": PASSES.get(name, 1) * max_epochs,
+        "early_stopping": EarlyStopping(patience=3),
+        "random_state": seed,
+    }
+    left = dict(setting)
     if name == "GRU4Rec":
-        return GRU4RecRecommender(**{**run, **setting})
+        rate, alpha = left.pop("learning_rate"), left.pop("sample_alpha", 0.5)
+        return GRU4RecRecommender(
+            optimizer=Adagrad(rate, momentum=0.2),
+            negatives=SampledNegatives(2048, alpha=alpha, in_batch=True),
+            **run,
+            **left,
+        )
     if name == "TransRec":
-        return TransRecRecommender(**{**run, **setting})
-    return EmbRecEstimator(TfidfItemFeaturizer(columns=columns), index="exact", **run, **setting)
+        optimizer = Adam(left.pop("learning_rate", 0.003))
+        return TransRecRecommender(optimizer=optimizer, **run, **left)
+    parts = _parts_of(left, with_ids="ids" in name)
+    featurizer = TfidfItemFeaturizer(columns=columns)
+    return EmbRecEstimator(featurizer, index="exact", **parts, **run, **left)
+
+
+def _parts_of(setting: dict[str, Any], *, with_ids: bool) -> dict[str, Any]:
+    """Take out of a setting of EmbRec what its parts have, and make these."""
+
+    def taken(**names: str) -> dict[str, Any]:
+        return {name: setting.pop(key) for name, key in names.items() if key in setting}
+
+    parts: dict[str, Any] = {}
+    items = taken(embedding_dim="embedding_dim")
+    if with_ids:
+        shrinkage = taken(shrinkage="id_shrinkage")  # one for both
+        ids = IdEmbeddings(**taken(dropout="id_dropout"), **shrinkage)
+        items |= {"ids": ids, "bias": ItemBias(**shrinkage)}
+    parts["item_model"] = ItemTowers(**items)
+    encoder = taken(dropout="dropout", input_dropout="input_dropout", hidden_size="hidden_size")
+    parts["encoder"] = GRUEncoder(**encoder)
+    if "n_negatives" in setting:
+        negatives = taken(n="n_negatives", alpha="sample_alpha", in_batch="batch_negatives")
+        parts["negatives"] = SampledNegatives(**negatives)
+    optimizer = taken(learning_rate="learning_rate", momentum="momentum")
+    parts["optimizer"] = Adagrad(**optimizer) if "momentum" in optimizer else Adam(**optimizer)
+    return parts

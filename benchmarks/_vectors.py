@@ -9,9 +9,10 @@ from _common import AS_BEFORE
 
 from embrec import EmbRecEstimator, TfidfItemFeaturizer
 from embrec.datasets import make_shop
-from embrec.estimator import _embed
 from embrec.featurizers._blocks import transform_feature_blocks
+from embrec.recommenders.network import embed
 from embrec.serving.catalog import ItemCatalog
+from embrec.serving.live import LiveCatalog
 
 D = 128
 N_QUERIES = 2000
@@ -48,7 +49,7 @@ def trained_vectors(n: int, folder: Path) -> tuple[np.ndarray, np.ndarray]:
         for start in range(0, n, 50_000):
             blocks = transform_feature_blocks(model.featurizer_, items[start : start + 50_000])
             rows = slice(start, start + blocks[0].shape[0])
-            vectors[rows] = _embed(model.network_, blocks, np.full(blocks[0].shape[0], -1))
+            vectors[rows] = embed(model.network_, blocks, np.full(blocks[0].shape[0], -1))
         np.save(path, vectors)
     return np.load(path), np.load(folder / "queries.npy")
 
@@ -71,5 +72,5 @@ def with_catalogue(model: EmbRecEstimator, index: Any) -> EmbRecEstimator:
     """
     other = copy.copy(model)
     ids = np.array([f"item-{i}" for i in range(len(index))], dtype=object)
-    other.catalog_, other.index_ = ItemCatalog(ids, []), index
+    other.catalog_ = LiveCatalog(ItemCatalog(ids, []), index)
     return other

@@ -27,6 +27,7 @@ from joblib import Parallel, delayed
 
 from embrec import EmbRecEstimator, TfidfItemFeaturizer
 from embrec.baselines import ContentNeighborsRecommender, PopularityRecommender
+from embrec.components import IdEmbeddings, ItemTowers
 from embrec.datasets import load_parquet_pair, thesis_filter
 from embrec.evaluation import Evaluation, evaluate
 from embrec.evaluation.resampling import bootstrap_interval
@@ -71,8 +72,8 @@ def make(model: str, n_last: int | None, columns: list[str], seed: int) -> Any:
         return PopularityRecommender()
     if model == "Content neighbours":
         return ContentNeighborsRecommender(featurizer, n_last=n_last)
-    ids = {"item_ids": "delta", "item_bias": True} if "ids" in model else {}
-    return EmbRecEstimator(featurizer, index="exact", random_state=seed, **ids)
+    items = ItemTowers(ids=IdEmbeddings(), bias=True) if "ids" in model else None
+    return EmbRecEstimator(featurizer, item_model=items, index="exact", random_state=seed)
 
 
 def run(

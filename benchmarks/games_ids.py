@@ -18,6 +18,7 @@ from _common import AS_BEFORE, data_folder, write_result
 from sklearn.preprocessing import OneHotEncoder
 
 from embrec import EmbRecEstimator
+from embrec.components import Adam, EarlyStopping, GRUEncoder, SampledNegatives
 from embrec.data.ids import IdIndex
 from embrec.data.interactions import encode, read_sequences
 from embrec.metrics import TargetRanks, ranking_scorer
@@ -33,18 +34,18 @@ SCORER = ranking_scorer(METRICS)
 THESIS = {"hit_rate@50": 0.1583, "auc": 0.8683}
 SETTINGS = {
     "batch_size": 128,
-    "learning_rate": 3e-3,
-    "input_dropout": 0.2,
-    "patience": 3,
+    "optimizer": Adam(3e-3),
+    "encoder": GRUEncoder(input_dropout=0.2),
+    "early_stopping": EarlyStopping(patience=3),
     "random_state": 0,
 }
 WAYS = {
     "full": {},
-    "8192 logQ": {"n_negatives": 8192},
-    "8192 plain": {"n_negatives": 8192, "logq_correction": False},
-    "2048 logQ": {"n_negatives": 2048},
-    "2048 plain": {"n_negatives": 2048, "logq_correction": False},
-    "2048 uniform": {"n_negatives": 2048, "sample_alpha": 0.0},
+    "8192 logQ": {"negatives": SampledNegatives(8192)},
+    "8192 plain": {"negatives": SampledNegatives(8192, logq=False)},
+    "2048 logQ": {"negatives": SampledNegatives(2048)},
+    "2048 plain": {"negatives": SampledNegatives(2048, logq=False)},
+    "2048 uniform": {"negatives": SampledNegatives(2048, alpha=0.0)},
 }
 
 
@@ -121,7 +122,8 @@ def main() -> None:
             "epochs": watch.rows,
         }
         print({k: v for k, v in table[way].items() if k != "epochs"}, flush=True)
-    write_result(options.name, {"settings": SETTINGS, "thesis": THESIS, "ways": table})
+    settings = {name: str(value) for name, value in SETTINGS.items()}
+    write_result(options.name, {"settings": settings, "thesis": THESIS, "ways": table})
 
 
 def watch_test(test, items) -> TestEveryEpoch:

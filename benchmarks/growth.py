@@ -20,10 +20,11 @@ from _vectors import trained_model, trained_vectors, with_catalogue
 from threadpoolctl import threadpool_limits
 
 from embrec.datasets import make_shop
-from embrec.estimator import _embed
 from embrec.featurizers._blocks import transform_feature_blocks
 from embrec.index import ExactIndex, FaissIndex
+from embrec.recommenders.network import embed
 from embrec.serving.catalog import ItemCatalog
+from embrec.serving.live import LiveCatalog
 
 SIZES = (2_400, 25_000, 170_000, 1_000_000)
 INDEXES = {"exact": ExactIndex, "faiss": lambda: FaissIndex(random_state=0)}
@@ -75,7 +76,8 @@ def main() -> None:
         row: dict[str, Any] = {}
         for name, make in INDEXES.items():
             model = with_catalogue(trained, make().fit(vectors))
-            model.catalog_ = ItemCatalog(model.catalog_.ids.ids, [features])
+            catalog = ItemCatalog(model.catalog_.ids.ids, [features])
+            model.catalog_ = LiveCatalog(catalog, model.index_)
             with threadpool_limits(1):
                 row[name] = measure(model, items)
         with threadpool_limits(1):
@@ -83,7 +85,7 @@ def main() -> None:
             transform_feature_blocks(trained.featurizer_, content)
             row["featurizing_ms"] = 1000 * (time.perf_counter() - started)
             started = time.perf_counter()
-            _embed(trained.network_, [features], np.full(n, -1))
+            embed(trained.network_, [features], np.full(n, -1))
             row["embedding_all_ms"] = 1000 * (time.perf_counter() - started)
         table[n] = row
         print(f"{n:9,}", row, flush=True)

@@ -69,7 +69,7 @@ def fit(log: Path, store: Path | None) -> dict[str, float]:
     items[[f"f{i}" for i in range(32)]] = features
     model = EmbRecEstimator(
         FunctionTransformer(),
-        n_negatives=1024,
+        negatives=1024,
         max_epochs=1,
         callbacks=[StopAfter(200)],
         random_state=0,

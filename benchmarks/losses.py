@@ -14,6 +14,7 @@ import numpy as np
 from _common import AS_BEFORE, load_office, write_result
 
 from embrec import EmbRecEstimator, TfidfItemFeaturizer
+from embrec.components import Adam, BPRMax, FixedItems
 from embrec.metrics import hit_rate_at_k, ranking_scorer
 from embrec.model_selection import leave_last_out_split
 
@@ -23,9 +24,9 @@ SCORER = ranking_scorer(METRICS)
 WAYS = {
     "cross-entropy": {},
     "cross-entropy, float32": {"precision": "float32"},
-    "BPR-max": {"loss": "bpr_max", "bpr_max_reg": 1.0},
-    "BPR": {"loss": "bpr", "learning_rate": 3e-3},
-    "cosine": {"loss": "cosine", "embedding_dim": 250},
+    "BPR-max": {"loss": BPRMax(1.0)},
+    "BPR": {"loss": "bpr", "optimizer": Adam(3e-3)},
+    "cosine": {"loss": "cosine", "item_model": FixedItems(250)},
 }
 
 
@@ -59,7 +60,7 @@ def main() -> None:
             for part in ("valid", "test")
         }
         table[name]["hit_rate@50_by_seed"] = [run["test"]["hit_rate@50"] for run in runs]
-        table[name]["settings"] = changes
+        table[name]["settings"] = {key: str(value) for key, value in changes.items()}
         table[name]["runs"] = runs
     hits = hit_rate_at_k(model.rank_targets(test).ranks, 50, average=False)
     write_result(

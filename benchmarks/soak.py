@@ -209,7 +209,7 @@ def main() -> None:
     figures, failed = {}, False
     for name in options.index:
         model = trained_model(options.folder)
-        model.index_ = make_index(name).fit(model.index_.vectors)
+        model.catalog_.index = make_index(name).fit(model.index_.vectors)
         model.similar_items(shop["item"][:1].tolist())  # builds what it needs
         before = model.index_.snapshot.base
         with threadpool_limits(1):

@@ -24,12 +24,13 @@ import torch.nn.functional as F
 from _common import gemm_gflops, peak_mib, reset_peak, rss_mib, write_result
 from torch import nn
 
+from embrec.components import Adam, CrossEntropy, GRUEncoder, ItemTowers, SampledNegatives
 from embrec.data.ragged import Ragged
-from embrec.network import Dropout, EmbRecNetwork, NetworkSize, to_feature_tensors
+from embrec.network import SequenceNetwork, to_feature_tensors
 from embrec.network.device import score_precision
 from embrec.network.packing import pack
-from embrec.training.objective import LossSettings, Objective
-from embrec.training.optimization import Optimization, OptimizerSettings
+from embrec.training.objective import Objective
+from embrec.training.optimization import Optimization
 
 N_FEATURES, N_FILLED, DIM = 5000, 60, 128
 CPU = torch.device("cpu")
@@ -107,12 +108,15 @@ def plain_step(n_items: int, real_places: bool):
 
 
 def embrec_step(n_items: int, precision: str, n_negatives: int | None = None):
-    network = EmbRecNetwork(NetworkSize((N_FEATURES,)), Dropout(input=0.5, output=0.3)).train()
+    items = ItemTowers(DIM, DIM)._build((N_FEATURES,), 0)
+    encoder = GRUEncoder(DIM, input_dropout=0.5, dropout=0.3)._build(DIM)
+    network = SequenceNetwork(items, encoder).train()
     features = to_feature_tensors([make_features(n_items)], CPU)
     batch = pack(make_sequences(n_items), with_targets=True, device=CPU)
-    loss = LossSettings(precision=score_precision(precision, CPU), n_negatives=n_negatives)
-    objective = Objective(loss, features, None, np.ones(n_items))
-    optimization = Optimization(network, OptimizerSettings(1e-3), 1000)
+    loss = CrossEntropy()._build(precision=score_precision(precision, CPU))
+    sampler = None if n_negatives is None else SampledNegatives(n_negatives)._build(np.ones(n_items))
+    objective = Objective(loss, sampler, features, None)
+    optimization = Optimization(network, Adam(), 1000)
     rng = np.random.RandomState(0)
     return lambda: optimization.step(objective(network, batch, rng))
 

@@ -127,8 +127,8 @@ def hybrid() -> str:
     )
     return f"""## Vectors of the items' own
 
-Content alone, with `item_ids="delta"`, and with `item_bias=True` as well, on the test part of each split: means
-over seeds ({figures["seeds"]["Office, warm"]} on Office, {figures["seeds"]["Games, warm"]} on Games), and the difference from content alone with its standard error over visitors.
+Content alone, with `ItemTowers(ids=IdEmbeddings())`, and with `bias=True` as well, on the test part of each split:
+means over seeds ({figures["seeds"]["Office, warm"]} on Office, {figures["seeds"]["Games, warm"]} on Games), and the difference from content alone with its standard error over visitors.
 Cold items are drawn, held out and added as above. On Games 48 % of the items have a title, and nothing else is
 known of any; of its cold items those with a title are tested. Settings on Games are those of the next section,
 for all: they were chosen for ids, not for content alone.

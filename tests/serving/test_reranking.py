@@ -244,7 +244,3 @@ def test_counts_of_content_neighbours_grow_and_are_saved(shop_log, shop_items, t
     model.save(tmp_path / "model")
     loaded = ContentNeighborsRecommender.load(tmp_path / "model")
     assert_array_equal(loaded.counts_, whole.counts_)
-    loaded.counts_ = None  # as from a folder of version 0.1
-    loaded.recommend([[]])
-    with pytest.raises(ValueError, match="saved by embrec 0.1"):
-        loaded.recommend([[]], popularity_discount=1)
