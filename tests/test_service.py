@@ -29,7 +29,10 @@ SHOP = {"Authorization": "Bearer opens the backdoor"}
 @pytest.fixture(scope="module")
 def model(shop_log, shop_items):
     return EmbRecEstimator(
-        TfidfItemFeaturizer(columns=["title"]), max_epochs=2, item_model=ItemTowers(16), random_state=0
+        TfidfItemFeaturizer(columns=["title"]),
+        max_epochs=2,
+        item_model=ItemTowers(16),
+        random_state=0,
     ).fit(shop_log, items=shop_items)
 
 
@@ -232,7 +235,10 @@ def test_a_model_that_was_trained_again(model, shop_log, shop_items, tmp_path):
     with serving(tmp_path / "model") as client:
         client.post("/clicks", json={"item": "photo-0"})
         newer = EmbRecEstimator(
-            TfidfItemFeaturizer(columns=["title"]), max_epochs=3, item_model=ItemTowers(8), random_state=1
+            TfidfItemFeaturizer(columns=["title"]),
+            max_epochs=3,
+            item_model=ItemTowers(8),
+            random_state=1,
         ).fit(shop_log, items=shop_items)
         newer.save(tmp_path / "model")
         answer = client.post("/model", headers=SHOP).json()
@@ -291,7 +297,10 @@ def test_two_processes_and_redis(model, redis_server, shop_log, shop_items, tmp_
             history = ["photo-0", "photo-1", "new"]
             check(late.get("/recommendations").json(), changed, history)
         newer = EmbRecEstimator(
-            TfidfItemFeaturizer(columns=["title"]), max_epochs=1, item_model=ItemTowers(8), random_state=1
+            TfidfItemFeaturizer(columns=["title"]),
+            max_epochs=1,
+            item_model=ItemTowers(8),
+            random_state=1,
         ).fit(shop_log, items=shop_items)
         newer.save(tmp_path / "model")
         assert one.post("/model", headers=SHOP).json() == {"fingerprint": newer.fingerprint_}

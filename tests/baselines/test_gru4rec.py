@@ -48,7 +48,8 @@ def naive_states(weights, vectors, n_layers):
     below = vectors
     for layer in range(n_layers):
         names = [
-            f"encoder.gru.{kind}_l{layer}" for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+            f"encoder.gru.{kind}_l{layer}"
+            for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
         ]
         w_in, w_hidden, b_in, b_hidden = (weights[name] for name in names)
         h, states = np.zeros(w_hidden.shape[1]), []
@@ -126,7 +127,9 @@ def naive_loss(loss, scores, target, negatives, logq, expected_often):
 
 
 @pytest.mark.parametrize("optimizer", [None, Adam(0.01)], ids=str)
-@pytest.mark.parametrize("negatives", ["all", SampledNegatives(8, alpha=0.5, in_batch=True)], ids=str)
+@pytest.mark.parametrize(
+    "negatives", ["all", SampledNegatives(8, alpha=0.5, in_batch=True)], ids=str
+)
 def test_it_learns_what_follows_what(optimizer, negatives, shop_log, shop_items):
     train, valid, test = leave_last_out_split(shop_log)
     model = GRU4RecRecommender(
@@ -204,9 +207,7 @@ def test_sessions_answer_as_recommend_does_and_outlive_the_process(tmp_path):
     with pytest.raises(RuntimeError, match="was trained since"):
         batch.recommend()
     restarted = model.resume_sessions(data, restart=True)
-    np.testing.assert_allclose(
-        restarted.recommend(4)[1], model.recommend(after, k=4)[1], atol=1e-5
-    )
+    np.testing.assert_allclose(restarted.recommend(4)[1], model.recommend(after, k=4)[1], atol=1e-5)
 
 
 def test_a_warm_start_goes_on():

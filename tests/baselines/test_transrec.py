@@ -157,7 +157,9 @@ def test_training_goes_on_with_new_users_and_items(tmp_path):
     model.set_params(optimizer=Adam(1e-6))
     model.partial_fit(as_log({"eve": "ea", "ann": "be"}), items=pd.DataFrame({"item": ["e"]}))
     assert model._users.ids.tolist() == ["ann", "bob", "cid", "eve"]
-    torch.testing.assert_close(model.network_.encoder.user_vectors.weight[:3], before, atol=1e-4, rtol=0)
+    torch.testing.assert_close(
+        model.network_.encoder.user_vectors.weight[:3], before, atol=1e-4, rtol=0
+    )
     model.save(tmp_path / "model")
     again = TransRecRecommender.load(tmp_path / "model")
     X = as_log({"eve": "ab", "ann": "ab", "nobody": "ab"})

@@ -243,9 +243,7 @@ def test_parameters_that_json_does_not_know(shop_log, shop_items, tmp_path):
 
 def test_parameters_set_anew_since_training_do_no_harm(shop_log, shop_items, tmp_path):
     model = small().fit(shop_log, items=shop_items)
-    model.set_params(
-        encoder=GRUEncoder(9, residual=False, dropout=0.9), item_model=ItemTowers(2)
-    )
+    model.set_params(encoder=GRUEncoder(9, residual=False, dropout=0.9), item_model=ItemTowers(2))
     model.save(tmp_path / "model")
     loaded = EmbRecEstimator.load(tmp_path / "model")
     assert loaded.encoder.hidden_size == 9

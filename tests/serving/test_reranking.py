@@ -128,9 +128,9 @@ def test_there_must_be_enough_candidates_to_choose_from():
 def models(shop_log, shop_items):
     return {
         "embrec": EmbRecEstimator(**SMALL).fit(shop_log, items=shop_items),
-        "embrec with biases": EmbRecEstimator(**SMALL | {"item_model": ItemTowers(8, 8, bias=True)}).fit(
-            shop_log, items=shop_items
-        ),
+        "embrec with biases": EmbRecEstimator(
+            **SMALL | {"item_model": ItemTowers(8, 8, bias=True)}
+        ).fit(shop_log, items=shop_items),
         "content": ContentNeighborsRecommender().fit(shop_log, items=shop_items),
         "popularity": PopularityRecommender().fit(shop_log, items=shop_items),
     }

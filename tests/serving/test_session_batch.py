@@ -298,7 +298,9 @@ def test_visitors_from_a_shop_with_other_ids_start_again(model):
 
 
 def test_ids_take_no_more_bytes_than_in_utf8(model):
-    parked = SerializedSession("00" * 16, np.zeros(2, dtype=np.float32), ["日本語", "\udc80", "é\0"])
+    parked = SerializedSession(
+        "00" * 16, np.zeros(2, dtype=np.float32), ["日本語", "\udc80", "é\0"]
+    )
     data = parked.to_bytes()
     assert SerializedSession.from_bytes(data).history == parked.history
     assert "日本語".encode() in data

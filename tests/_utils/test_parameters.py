@@ -1,0 +1,56 @@
+"""Names that are no parameters, and what is said of them."""
+
+import pytest
+from sklearn.base import clone
+
+from embrec import EmbRecEstimator
+from embrec.baselines import GRU4RecRecommender
+from embrec.components import GRUEncoder, ItemTowers
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "message"),
+    [
+        (EmbRecEstimator, "max_epoch", r"no parameter 'max_epoch'\. Did you mean 'max_epochs'\?"),
+        (EmbRecEstimator, "hidden_size", r"Write encoder=GRUEncoder\(hidden_size=\.\.\.\) instead"),
+        (EmbRecEstimator, "n_negatives", r"Write negatives=\.\.\. instead"),
+        (GRU4RecRecommender, "learning_rate", r"Write optimizer=Adagrad\(learning_rate=\.\.\.\)"),
+        (GRUEncoder, "hiden_size", r"Did you mean 'hidden_size'\?"),
+        (GRUEncoder, "zzz", r"Its parameters are dropout, hidden_size, "),
+    ],
+)
+def test_a_name_that_is_none(kind, name, message):
+    with pytest.raises(TypeError, match=message):
+        kind(**{name: 1})
+    with pytest.raises(ValueError, match=message):
+        kind().set_params(**{name: 1})
+
+
+def test_every_former_parameter_is_gone():
+    for kind in (EmbRecEstimator, GRU4RecRecommender):
+        assert not set(kind._former_parameters) & set(kind().get_params())
+
+
+def test_a_string_has_no_parameters():
+    message = r"encoder is 'gru', which has no parameters .* such as encoder=GRUEncoder\(\)"
+    with pytest.raises(ValueError, match=message):
+        EmbRecEstimator().set_params(encoder__hidden_size=5)
+    with pytest.raises(ValueError, match=r"ids is None, .* such as ids=IdEmbeddings\(\)"):
+        ItemTowers().set_params(ids__dropout=0.1)
+    model = EmbRecEstimator().set_params(encoder=GRUEncoder(), encoder__hidden_size=5)
+    assert model.encoder.hidden_size == 5
+    assert clone(model).get_params()["encoder__hidden_size"] == 5
+
+
+@pytest.mark.parametrize("value", [True, False])
+def test_a_truth_is_no_number(value):
+    with pytest.raises(TypeError, match="max_epochs of EmbRecEstimator must not be"):
+        EmbRecEstimator(max_epochs=value)._validate_params()
+    with pytest.raises(TypeError, match="hidden_size of GRUEncoder must not be"):
+        GRUEncoder(value).check()
+    GRUEncoder(residual=value).check()
+    EmbRecEstimator(warm_start=value, verbose=value, early_stopping=value)._validate_params()
+
+
+def test_positional_and_pickled_ones_are_left_alone():
+    assert GRUEncoder(7).hidden_size == 7
