@@ -574,12 +574,33 @@ def test_names_that_are_no_parameters_are_answered(given, message):
 
 def test_all_parameters_of_before_are_answered():
     """What the constructor took in 0.1, and takes no longer."""
-    before = (
-        "embedding_dim tower_size hidden_size n_layers residual dropout input_dropout "
-        "tower_dropout sample_alpha n_negatives batch_negatives logq_correction bpr_max_reg "
-        "item_ids id_dropout id_bound id_shrinkage item_bias learning_rate momentum lr_schedule "
-        "warmup_steps weight_decay max_grad_norm patience"
-    ).split()
+    before = [
+        "embedding_dim",
+        "tower_size",
+        "hidden_size",
+        "n_layers",
+        "residual",
+        "dropout",
+        "input_dropout",
+        "tower_dropout",
+        "sample_alpha",
+        "n_negatives",
+        "batch_negatives",
+        "logq_correction",
+        "bpr_max_reg",
+        "item_ids",
+        "id_dropout",
+        "id_bound",
+        "id_shrinkage",
+        "item_bias",
+        "learning_rate",
+        "momentum",
+        "lr_schedule",
+        "warmup_steps",
+        "weight_decay",
+        "max_grad_norm",
+        "patience",
+    ]
     for name in before:
         with pytest.raises(TypeError, match=f"no parameter '{name}' since embrec 0.2. Write "):
             EmbRecEstimator(**{name: None})

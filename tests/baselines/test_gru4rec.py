@@ -303,10 +303,7 @@ def test_parts_that_are_wrong_or_contradict(changes, message):
 def test_names_that_are_no_parameters_are_answered():
     with pytest.raises(TypeError, match="no parameter 'hiden_size'. Did you mean 'hidden_size'"):
         GRU4RecRecommender(hiden_size=3)
-    for name in (
-        "n_negatives sample_alpha batch_negatives logq_correction bpr_max_reg learning_rate "
-        "momentum patience"
-    ).split():
+    for name in GRU4RecRecommender._former_parameters:
         with pytest.raises(TypeError, match=f"no parameter '{name}' since embrec 0.2. Write "):
             GRU4RecRecommender(**{name: 1})
 

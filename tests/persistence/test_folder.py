@@ -586,7 +586,11 @@ class HoldsAList(GRUEncoder):
 
 
 def test_parameters_of_parts_that_json_cannot_hold_are_named(shop_log, shop_items, tmp_path):
-    with pytest.raises(ValueError, match=r"sizes of HoldsAList is \(1, 2\); parameters of comp"):
-        model = small(encoder=HoldsAList()).fit(shop_log, items=shop_items)
+    message = r"sizes of HoldsAList is \(1, 2\); parameters of components must be numbers"
+    model = small(encoder=HoldsAList())
+    with pytest.raises(ValueError, match=message):
+        model.fit(shop_log, items=shop_items)
+    model = small().fit(shop_log, items=shop_items).set_params(encoder=HoldsAList())
+    with pytest.raises(ValueError, match=message):
         model.save(tmp_path / "model")
     assert not (tmp_path / "model").exists()

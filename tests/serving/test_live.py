@@ -287,7 +287,7 @@ def test_parameters_of_an_index_are_saved(shop, tmp_path):
     class Mine(ExactIndex):
         pass
 
-    model.index_ = Mine().fit(model.index_.vectors)
+    model.catalog_.index = Mine().fit(model.index_.vectors)
     with pytest.raises(ValueError, match=r"index is a Mine; those that can be saved are AutoIndex"):
         model.save(tmp_path / "model")
 

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from embrec import EmbRecEstimator, Session, TfidfItemFeaturizer
 from embrec.components import GRUEncoder, ItemTowers
-from embrec.components import GRUEncoder, ItemTowers
 
 ITEM = st.sampled_from([f"{topic}-{i}" for topic in ("photo", "desk", "trail") for i in range(5)])
 
