@@ -429,7 +429,7 @@ class TestEncoder:
         assert not np.allclose(by_mark, by_blank)
         assert plain.fingerprint != blanks.fingerprint
         reference = Reference(tiny_options(), random_weights(tiny_options()))
-        np.testing.assert_allclose(by_blank[0], reference.text(["pen,", "ink"]), rtol=1e-5)
+        np.testing.assert_allclose(by_blank[0], reference.text(["pen,", "ink"]), rtol=1e-4)
         # words of no character are none
         empty = spec(files, tokenizer=lambda text: text.split(" ")).load()
         assert empty.cost("pen  ink ") == 2
