@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 TORCH := $(shell sed -n 's/^torch==/torch==/p' constraints.txt)
 export PYTHONWARNINGS ?=
 
-.PHONY: demo test lint types docs check clean
+.PHONY: demo test lint types docs check test-lowest release-check clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python -m embrec.demo $(if $(DATA),--data "$(DATA)")
@@ -26,6 +26,14 @@ docs: $(VENV)/.dev
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
 
 check: lint types test docs
+
+# the lowest versions that pyproject.toml declares, in an environment of their own
+test-lowest:
+	PYTHON=$(PYTHON) scripts/check_lowest.sh
+
+# what a release would upload, built, installed and used outside of the checkout
+release-check:
+	PYTHON=$(PYTHON) scripts/check_release.sh
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

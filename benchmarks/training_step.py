@@ -114,7 +114,9 @@ def embrec_step(n_items: int, precision: str, n_negatives: int | None = None):
     features = to_feature_tensors([make_features(n_items)], CPU)
     batch = pack(make_sequences(n_items), with_targets=True, device=CPU)
     loss = CrossEntropy()._build(precision=score_precision(precision, CPU))
-    sampler = None if n_negatives is None else SampledNegatives(n_negatives)._build(np.ones(n_items))
+    sampler = (
+        None if n_negatives is None else SampledNegatives(n_negatives)._build(np.ones(n_items))
+    )
     objective = Objective(loss, sampler, features, None)
     optimization = Optimization(network, Adam(), 1000)
     rng = np.random.RandomState(0)

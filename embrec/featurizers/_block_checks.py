@@ -80,7 +80,7 @@ def _to_array(output: Any, name: str) -> np.ndarray:
     others = {
         column: dtype
         for column, dtype in frame.schema.items()
-        if not dtype.is_numeric() and dtype != nw.Boolean
+        if not (dtype.is_numeric() or dtype == nw.Boolean or _is_half(frame[column]))
     }
     if others:
         column, dtype = next(iter(others.items()))
@@ -89,6 +89,11 @@ def _to_array(output: Any, name: str) -> np.ndarray:
     # column by column: whole tables of several dtypes, or with nulls, become arrays of objects
     columns = [_to_floats(series) for series in frame.iter_columns()]
     return np.column_stack(columns) if columns else np.empty((len(frame), 0))
+
+
+def _is_half(series: "nw.Series[Any]") -> bool:
+    """Whether a column is float16 of pandas, which narwhals 1 has no name for."""
+    return str(getattr(series.to_native(), "dtype", None)) == "float16"
 
 
 def _to_floats(series: "nw.Series[Any]") -> np.ndarray:

@@ -65,6 +65,9 @@ def test_lossless_formats(format):
 
 @pytest.mark.parametrize("format", ["JPEG", "JPEG2000", "WEBP", "AVIF"])
 def test_lossy_formats(format):
+    Image.init()
+    if format not in Image.SAVE:
+        pytest.skip(f"this Pillow writes no {format}")
     data = encoded(Image.fromarray(ramp()), format)
     assert np.abs(pixels(data).astype(int) - ramp()).mean() < 4
 
