@@ -271,7 +271,7 @@ class EmbRecEstimator(TransformerMixin, TrainedRecommender, auto_wrap_output_key
     # ---- what the engine asks for
 
     def _parts(self) -> Parts:
-        return resolve_parts(
+        parts = resolve_parts(
             item_model=self.item_model,
             encoder=self.encoder,
             loss=self.loss,
@@ -279,6 +279,12 @@ class EmbRecEstimator(TransformerMixin, TrainedRecommender, auto_wrap_output_key
             optimizer=self.optimizer,
             early_stopping=self.early_stopping,
         )
+        if not parts.item_model.reads_content:
+            raise ValueError(
+                f"item_model={parts.item_model} reads no content, which an EmbRecEstimator is "
+                "about. Use ItemTowers, or a recommender of embrec.baselines."
+            )
+        return parts
 
     def _fit_featurizer(self, items: ItemRows) -> tuple[Any, list[Features]]:
         featurizer = self.featurizer

@@ -23,6 +23,9 @@ class Component(Parametrized):
     #: parameters that may change when training goes on from weights that are there
     _free_parameters: ClassVar[tuple[str, ...]] = ()
 
+    def __init__(self) -> None:
+        pass
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if cls.__module__.partition(".")[0] == "embrec":
@@ -65,7 +68,8 @@ def resolve(name: str, given: Any, kind: type[Any], short: dict[str, Any]) -> An
         If it is something else, or one of its parameters is.
     """
     words = ", ".join(map(repr, short))
-    expected = f"{name} must be {words + ' or ' if words else ''}a {kind.__name__}"
+    article = "an" if kind.__name__[0] in "AEIO" else "a"
+    expected = f"{name} must be {words + ' or ' if words else ''}{article} {kind.__name__}"
     if isinstance(given, str):
         if given not in short:
             raise ValueError(f"{expected}; got {given!r}.{did_you_mean(given, short)}")

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 class Optimizer(Component, ABC):
     """Base of optimizers: rate, schedule and clipping, which act whatever the rule.
 
-    A subclass stores the four parameters below among its own.
+    A subclass has these four among its parameters.
 
-    Parameters
+    Attributes
     ----------
     learning_rate : float
         At its highest.

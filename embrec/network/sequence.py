@@ -26,6 +26,9 @@ class SequenceModule(nn.Module, ABC):
 
     state_size: int
 
+    def __init__(self) -> None:
+        super().__init__()
+
     @abstractmethod
     def forward(self, x: Tensor, packed: Packing) -> Tensor:
         """Predict the next item's embedding after every step of packed sequences.
@@ -44,23 +47,55 @@ class SequenceModule(nn.Module, ABC):
 
     @abstractmethod
     def initial_state(self, n: int) -> Tensor:
-        """Return the state before any item, ``n`` times: (n, state_size).
+        """Return the state before any item; if it needs a gradient, it is trained.
 
-        If it needs a gradient, training teaches it what comes first.
+        Parameters
+        ----------
+        n : int
+            How many times.
+
+        Returns
+        -------
+        Tensor of shape (n, state_size)
         """
 
     @abstractmethod
     def advance(self, state: Tensor, x: Tensor) -> Tensor:
-        """Take one step each: (n, state_size) and (n, embedding_size) to (n, state_size)."""
+        """Take one step each.
+
+        Parameters
+        ----------
+        state : Tensor of shape (n, state_size)
+        x : Tensor of shape (n, embedding_size)
+            Embeddings of the items just touched.
+
+        Returns
+        -------
+        Tensor of shape (n, state_size)
+        """
 
     @abstractmethod
     def read(self, state: Tensor) -> Tensor:
-        """Predict the next item's embedding from states: (n, embedding_size)."""
+        """Predict the next item's embedding from states.
+
+        Parameters
+        ----------
+        state : Tensor of shape (n, state_size)
+
+        Returns
+        -------
+        Tensor of shape (n, embedding_size)
+        """
 
     def final_state(self, x: Tensor, packed: Packing) -> Tensor:
         """Run packed sequences and return the states after their last items.
 
         Step by step, unless a subclass has a faster way.
+
+        Parameters
+        ----------
+        x, packed
+            As for `forward`.
 
         Returns
         -------

@@ -14,7 +14,7 @@ from embrec.serving.sessions import SessionBatch, SessionModel, rows_in_historie
 
 def started(recommender: SessionModel, histories: Ragged, *, what: str) -> SessionBatch:
     """Start sessions from histories of ids."""
-    rows = Ragged(rows_in_histories(recommender, histories.values, what), histories.offsets)
+    rows = histories.with_values(rows_in_histories(recommender, histories.values, what))
     rows = rows.where(rows.values >= 0)
     return SessionBatch(recommender, recommender.session_states(rows), rows)
 

@@ -89,7 +89,7 @@ def test_strings_objects_and_mistakes():
         resolve("encoder", "grru", Encoder, short)
     with pytest.raises(TypeError, match=r"got the class GRUEncoder\. Pass GRUEncoder\(\)"):
         resolve("encoder", GRUEncoder, Encoder, short)
-    with pytest.raises(TypeError, match=r"encoder must be 'gru' or a Encoder; got Adam\(\)"):
+    with pytest.raises(TypeError, match=r"encoder must be 'gru' or an Encoder; got Adam\(\)"):
         resolve("encoder", Adam(), Encoder, short)
     with pytest.raises(ValueError, match="hidden_size"):
         resolve("encoder", GRUEncoder(0), Encoder, short)

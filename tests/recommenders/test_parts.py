@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from embrec import EmbRecEstimator
 from embrec.components import (
     BPR,
     AllItems,
@@ -12,6 +13,7 @@ from embrec.components import (
     EarlyStopping,
     FixedItems,
     ItemTowers,
+    ItemVectors,
     SampledNegatives,
 )
 from embrec.recommenders.parts import AUTO_MAX_ITEMS, AUTO_N, resolve_parts, score_settings
@@ -75,6 +77,12 @@ def test_no_setting_is_silently_without_effect(changes, message):
 def test_mistakes_are_named(changes, error, message):
     with pytest.raises(error, match=message):
         parts(**changes)
+
+
+def test_an_estimator_reads_content():
+    model = EmbRecEstimator(item_model=ItemVectors(8))
+    with pytest.raises(ValueError, match=r"ItemVectors.* reads no content"):
+        model._parts()
 
 
 def test_scores_that_a_loss_does_not_make_cannot_be_set():
