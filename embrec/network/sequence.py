@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import torch
 from torch import Tensor, nn
 
 from embrec.network.packing import Packing
@@ -118,9 +119,11 @@ class SequenceModule(nn.Module, ABC):
         Tensor of shape (1, embedding_size), or None
             None if the initial state is not trained.
         """
-        state = self.initial_state(1)
+        with torch.enable_grad():  # whether it is trained does not depend on who asks
+            state = self.initial_state(1)
         if not state.requires_grad:
             return None
+        state = state if torch.is_grad_enabled() else state.detach()
         with _frozen(self):
             return self.read(state)
 
@@ -129,7 +132,7 @@ class SequenceModule(nn.Module, ABC):
 def _frozen(module: nn.Module) -> Iterator[None]:
     """Train nothing of a module, and drop nothing out, meanwhile."""
     trained = [p for p in module.parameters() if p.requires_grad]
-    mode = module.training
+    modes = [(part, part.training) for part in module.modules()]
     module.eval()
     for parameter in trained:
         parameter.requires_grad_(False)
@@ -138,4 +141,5 @@ def _frozen(module: nn.Module) -> Iterator[None]:
     finally:
         for parameter in trained:
             parameter.requires_grad_(True)
-        module.train(mode)
+        for part, mode in modes:
+            part.training = mode

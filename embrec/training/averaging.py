@@ -29,6 +29,9 @@ class WeightAverage:
         self._step = 0
         self._seen = 0
         self._average = AveragedModel(network, avg_fn=self._mix)
+        for module in self._average.modules():
+            if isinstance(module, nn.RNNBase):
+                module.flatten_parameters()  # a copy on a GPU is in pieces, and slower
         self._average.update_parameters(network)  # the first only copies
 
     @property

@@ -15,7 +15,7 @@ from embrec.featurizers._path_reader import PathReader
         (" > Pens > ", {"Pens"}),
         (None, set()),
     ],
-    ids=str,
+    ids=lambda value: str(sorted(value) if isinstance(value, set) else value),
 )
 def test_cells(cell, expected):
     assert PathReader.of(">", ";").categories([[cell]]) == [expected]

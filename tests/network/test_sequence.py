@@ -5,6 +5,7 @@ import torch
 from gru_reference import CPU, VARIANTS, make_encoder, make_sequences
 
 from embrec.network import SequenceModule
+from embrec.network.gru import GRUModule
 from embrec.network.packing import pack
 
 
@@ -55,3 +56,20 @@ def test_a_start_that_is_not_trained_predicts_no_first_item():
     options = {"hidden_size": 6, "projected": False, "learns_start": False}
     assert make_encoder(residual=False, **options).read_first() is None
     assert make_encoder().requires_grad_(False).read_first() is None
+
+
+class Squashed(GRUModule):
+    """One whose initial state is computed."""
+
+    def initial_state(self, n):
+        return torch.tanh(self.initial).repeat(n, 1)
+
+
+def test_what_comes_first_does_not_depend_on_who_asks():
+    module = Squashed(6, 7, 1, dropout=0.1, input_dropout=0.0, residual=True).train()
+    module.gru.eval()
+    first = module.read_first()
+    assert first.requires_grad
+    with torch.no_grad():
+        torch.testing.assert_close(module.read_first(), first.detach())
+    assert (module.training, module.gru.training) == (True, False)

@@ -514,7 +514,7 @@ def test_callbacks_that_are_none(wrong, shop_log, shop_items):
         ({"batch_size": 0}, "The 'batch_size' parameter of EmbRecEstimator"),
         ({"callbacks": Callback()}, "The 'callbacks' parameter of EmbRecEstimator"),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else next(iter(value)),
 )
 def test_partial_fit_checks_parameters_as_fit_does(changes, message, shop_log, shop_items):
     model = make(max_epochs=1).fit(shop_log, items=shop_items)
