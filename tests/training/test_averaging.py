@@ -17,7 +17,7 @@ from embrec.training import (
 )
 from embrec.training.averaging import STEPS_BETWEEN, WeightAverage
 from embrec.training.best_epoch import BestEpoch
-from tests.training.small_network import small_network
+from small_network import small_network
 
 
 def keep(step, decay):

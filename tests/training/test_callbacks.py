@@ -9,7 +9,7 @@ from embrec.data.ragged import Ragged
 from embrec.network import to_feature_tensors
 from embrec.training import Callback, Objective, TrainingSequences, TrainingSettings, train
 from embrec.training.best_epoch import BestEpoch
-from tests.training.small_network import small_network
+from small_network import small_network
 
 N_ITEMS = 12
 

@@ -21,7 +21,7 @@ from embrec.training import (
     train,
 )
 from embrec.training.best_epoch import BestEpoch
-from tests.training.small_network import small_network
+from small_network import small_network
 
 CPU = torch.device("cpu")
 N_ITEMS = 12

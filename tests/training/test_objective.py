@@ -16,7 +16,7 @@ from embrec.network.packing import pack
 from embrec.network.transrec import TranslationModule, TransRecNetwork
 from embrec.training.negatives import NegativeSampler
 from embrec.training.objective import Objective
-from tests.training.small_network import own_of, small_network
+from small_network import own_of, small_network
 
 CPU = torch.device("cpu")
 N_ITEMS = 9

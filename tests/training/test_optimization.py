@@ -11,7 +11,7 @@ from embrec.network import Packing
 from embrec.network.id_vectors import IdVectors
 from embrec.training.adagrad import AdagradWithMomentum
 from embrec.training.optimization import Optimization
-from tests.training.small_network import small_network
+from small_network import small_network
 
 
 def make_network(bound=None):
