@@ -195,13 +195,13 @@ class GRU4RecRecommender(TrainedRecommender):
         "early_stopping": "EarlyStopping()",
     }
     _former_parameters = {
-        "n_negatives": "negatives=...",
-        "sample_alpha": "negatives=SampledNegatives(alpha=...)",
-        "batch_negatives": "negatives=SampledNegatives(in_batch=...)",
-        "logq_correction": "negatives=SampledNegatives(logq=...)",
+        "n_negatives": "negatives=SampledNegatives(..., alpha=0.5, in_batch=True)",
+        "sample_alpha": "negatives=SampledNegatives(2048, alpha=..., in_batch=True)",
+        "batch_negatives": "negatives=SampledNegatives(2048, alpha=0.5, in_batch=...)",
+        "logq_correction": "negatives=SampledNegatives(2048, alpha=0.5, in_batch=True, logq=...)",
         "bpr_max_reg": "loss=BPRMax(reg=...)",
-        "learning_rate": "optimizer=Adagrad(learning_rate=...)",
-        "momentum": "optimizer=Adagrad(momentum=...)",
+        "learning_rate": "optimizer=Adagrad(learning_rate=..., momentum=0.2)",
+        "momentum": "optimizer=Adagrad(0.1, momentum=...)",
         "patience": "early_stopping=EarlyStopping(patience=...)",
     }
 

@@ -31,6 +31,9 @@ class Component(Parametrized):
         if cls.__module__.partition(".")[0] == "embrec":
             _KNOWN[cls.__name__] = cls
 
+    def _normalize(self) -> None:
+        """Write parameters that are short for others in full; this is a copy of the user's."""
+
     def check(self) -> None:
         """Raise if a parameter is not what it may be.
 
@@ -82,6 +85,7 @@ def resolve(name: str, given: Any, kind: type[Any], short: dict[str, Any]) -> An
         raise TypeError(f"{expected}; got {given!r}.")
     _make_plain(made)
     made.check()
+    made._normalize()
     return made
 
 
@@ -103,11 +107,25 @@ def describe(component: Component) -> dict[str, Any]:
         If a parameter is nothing that JSON gives back as it was.
     """
     cls = type(component)
+    if _KNOWN.get(cls.__name__) is not cls and _find(_full_name(cls)) is not cls:
+        raise ValueError(
+            f"Nobody could load a {cls.__name__} again: {_full_name(cls)} is not to be found by "
+            "that name. Put the class at the top of a module."
+        )
     params = component.get_params(deep=False)
     return {
         "type": cls.__name__ if _KNOWN.get(cls.__name__) is cls else _full_name(cls),
         "params": {name: _described(component, name, value) for name, value in params.items()},
     }
+
+
+def _find(name: str) -> Any:
+    """Import what has a full name; None if there is no such thing."""
+    module, _, attribute = name.rpartition(".")
+    try:
+        return getattr(import_module(module), attribute, None)
+    except (ImportError, ValueError):
+        return None
 
 
 def _full_name(cls: type[Any]) -> str:
@@ -146,7 +164,9 @@ def make(description: dict[str, Any], trusted: Any = ()) -> Component:
         name: make(value, trusted) if isinstance(value, dict) else value
         for name, value in description["params"].items()
     }
-    return cls(**params)
+    made = cls(**params)
+    made.check()
+    return made
 
 
 def _type_of(name: str, trusted: Any) -> type[Component]:
@@ -157,14 +177,12 @@ def _type_of(name: str, trusted: Any) -> type[Component]:
             f"The model has a component of type {name}, which is not embrec's own. If you trust "
             f"where it comes from, pass trusted={[*trusted, name]!r}."
         )
-    module, _, attribute = name.rpartition(".")
-    try:
-        found = getattr(import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
+    found = _find(name)
+    if found is None:
         raise ValueError(
-            f"The model needs the component {name}, which cannot be imported here ({error}). Put "
-            "its class at the top of a module that both sides have."
-        ) from error
+            f"The model needs the component {name}, which cannot be imported here. Put its class "
+            "at the top of a module that both sides have."
+        )
     if not (isinstance(found, type) and issubclass(found, Component)):
         raise ValueError(f"{name} is no component of embrec, but {found!r}.")
     return found

@@ -156,6 +156,10 @@ class ItemTowers(ItemModel):
         self.ids = ids
         self.bias = bias
 
+    def _normalize(self) -> None:
+        if self.bias is True:
+            self.bias = ItemBias()
+
     @property
     def knows_ids(self) -> bool:
         """Whether known items have something of their own."""

@@ -66,9 +66,12 @@ class Ragged:
         return Ragged(self.values[offsets[0] : offsets[-1]], offsets - offsets[0], names)
 
     def and_then(self, other: "Ragged") -> "Ragged":
-        """Append the rows of another; they have no names then."""
+        """Append the rows of another; names stay if both have some, of one kind."""
         offsets = np.concatenate([self.offsets, self.offsets[-1] + other.offsets[1:]])
-        return Ragged(np.concatenate([self.values, other.values]), offsets)
+        names = [part.names for part in (self, other) if part.names is not None]
+        alike = len(names) == 2 and names[0].dtype.kind == names[1].dtype.kind
+        values = np.concatenate([self.values, other.values])
+        return Ragged(values, offsets, np.concatenate(names) if alike else None)
 
     def take(self, rows: np.ndarray) -> "Ragged":
         """Gather rows, in the order given."""

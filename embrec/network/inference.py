@@ -95,7 +95,8 @@ def _read_whole(network: SequenceNetwork, items: Tensor | Rows, sequences: Ragge
     """Do as `encode_queries` does for encoders without a state."""
     network.eval()
     device = _device_of(network)
-    found = network.predict(network.initial_states(len(sequences)))
+    # a copy: what an encoder says of nobody may be a view of its weights
+    found = network.predict(network.initial_states(len(sequences))).clone()
     for members in _blocks_of_similar_length(sequences, STEPS_PER_BLOCK):
         batch = pack(sequences.take(members), with_targets=False, device=items.device)
         predicted = network.predict_steps(items[batch.rows].to(device), batch.packing)

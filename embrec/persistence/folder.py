@@ -93,7 +93,9 @@ def load_estimator(
     meta = _read_meta(cls, path)
     arrays = load_file(path / ARRAYS) if mmap_mode is None else map_items(path / ARRAYS)
     objects = load_objects(path / OBJECTS, trusted) if meta["objects"] else {}
-    params = {name: _made(value, trusted) for name, value in meta["params"].items()}
+    unsaved = getattr(cls, "_unsaved_parameters", ())
+    saved = {k: v for k, v in meta["params"].items() if k not in unsaved}
+    params = {name: _made(value, trusted) for name, value in saved.items()}
     parts = {name: make(value, trusted) for name, value in meta["parts"].items()}
     estimator = cls(**params, **_with_prefix(objects, "param:"))
     estimator.catalog_ = _read_catalog(arrays, meta, path)

@@ -6,6 +6,7 @@ ranks, the live catalogue, ids in and out - is here, once.
 """
 
 from collections.abc import Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, Self
 
@@ -365,6 +366,16 @@ class BaseRecommender(RecommenderContract):
         """
         estimator: Self = load_estimator(cls, Path(path), trusted=trusted, mmap_mode=mmap_mode)
         return estimator
+
+    def __copy__(self) -> Self:
+        """Copy, with a catalogue of its own: items may come and go in one of the two."""
+        copied = type(self).__new__(type(self))
+        found: Any = self.__getstate__()
+        state = dict(found)
+        if "catalog_" in state:
+            state["catalog_"] = deepcopy(state["catalog_"])
+        copied.__setstate__(state)
+        return copied
 
     # ---- scikit-learn
 

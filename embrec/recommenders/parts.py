@@ -3,6 +3,7 @@
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+import numpy as np
 import torch
 
 from embrec.components import (
@@ -161,19 +162,17 @@ def resolve_parts(
 def _resolve_negatives(given: Any) -> Negatives | None:
     if isinstance(given, str) and given == "auto":
         return None
-    if isinstance(given, int) and not isinstance(given, bool):
-        given = SampledNegatives(given)
-    elif hasattr(given, "item") and getattr(given, "dtype", None) is not None:
-        given = SampledNegatives(int(given))  # a number of numpy
+    if isinstance(given, (int, np.integer)) and not isinstance(given, bool):
+        given = SampledNegatives(int(given))
     short = {"auto": AllItems, "all": AllItems}
     resolved: Negatives = resolve("negatives", given, Negatives, short)
     return resolved
 
 
 def _resolve_stopping(given: Any) -> EarlyStopping | None:
-    if given is False:
-        return None
-    if given is True:
+    if isinstance(given, (bool, np.bool_)):
+        if not given:
+            return None
         given = EarlyStopping()
     if not isinstance(given, EarlyStopping):
         raise TypeError(f"early_stopping must be True, False or an EarlyStopping; got {given!r}.")

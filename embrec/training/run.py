@@ -149,6 +149,9 @@ def _run_id(
     _, key, *others = rng.get_state()
     digest.update(np.asarray(key).tobytes())  # whose repr depends on numpy's print options
     digest.update(repr(others).encode())
+    digest.update(str(data.n_items).encode())
+    digest.update(data.trained.rows.tobytes())
+    digest.update(data.trained.counts.tobytes())
     data.sequences.update_digest(digest)
     if data.validation is not None:
         digest.update(data.validation.values.tobytes())

@@ -14,7 +14,11 @@ from embrec.components import GRUEncoder, ItemTowers
         (EmbRecEstimator, "max_epoch", r"no parameter 'max_epoch'\. Did you mean 'max_epochs'\?"),
         (EmbRecEstimator, "hidden_size", r"Write encoder=GRUEncoder\(hidden_size=\.\.\.\) instead"),
         (EmbRecEstimator, "n_negatives", r"Write negatives=\.\.\. instead"),
-        (GRU4RecRecommender, "learning_rate", r"Write optimizer=Adagrad\(learning_rate=\.\.\.\)"),
+        (
+            GRU4RecRecommender,
+            "learning_rate",
+            r"optimizer=Adagrad\(learning_rate=\.\.\., mom",
+        ),
         (GRUEncoder, "hiden_size", r"Did you mean 'hidden_size'\?"),
         (GRUEncoder, "zzz", r"Its parameters are dropout, hidden_size, "),
     ],

@@ -76,6 +76,11 @@ def test_types_of_others_must_be_trusted():
         make({"type": "collections.OrderedDict", "params": {}}, ["collections.OrderedDict"])
     with pytest.raises(ValueError, match="must be numbers, words, None or components"):
         describe(Odd())
+    hidden = type("Hidden", (Own,), {})
+    with pytest.raises(ValueError, match="Nobody could load a Hidden again"):
+        describe(hidden())
+    with pytest.raises(ValueError, match="'dropout' parameter of GRUEncoder"):
+        make({"type": "GRUEncoder", "params": {"dropout": 7}})
 
 
 def test_strings_objects_and_mistakes():

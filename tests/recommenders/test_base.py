@@ -283,3 +283,15 @@ def test_similar_items_of_what_is_no_item(name, models):
         models[name].similar_items(["desk-0", "nobody"])
     found = models[name].similar_items({"desk-0"}, k=1)[0]
     assert found.tolist() == models[name].similar_items(["desk-0"], k=1)[0].tolist()
+
+
+def test_a_copy_has_a_catalogue_of_its_own(shop_log, shop_items):
+    import copy
+
+    model = PopularityRecommender().fit(shop_log, items=shop_items)
+    other = copy.copy(model)
+    other.add_items(shop_items.head(1).assign(item=["new"]))
+    assert (len(model.catalog_), len(other.catalog_)) == (15, 16)
+    assert other.recommend([[]], k=1, include=["new"])[0].tolist() == [["new"]]
+    with pytest.raises(ValueError, match="not in the catalogue"):
+        model.recommend([[]], k=1, include=["new"])

@@ -42,6 +42,9 @@ def test_auto_is_all_items_until_there_are_many():
     assert parts().of_size(AUTO_MAX_ITEMS + 1).negatives.n == AUTO_N
     assert type(parts(loss="cosine").of_size(10**7).negatives) is AllItems
     assert type(parts(negatives="all").of_size(10**7).negatives) is AllItems
+    assert parts(negatives=np.str_("auto")).negatives is None
+    assert type(parts(negatives=np.str_("all")).negatives) is AllItems
+    assert parts(early_stopping=np.False_).early_stopping is None
     for number in (7, np.int64(7)):
         assert parts(negatives=number).negatives.get_params() == SampledNegatives(7).get_params()
 
@@ -69,6 +72,8 @@ def test_no_setting_is_silently_without_effect(changes, message):
         ({"negatives": 0}, ValueError, "'n' parameter of SampledNegatives"),
         ({"negatives": True}, TypeError, "negatives must be"),
         ({"negatives": 2.5}, TypeError, "negatives must be"),
+        ({"negatives": np.float64(3.7)}, TypeError, "negatives must be"),
+        ({"negatives": np.True_}, TypeError, "negatives must be"),
         ({"early_stopping": 3}, TypeError, "True, False or an EarlyStopping; got 3"),
         ({"early_stopping": EarlyStopping("hits")}, ValueError, "monitor must be"),
         ({"optimizer": None}, TypeError, "optimizer must be 'adam', 'adagrad' or"),

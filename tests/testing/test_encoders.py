@@ -22,6 +22,7 @@ class WindowModule(SequenceModule):
         super().__init__()
         self.width = width
         self.scale = torch.nn.Parameter(torch.ones(()))
+        self.register_buffer("first", torch.zeros(width))
 
     def forward(self, x, packed):
         lanes = packed.lanes
@@ -39,7 +40,7 @@ class WindowModule(SequenceModule):
         return state
 
     def read(self, state):
-        return self.scale.new_zeros(len(state), 1).expand(-1, self.width) * self.scale
+        return self.first.expand(len(state), -1)
 
 
 class Decay(Encoder):

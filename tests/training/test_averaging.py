@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from small_network import small_network
 from torch import nn
 
 from embrec.components import Adam, CrossEntropy
@@ -17,7 +18,6 @@ from embrec.training import (
 )
 from embrec.training.averaging import STEPS_BETWEEN, WeightAverage
 from embrec.training.best_epoch import BestEpoch
-from small_network import small_network
 
 
 def keep(step, decay):

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from small_network import small_network
 
 from embrec.components import Adam, CrossEntropy
 from embrec.data.ragged import Ragged
 from embrec.network import to_feature_tensors
 from embrec.training import Callback, Objective, TrainingSequences, TrainingSettings, train
 from embrec.training.best_epoch import BestEpoch
-from small_network import small_network
 
 N_ITEMS = 12
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from small_network import small_network
 
 from embrec.components import Adam, CrossEntropy
 from embrec.data.ragged import Ragged
@@ -21,7 +22,6 @@ from embrec.training import (
     train,
 )
 from embrec.training.best_epoch import BestEpoch
-from small_network import small_network
 
 CPU = torch.device("cpu")
 N_ITEMS = 12

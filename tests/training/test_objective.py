@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from small_network import own_of, small_network
 
 from embrec.components import BPR, BPRMax, CosineDistance, CrossEntropy
 from embrec.data.ragged import Ragged
@@ -16,7 +17,6 @@ from embrec.network.packing import pack
 from embrec.network.transrec import TranslationModule, TransRecNetwork
 from embrec.training.negatives import NegativeSampler
 from embrec.training.objective import Objective
-from small_network import own_of, small_network
 
 CPU = torch.device("cpu")
 N_ITEMS = 9

@@ -5,13 +5,13 @@ import copy
 import numpy as np
 import pytest
 import torch
+from small_network import small_network
 
 from embrec.components import Adagrad, Adam
 from embrec.network import Packing
 from embrec.network.id_vectors import IdVectors
 from embrec.training.adagrad import AdagradWithMomentum
 from embrec.training.optimization import Optimization
-from small_network import small_network
 
 
 def make_network(bound=None):

@@ -7,12 +7,12 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from small_network import own_of, small_network
 
 from embrec.data.ragged import Ragged
 from embrec.network import to_feature_tensors
 from embrec.training import NextItemValidation
 from embrec.training.validation import parse_monitor
-from small_network import own_of, small_network
 
 CPU = torch.device("cpu")
 N_ITEMS = 12
