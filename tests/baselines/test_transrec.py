@@ -322,3 +322,12 @@ def test_what_is_replayed_is_known_and_not_counted():
     assert (model.training_counts(rows) - before).tolist() == [1, 1, 0, 0]
     with pytest.raises(ValueError, match="1 item ids in replay are not in the catalogue"):
         model.partial_fit(LOG, replay=as_log({"ann": ["a", "nobody"]}))
+
+
+def test_replayed_users_are_users():
+    walks = [(user, item) for user in range(30) for item in ("a", "b", "c")]
+    log = pd.DataFrame(walks, columns=["user", "item"])
+    first, then = log[log["user"] < 20], log[log["user"] >= 20]
+    model = TransRecRecommender(4, max_epochs=1, random_state=0).fit(first)
+    model.partial_fit(then, replay=first.head(9))
+    assert len(model._users) == model._size.n_users == 30

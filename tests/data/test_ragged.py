@@ -83,4 +83,6 @@ def test_names_go_along():
         named.with_values(named.values * 2),
     ):
         assert same.names.tolist() == ["a", "b", "c"]
-    assert named.and_then(named).names is None
+    assert named.and_then(named).names.tolist() == [*"abcabc"]
+    unnamed = Ragged(named.values, named.offsets)
+    assert named.and_then(unnamed).names is None
