@@ -101,7 +101,7 @@ def test_cosine_keeps_the_angles_between_features(shop_log, shop_items):
         ),
         (
             {"item_model": ItemTowers(bias=True)},
-            r"learns nothing of the items; got item_model=ItemTowers\(bias=True\)",
+            r"learns nothing of the items; got item_model=ItemTowers\(bias=ItemBias\(\)\)",
         ),
         ({"precision": "bfloat16"}, "makes no scores, so precision and score_memory say nothing"),
         ({"score_memory": 8}, "makes no scores, so precision and score_memory say nothing"),
@@ -365,7 +365,10 @@ def test_a_warm_start_with_another_size_is_an_error(shop_log, shop_items):
             {"item_model": ItemTowers(16, 16, ids=IdEmbeddings())},
             r"item_model__ids was None, is IdEmbeddings\(\)",
         ),
-        ({"item_model": ItemTowers(16, 16, bias=True)}, "item_model__bias was False, is True"),
+        (
+            {"item_model": ItemTowers(16, 16, bias=True)},
+            "item_model__bias was False, is ItemBias\(\)",
+        ),
         ({"encoder": GRUEncoder(16, n_layers=2)}, "encoder__n_layers was 1, is 2"),
         (
             {"encoder": GRUEncoder(8), "item_model": ItemTowers(16, 9)},
