@@ -367,7 +367,7 @@ def test_a_warm_start_with_another_size_is_an_error(shop_log, shop_items):
         ),
         (
             {"item_model": ItemTowers(16, 16, bias=True)},
-            "item_model__bias was False, is ItemBias\(\)",
+            r"item_model__bias was False, is ItemBias\(\)",
         ),
         ({"encoder": GRUEncoder(16, n_layers=2)}, "encoder__n_layers was 1, is 2"),
         (
