@@ -1,6 +1,7 @@
 """What each next item is set against."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -18,7 +19,7 @@ class Negatives(Component, ABC):
 
     @abstractmethod
     def _build(
-        self, counts: np.ndarray, n_targets: np.ndarray | None = None
+        self, counts: np.ndarray, count_targets: Callable[[], np.ndarray] | None = None
     ) -> "NegativeSampler | None":
         """Make the sampler.
 
@@ -26,8 +27,9 @@ class Negatives(Component, ABC):
         ----------
         counts : ndarray of shape (n_items,)
             Events of each item in training.
-        n_targets : ndarray of shape (n_items,), optional
-            How often each item is a next item.
+        count_targets : callable, optional
+            Says how often each item is a next item, ndarray of shape (n_items,), going through the
+            whole log; by default that is in proportion to ``counts``.
 
         Returns
         -------
@@ -40,7 +42,7 @@ class AllItems(Negatives):
     """Every item that training has seen, but the next one itself."""
 
     def _build(
-        self, counts: np.ndarray, n_targets: np.ndarray | None = None
+        self, counts: np.ndarray, count_targets: Callable[[], np.ndarray] | None = None
     ) -> "NegativeSampler | None":
         return None
 
@@ -84,7 +86,7 @@ class SampledNegatives(Negatives):
         self.logq = logq
 
     def _build(
-        self, counts: np.ndarray, n_targets: np.ndarray | None = None
+        self, counts: np.ndarray, count_targets: Callable[[], np.ndarray] | None = None
     ) -> "NegativeSampler | None":
         from embrec.training.negatives import NegativeSampler
 
@@ -92,7 +94,7 @@ class SampledNegatives(Negatives):
             counts,
             self.n,
             float(self.alpha),
-            n_targets,
+            count_targets() if self.in_batch and count_targets is not None else None,
             in_batch=self.in_batch,
             logq=self.logq is not False,
         )

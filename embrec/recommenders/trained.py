@@ -312,15 +312,10 @@ class TrainedRecommender(NetworkRecommender):
         )
         device = next(network.parameters()).device
         scores = score_settings(parts.loss, self.precision, self.score_memory, device)
-        n_trained = len(data.trained.rows)
-        n_targets = None
-        if getattr(parts.negatives, "in_batch", False):
-            n_targets = data.numbered_sequences().count_targets(n_trained)
         assert parts.negatives is not None
-        sampler = parts.negatives._build(data.trained.counts, n_targets)
         goal = TrainingGoal(
             parts.loss._build(**scores),
-            sampler,
+            parts.negatives._build(data.trained.counts, data.count_targets),
             "hit_rate@50" if stopping is None else stopping.monitor,
         )
         about = {**parts.describe(), "scores": {k: str(v) for k, v in scores.items()}}

@@ -57,6 +57,10 @@ class TrainingData:
         """Return the sequences with items called what the network knows them by."""
         return self.sequences.with_rows(self.trained.places(np.arange(self.n_items)))
 
+    def count_targets(self) -> np.ndarray:
+        """Count how often each trained item is a next item: (n_trained,) int64."""
+        return self.numbered_sequences().count_targets(len(self.trained.rows))
+
 
 @dataclass(frozen=True)
 class TrainingGoal:
