@@ -1,5 +1,6 @@
 """From features, and from what is learned of known items, to item vectors."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -21,7 +22,7 @@ from embrec.network.id_vectors import IdVectors
 from embrec.network.tower import FixedTower, Tower
 
 
-class ItemModule(nn.Module):
+class ItemModule(nn.Module, ABC):
     """Base of what makes item vectors.
 
     What stands for an item outside is its *vector*: its embedding and, if there are biases, its
@@ -62,6 +63,7 @@ class ItemModule(nn.Module):
         """Whether known items have vectors or biases of their own."""
         return self.id_vectors is not None or self.id_biases is not None
 
+    @abstractmethod
     def forward(self, blocks: Sequence[FeatureTensor], ids: Tensor | None = None) -> Tensor:
         """Make items' vectors.
 
@@ -77,7 +79,6 @@ class ItemModule(nn.Module):
         -------
         Tensor of shape (n_items, vector_size)
         """
-        raise NotImplementedError
 
     def add_own(self, embedded: Tensor, ids: Tensor | None) -> Tensor:
         """Add what items have of their own to what their content says.
