@@ -1,7 +1,7 @@
 """EmbRecEstimator: sequential recommendation from item content."""
 
 from collections.abc import Sequence
-from numbers import Integral, Real
+from numbers import Integral
 from os import PathLike
 from typing import Any, ClassVar
 
@@ -154,30 +154,15 @@ class EmbRecEstimator(TransformerMixin, TrainedRecommender, auto_wrap_output_key
 
     reads_content = True
     _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **TrainedRecommender._parameter_constraints,
         "featurizer": [HasMethods(["fit", "transform"]), None],
         "item_model": "no_validation",
         "encoder": "no_validation",
         "loss": "no_validation",
         "negatives": "no_validation",
-        "optimizer": "no_validation",
-        "early_stopping": "no_validation",
-        "ema_decay": [Interval(Real, 0, 1, closed="left")],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
-        "max_epochs": [Interval(Integral, 1, None, closed="left")],
-        "max_length": [Interval(Integral, 2, None, closed="left")],
-        "warm_start": ["boolean"],
-        "user_col": [str],
-        "item_col": [str],
-        "timestamp_col": [str, None],
-        "on_unknown": [StrOptions({"raise", "skip"})],
         "index": [StrOptions(set(NAMES)), BaseIndex],
         "precision": [StrOptions({"auto", "float32", "bfloat16"})],
         "score_memory": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "device": [str, torch.device],
-        "callbacks": [list, tuple, None],
-        "checkpoint_dir": [str, PathLike, None],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
     }
     _short_for = {
         "item_model": "ItemTowers()",
@@ -255,10 +240,12 @@ class EmbRecEstimator(TransformerMixin, TrainedRecommender, auto_wrap_output_key
         self.max_epochs = max_epochs
         self.max_length = max_length
         self.warm_start = warm_start
-        self.user_col = user_col
-        self.item_col = item_col
-        self.timestamp_col = timestamp_col
-        self.on_unknown = on_unknown
+        super().__init__(
+            user_col=user_col,
+            item_col=item_col,
+            timestamp_col=timestamp_col,
+            on_unknown=on_unknown,
+        )
         self.index = index
         self.precision = precision
         self.score_memory = score_memory

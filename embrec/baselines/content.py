@@ -8,7 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.preprocessing import normalize
 
-from embrec._utils.compat import HasMethods, Interval, StrOptions, fit_context
+from embrec._utils.compat import HasMethods, Interval, fit_context
 from embrec.baselines._catalog import grown_catalog
 from embrec.baselines._counts import count_items, counts_of
 from embrec.data.interactions import encode
@@ -66,13 +66,10 @@ class ContentNeighborsRecommender(BaseRecommender):
     array([[1]])
     """
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **BaseRecommender._parameter_constraints,
         "featurizer": [HasMethods(["fit", "transform"]), None],
         "n_last": [Interval(Integral, 1, None, closed="left"), None],
-        "user_col": [str],
-        "item_col": [str],
-        "timestamp_col": [str, None],
-        "on_unknown": [StrOptions({"raise", "skip"})],
     }
 
     def __init__(
@@ -87,10 +84,12 @@ class ContentNeighborsRecommender(BaseRecommender):
     ) -> None:
         self.featurizer = featurizer
         self.n_last = n_last
-        self.user_col = user_col
-        self.item_col = item_col
-        self.timestamp_col = timestamp_col
-        self.on_unknown = on_unknown
+        super().__init__(
+            user_col=user_col,
+            item_col=item_col,
+            timestamp_col=timestamp_col,
+            on_unknown=on_unknown,
+        )
 
     @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: Any, y: Any = None, *, items: Table | ItemTable, X_val: Any = None) -> Self:

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import scipy.sparse as sp
 
-from embrec._utils.compat import HasMethods, StrOptions, fit_context
+from embrec._utils.compat import HasMethods, fit_context
 from embrec.baselines._catalog import catalog_of
 from embrec.baselines._counts import count_items, counts_of
 from embrec.data.id_arrays import pack_ids, unpack_ids
@@ -68,12 +68,9 @@ class ShopOracleRecommender(BaseRecommender):
     True
     """
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **BaseRecommender._parameter_constraints,
         "shop": [HasMethods(["next_item_probabilities"])],
-        "user_col": [str],
-        "item_col": [str],
-        "timestamp_col": [str, None],
-        "on_unknown": [StrOptions({"raise", "skip"})],
     }
     _unsaved_parameters = ("shop",)
 
@@ -87,10 +84,12 @@ class ShopOracleRecommender(BaseRecommender):
         on_unknown: str = "raise",
     ) -> None:
         self.shop = shop
-        self.user_col = user_col
-        self.item_col = item_col
-        self.timestamp_col = timestamp_col
-        self.on_unknown = on_unknown
+        super().__init__(
+            user_col=user_col,
+            item_col=item_col,
+            timestamp_col=timestamp_col,
+            on_unknown=on_unknown,
+        )
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(

@@ -1,10 +1,10 @@
 """What everybody buys."""
 
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
 
-from embrec._utils.compat import StrOptions, fit_context
+from embrec._utils.compat import fit_context
 from embrec.baselines._catalog import catalog_of, grown_catalog
 from embrec.baselines._counts import count_items, counts_of
 from embrec.data.interactions import encode
@@ -46,26 +46,6 @@ class PopularityRecommender(BaseRecommender):
     >>> pop.recommend([["a"]], k=1)[0]
     array([['b']], dtype=object)
     """
-
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "user_col": [str],
-        "item_col": [str],
-        "timestamp_col": [str, None],
-        "on_unknown": [StrOptions({"raise", "skip"})],
-    }
-
-    def __init__(
-        self,
-        *,
-        user_col: str = "user",
-        item_col: str = "item",
-        timestamp_col: str | None = "timestamp",
-        on_unknown: str = "raise",
-    ) -> None:
-        self.user_col = user_col
-        self.item_col = item_col
-        self.timestamp_col = timestamp_col
-        self.on_unknown = on_unknown
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(

@@ -77,15 +77,12 @@ class SessionNeighborsRecommender(BaseRecommender):
     array([['card', 'bag']], dtype=object)
     """
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **BaseRecommender._parameter_constraints,
         "n_neighbors": [Interval(Integral, 1, None, closed="left")],
         "decay": [StrOptions({"linear", "none"})],
         "idf": ["boolean"],
         "n_last": [Interval(Integral, 1, None, closed="left"), None],
-        "user_col": [str],
-        "item_col": [str],
-        "timestamp_col": [str, None],
-        "on_unknown": [StrOptions({"raise", "skip"})],
     }
 
     def __init__(
@@ -104,10 +101,12 @@ class SessionNeighborsRecommender(BaseRecommender):
         self.decay = decay
         self.idf = idf
         self.n_last = n_last
-        self.user_col = user_col
-        self.item_col = item_col
-        self.timestamp_col = timestamp_col
-        self.on_unknown = on_unknown
+        super().__init__(
+            user_col=user_col,
+            item_col=item_col,
+            timestamp_col=timestamp_col,
+            on_unknown=on_unknown,
+        )
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from embrec._utils.compat import Interval, StrOptions
+from embrec._utils.compat import Interval
 from embrec.components import (
     BPR,
     Adam,
@@ -147,25 +147,10 @@ class TransRecRecommender(TrainedRecommender):
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **TrainedRecommender._parameter_constraints,
         "embedding_dim": [Interval(Integral, 1, None, closed="left")],
         "n_negatives": [Interval(Integral, 1, None, closed="left")],
         "l2": [Interval(Real, 0, None, closed="left")],
-        "optimizer": "no_validation",
-        "ema_decay": [Interval(Real, 0, 1, closed="left")],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
-        "max_epochs": [Interval(Integral, 1, None, closed="left")],
-        "early_stopping": "no_validation",
-        "max_length": [Interval(Integral, 2, None, closed="left")],
-        "warm_start": ["boolean"],
-        "on_unknown": [StrOptions({"raise", "skip"})],
-        "user_col": [str],
-        "item_col": [str],
-        "timestamp_col": [str, None],
-        "callbacks": [list, tuple, None],
-        "checkpoint_dir": [str, PathLike, None],
-        "device": [str, torch.device],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
     }
     _short_for = {"optimizer": "Adam()", "early_stopping": "EarlyStopping()"}
     _former_parameters = {
@@ -209,10 +194,12 @@ class TransRecRecommender(TrainedRecommender):
         self.early_stopping = early_stopping
         self.max_length = max_length
         self.warm_start = warm_start
-        self.on_unknown = on_unknown
-        self.user_col = user_col
-        self.item_col = item_col
-        self.timestamp_col = timestamp_col
+        super().__init__(
+            user_col=user_col,
+            item_col=item_col,
+            timestamp_col=timestamp_col,
+            on_unknown=on_unknown,
+        )
         self.callbacks = callbacks
         self.checkpoint_dir = checkpoint_dir
         self.device = device

@@ -35,8 +35,7 @@ SCORE_K = 50
 class BaseRecommender(RecommenderContract):
     """Base of all recommenders.
 
-    A subclass has the parameters ``user_col``, ``item_col``, ``timestamp_col`` and ``on_unknown``,
-    and writes six methods:
+    A subclass has the parameters below, beside its own, and writes six methods:
 
     - `fit`, which sets ``catalog_``, a `LiveCatalog`;
     - `query_vectors`, from histories to vectors;
@@ -46,6 +45,15 @@ class BaseRecommender(RecommenderContract):
 
     It may also write `step_query_vectors`, if all steps of a sequence are cheaper together, and
     `n_embedding_columns`, if not all of an item's vector says what the item is.
+
+    Parameters
+    ----------
+    user_col, item_col : str, default="user", "item"
+        Columns of the log; ``item_col`` is the id column of ``items`` too.
+    timestamp_col : str or None, default="timestamp"
+        Column of the log with the times.
+    on_unknown : {"raise", "skip"}, default="raise"
+        What to do with an item in a history, at prediction, that the catalogue never had.
     """
 
     # ---- answers

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from embrec._utils.compat import StrOptions
 from embrec._utils.parameters import Parametrized
 from embrec.data.interactions import LogColumns, encode, read_sequences
 from embrec.data.items import Features, ItemRows
@@ -19,8 +20,7 @@ from embrec.serving.live import LiveCatalog
 class RecommenderContract(Parametrized, ABC):
     """What a recommender brings to `BaseRecommender`.
 
-    A subclass has the parameters ``user_col``, ``item_col``, ``timestamp_col`` and ``on_unknown``,
-    and writes six methods:
+    A subclass has the parameters below, beside its own, and writes six methods:
 
     - `fit`, which sets ``catalog_``, a `LiveCatalog`;
     - `query_vectors`, from histories to vectors;
@@ -30,13 +30,25 @@ class RecommenderContract(Parametrized, ABC):
 
     It may also write `step_query_vectors`, if all steps of a sequence are cheaper together, and
     `n_embedding_columns`, if not all of an item's vector says what the item is.
+
+    Parameters
+    ----------
+    user_col, item_col : str, default="user", "item"
+        Columns of the log; ``item_col`` is the id column of ``items`` too.
+    timestamp_col : str or None, default="timestamp"
+        Column of the log with the times.
+    on_unknown : {"raise", "skip"}, default="raise"
+        What to do with an item in a history, at prediction, that the catalogue never had.
     """
 
     catalog_: LiveCatalog
-    user_col: str
-    item_col: str
-    timestamp_col: str | None
-    on_unknown: str
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "user_col": [str],
+        "item_col": [str],
+        "timestamp_col": [str, None],
+        "on_unknown": [StrOptions({"raise", "skip"})],
+    }
 
     #: Parameters of a run rather than of what it made: they are not saved.
     _unsaved_parameters: ClassVar[tuple[str, ...]] = ()
@@ -44,6 +56,19 @@ class RecommenderContract(Parametrized, ABC):
     # scikit-learn routes these to fit unasked
     __metadata_request__fit = {"items": True, "X_val": True}
     __metadata_request__partial_fit = {"items": True}
+
+    def __init__(
+        self,
+        *,
+        user_col: str = "user",
+        item_col: str = "item",
+        timestamp_col: str | None = "timestamp",
+        on_unknown: str = "raise",
+    ) -> None:
+        self.user_col = user_col
+        self.item_col = item_col
+        self.timestamp_col = timestamp_col
+        self.on_unknown = on_unknown
 
     # ---- what a subclass brings
 

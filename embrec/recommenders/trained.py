@@ -3,13 +3,15 @@
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Self
+from numbers import Integral, Real
+from os import PathLike
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
 from sklearn.utils import check_random_state
 
-from embrec._utils.compat import fit_context
+from embrec._utils.compat import Interval, fit_context
 from embrec.data.ids import IdIndex
 from embrec.data.items import Features, ItemRows, ItemTable, read_items
 from embrec.data.ragged import Ragged
@@ -49,6 +51,21 @@ class TrainedRecommender(NetworkRecommender):
     """
 
     _unsaved_parameters = ("callbacks", "checkpoint_dir")
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **NetworkRecommender._parameter_constraints,
+        "ema_decay": [Interval(Real, 0, 1, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "max_length": [Interval(Integral, 2, None, closed="left")],
+        "warm_start": ["boolean"],
+        "callbacks": [list, tuple, None],
+        "checkpoint_dir": [str, PathLike, None],
+        "device": [str, torch.device],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+        "optimizer": "no_validation",
+        "early_stopping": "no_validation",
+    }
     __metadata_request__partial_fit = {"items": True, "replay": True}
 
     # parameters, where a subclass does not make them such
