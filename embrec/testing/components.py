@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from inspect import signature
 
 import torch
 from sklearn.base import clone
@@ -16,8 +17,18 @@ def full_name(component: Component) -> str:
     return f"{type(component).__module__}.{type(component).__qualname__}"
 
 
-def check_parameters(component: Component) -> None:
-    """Raise unless a component is cloned, checked and described as it is."""
+def check_parameters(component: Component, kind: type[Component]) -> None:
+    """Raise unless it is a component of a kind, and is cloned, checked and described as it is."""
+    if not isinstance(component, kind):
+        what = "the class " if isinstance(component, type) else ""
+        shown = component.__name__ if isinstance(component, type) else repr(component)
+        raise TypeError(f"Expected an object of a subclass of {kind.__name__}; got {what}{shown}.")
+    names = signature(type(component).__init__).parameters
+    assert not any(p.kind is p.VAR_KEYWORD for p in names.values()), (
+        "__init__ must name its parameters: clone and save would lose what ** takes"
+    )
+    for name in component._get_param_names():
+        assert hasattr(component, name), f"__init__ must store {name} as self.{name}, as it is"
     copy = clone(component)
     assert copy is not component
     assert copy.get_params().keys() == component.get_params().keys()
@@ -53,5 +64,5 @@ def check_gradient(function: Callable[[], Tensor], inputs: list[Tensor]) -> None
                 x.sub_(d, alpha=sign * step)
     expected = (values[0] - values[1]) / (2 * step)
     assert abs(slope - expected) <= 1e-4 * (1 + abs(expected)), (
-        f"the gradient says {slope}, differences say {expected}"
+        f"gradients must be those of the function: they say {slope}, differences {expected}"
     )

@@ -44,7 +44,7 @@ def check_encoder(encoder: Encoder) -> None:
     >>> from embrec.testing import check_encoder
     >>> check_encoder(GRUEncoder(8))
     """
-    check_parameters(encoder)
+    check_parameters(encoder, Encoder)
     module = _built(encoder)
     _check_shapes(module)
     _check_company(module)
@@ -56,14 +56,22 @@ def check_encoder(encoder: Encoder) -> None:
     _check_estimator(encoder)
 
 
-def _same(found: Tensor, expected: Tensor, *, rtol: float = 1e-4, atol: float = 1e-5) -> None:
-    torch.testing.assert_close(found, expected, rtol=rtol, atol=atol)
+def _same(found: Tensor, expected: Tensor, rule: str, atol: float = 1e-5) -> None:
+    """Raise AssertionError that names the rule unless two tensors are alike."""
+    try:
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=atol)
+    except AssertionError as error:
+        raise AssertionError(f"{rule}: {error}") from None
 
 
 def _built(encoder: Encoder) -> SequenceModule:
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(0)
-        return encoder._build(_WIDTH).eval()
+        module = encoder._build(_WIDTH)
+    assert isinstance(module, SequenceModule), (
+        f"_build must return a SequenceModule; got {type(module).__name__}"
+    )
+    return module.eval()
 
 
 def _sequences() -> tuple[Tensor, Packing, list[Tensor]]:
@@ -84,9 +92,9 @@ def _alone(module: SequenceModule, sequence: Tensor) -> Tensor:
 @torch.no_grad()
 def _check_shapes(module: SequenceModule) -> None:
     x, packed, _ = _sequences()
-    assert module(x, packed).shape == x.shape, "forward must return one embedding per step"
     first = module.initial_state(3)
     assert first.shape == (3, module.state_size), "initial_state(n) must be (n, state_size)"
+    assert module(x, packed).shape == x.shape, "forward must return one embedding per step"
     before = module.read(first)
     assert before.shape == (3, _WIDTH), "read must return one embedding per state"
     assert bool(torch.isfinite(before).all()), "an empty history must have an answer"
@@ -97,9 +105,11 @@ def _check_shapes(module: SequenceModule) -> None:
 def _check_company(module: SequenceModule) -> None:
     x, packed, sequences = _sequences()
     together = module(x, packed)
+    _same(module(x, packed), together, "forward must not drop anything out in evaluation mode")
     for lane, sequence in enumerate(sequences):
         mine = together[packed.lanes == lane]
-        _same(mine, _alone(module, sequence))
+        rule = "what forward says of a sequence must not depend on those beside it"
+        _same(mine, _alone(module, sequence), rule)
 
 
 @torch.no_grad()
@@ -107,7 +117,8 @@ def _check_order(module: SequenceModule) -> None:
     sequence = _sequences()[2][0]
     changed = sequence.clone()
     changed[-1] += 1
-    _same(_alone(module, sequence)[:-1], _alone(module, changed)[:-1], rtol=0, atol=1e-6)
+    rule = "what forward says after a step must not depend on later ones"
+    _same(_alone(module, sequence)[:-1], _alone(module, changed)[:-1], rule, atol=1e-6)
 
 
 @torch.no_grad()
@@ -117,13 +128,15 @@ def _check_steps(module: SequenceModule) -> None:
     assert final.shape == (len(sequences), module.state_size)
     for lane, sequence in enumerate(sequences):
         expected, state = _alone(module, sequence), module.initial_state(1)
-        for item, prediction in zip(sequence, expected, strict=True):
+        for step, (item, prediction) in enumerate(zip(sequence, expected, strict=True)):
             # put away between two clicks, as a session in a cache is
             state = torch.from_numpy(np.array(state.numpy(), dtype=np.float32))
             state = module.advance(state, item[None])
-            _same(module.read(state)[0], prediction)
-        _same(final[lane], state[0])
-        _same(module.read(final[lane : lane + 1])[0], expected[-1])
+            rule = f"read after {step + 1} advance must be what forward says after step {step}"
+            _same(module.read(state)[0], prediction, rule)
+        _same(final[lane], state[0], "final_state must be the state after as many advance")
+        last = module.read(final[lane : lane + 1])[0]
+        _same(last, expected[-1], "read of final_state must be what forward says last")
 
 
 def _check_export(module: SequenceModule) -> None:
@@ -134,8 +147,8 @@ def _check_export(module: SequenceModule) -> None:
     with torch.no_grad():
         expected = network.advance(states, vectors)
         found = step(states, vectors)
-        _same(found[0], expected)
-        _same(found[1], network.predict(expected))
+        _same(found[0], expected, "the exported step must advance alike")
+        _same(found[1], network.predict(expected), "the exported step must read alike")
 
 
 def _check_gradients(module: SequenceModule) -> None:

@@ -1,6 +1,7 @@
 """What every loss is held to."""
 
 import torch
+from torch import Tensor
 
 from embrec.components import Loss
 from embrec.testing.components import check_gradient, check_parameters
@@ -26,8 +27,18 @@ def check_loss(loss: Loss) -> None:
     >>> from embrec.testing import check_loss
     >>> check_loss(BPRMax(0.5))
     """
-    check_parameters(loss)
-    function = loss._build()
+    check_parameters(loss, Loss)
+    built = loss._build()
+
+    def function(*args: Tensor | None) -> Tensor:
+        try:
+            return built(*args, log_expected=None)
+        except TypeError as error:
+            raise AssertionError(
+                "a loss is called as loss(predicted, items, targets, negatives, log_expected=): "
+                f"{error}"
+            ) from error
+
     generator = torch.Generator().manual_seed(0)
     predicted, items = (
         torch.randn(n, _WIDTH, generator=generator, dtype=torch.float64).requires_grad_()
@@ -49,5 +60,7 @@ def check_loss(loss: Loss) -> None:
             value,
             msg="a sample of every item once must be worth all items",
         )
-        some = torch.tensor([0, 3, 3, 9])
+        some, others = torch.tensor([0, 3, 3, 9]), torch.tensor([1, 2, 2, 7])
+        values = [function(predicted, items, targets, rows).item() for rows in (some, others)]
+        assert values[0] != values[1], "a loss that uses negatives must depend on which they are"
         check_gradient(lambda: function(predicted, items, targets, some), [predicted, items])

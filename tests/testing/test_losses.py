@@ -27,7 +27,32 @@ def test_losses_that_pass(loss):
     check_loss(loss)
 
 
-@pytest.mark.parametrize("loss", [Sum(), Deaf()], ids=str)
-def test_losses_that_do_not_pass(loss):
-    with pytest.raises(AssertionError):
+class Short(Loss):
+    """One that is not called as training calls it."""
+
+    def _build(self, *, memory=None, precision=None):
+        mean = CrossEntropy()._build()
+        return lambda p, i, t, n: mean(p, i, t, n)
+
+
+class Blind(Loss):
+    """One that sees no negatives, and says that it uses them."""
+
+    def _build(self, *, memory=None, precision=None):
+        mean = CrossEntropy()._build()
+        return lambda p, i, t, n, log_expected=None: mean(p, i, t, None)
+
+
+@pytest.mark.parametrize(
+    ("loss", "rule"),
+    [
+        (Sum(), "must be the mean over steps"),
+        (Deaf(), "gradients must be those of the function"),
+        (Short(), "a loss is called as .*log_expected"),
+        (Blind(), "must depend on which they are"),
+    ],
+    ids=str,
+)
+def test_losses_that_do_not_pass(loss, rule):
+    with pytest.raises(AssertionError, match=rule):
         check_loss(loss)
