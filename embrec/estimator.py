@@ -20,7 +20,7 @@ from embrec.featurizers._blocks import fit_feature_blocks, transform_feature_blo
 from embrec.featurizers._default import default_featurizer
 from embrec.index.base import BaseIndex
 from embrec.index.choice import NAMES
-from embrec.recommenders.parts import Parts, resolve_parts
+from embrec.recommenders.parts import SHORT_FOR, Parts, check_scores, resolve_parts
 from embrec.recommenders.trained import TrainedRecommender
 from embrec.training import Callback
 
@@ -164,14 +164,7 @@ class EmbRecEstimator(TransformerMixin, TrainedRecommender, auto_wrap_output_key
         "precision": [StrOptions({"auto", "float32", "bfloat16"})],
         "score_memory": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
     }
-    _short_for = {
-        "item_model": "ItemTowers()",
-        "encoder": "GRUEncoder()",
-        "loss": "CrossEntropy()",
-        "negatives": "SampledNegatives()",
-        "optimizer": "Adam()",
-        "early_stopping": "EarlyStopping()",
-    }
+    _short_for = SHORT_FOR
     _former_parameters = {
         "embedding_dim": "item_model=ItemTowers(embedding_dim=...)",
         "tower_size": "item_model=ItemTowers(tower_size=...)",
@@ -271,6 +264,7 @@ class EmbRecEstimator(TransformerMixin, TrainedRecommender, auto_wrap_output_key
                 f"item_model={parts.item_model} reads no content, which an EmbRecEstimator is "
                 "about. Use ItemTowers, or a recommender of embrec.baselines."
             )
+        check_scores(parts.loss, self.precision, self.score_memory)
         return parts
 
     def _fit_featurizer(self, items: ItemRows) -> tuple[Any, list[Features]]:

@@ -375,9 +375,9 @@ BAD_PARAMETERS = {
 # parts are checked by embrec: what they were given, and what may be given
 BAD_PARTS = {
     "item_model": [
-        ("towers", ValueError, "item_model must be an? ItemModel; got 'towers'"),
+        ("towers", ValueError, "item_model must be None or an ItemModel; got 'towers'"),
         (ItemTowers, TypeError, r"got the class ItemTowers. Pass ItemTowers\(\)"),
-        (GRUEncoder(), TypeError, r"item_model must be an? ItemModel; got GRUEncoder\(\)"),
+        (GRUEncoder(), TypeError, r"item_model must be None or an ItemModel; got GRUEncoder\(\)"),
     ],
     "encoder": [
         (
@@ -395,7 +395,7 @@ BAD_PARTS = {
     ],
     "negatives": [
         (0, ValueError, "The 'n' parameter of SampledNegatives must be an int"),
-        ("20", ValueError, "negatives must be 'auto', 'all' or a Negatives; got '20'"),
+        ("20", ValueError, "negatives must be 'auto', 'all', a number or a Negatives; got '20'"),
         (True, TypeError, "negatives must be .*; got True"),
         (None, TypeError, "negatives must be .*; got None"),
         (2.5, TypeError, "negatives must be .*; got 2.5"),
@@ -405,7 +405,7 @@ BAD_PARTS = {
         (0.1, TypeError, "optimizer must be .*; got 0.1"),
     ],
     "early_stopping": [
-        ("auto", TypeError, "early_stopping must be True, False or an EarlyStopping; got 'auto'"),
+        ("auto", ValueError, "early_stopping must be True, False or an EarlyStopping; got 'auto'"),
         (5, TypeError, "early_stopping must be True, False or an EarlyStopping; got 5"),
     ],
 }

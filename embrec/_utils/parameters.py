@@ -17,8 +17,8 @@ class Parametrized(BaseEstimator):
     _parameter_constraints: ClassVar[dict[str, Any]] = {}
     #: names that parameters had before, and what to write instead
     _former_parameters: ClassVar[dict[str, str]] = {}
-    #: parameters that take a string for an object, and an example of the object
-    _short_for: ClassVar[dict[str, str]] = {}
+    #: parameters that take a word for an object: words, and the class that each is short for
+    _short_for: ClassVar[dict[str, dict[Any, type[Any]]]] = {}
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """Refuse names that are no parameters before ``__init__`` does."""
@@ -53,9 +53,10 @@ class Parametrized(BaseEstimator):
         for name, value in self.get_params(deep=False).items():
             allowed = self._parameter_constraints.get(name, ["boolean"])
             if isinstance(value, (bool, np.bool_)) and not _takes_bool(allowed):
+                example = _object_for(self, name, value)
                 raise TypeError(
                     f"{name} of {type(self).__name__} must not be {value!r}, which Python would "
-                    f"take for {int(value)}. Pass a number or a word."
+                    f"take for {int(value)}. Pass {example or 'a number or a word'}."
                 )
         super()._validate_params()
 
@@ -97,6 +98,15 @@ def _check_names(cls: type[Any], names: Any) -> None:
 
 
 def _no_object(owner: Any, key: str, name: str, part: Any) -> str:
-    example = owner._short_for.get(name)
+    example = _object_for(owner, name, part)
     instead = f" Pass the object first, such as {name}={example}." if example else ""
     return f"{key} cannot be set: {name} is {part!r}, which has no parameters of its own.{instead}"
+
+
+def _object_for(owner: Any, name: str, word: Any) -> str | None:
+    """Write the object that a word is short for, or another one that may stand there."""
+    kinds = owner._short_for.get(name)
+    if not kinds:
+        return None
+    meant = [kind for short, kind in kinds.items() if type(short) is type(word) and short == word]
+    return f"{[*meant, *kinds.values()][0].__name__}()"

@@ -20,7 +20,7 @@ from embrec.components import (
 )
 from embrec.network import SequenceModule
 from embrec.network.gru import GRUModule
-from embrec.recommenders.parts import Parts, resolve_parts
+from embrec.recommenders.parts import SHORT_FOR, Parts, resolve_parts
 from embrec.recommenders.trained import TrainedRecommender
 from embrec.training import Callback
 
@@ -99,7 +99,8 @@ class GRU4RecRecommender(TrainedRecommender):
         What training makes smaller.
     negatives : {"all"}, int or Negatives, default=None
         What each next item is set against. None is ``SampledNegatives(2048, alpha=0.5,
-        in_batch=True)``.
+        in_batch=True)``; a number is ``SampledNegatives(number)``, of which all else are the
+        defaults.
     optimizer : {"adagrad", "adam"} or Optimizer, default=None
         Of the weights. None is ``Adagrad(0.1, momentum=0.2)``.
     ema_decay : float, default=0.0
@@ -174,10 +175,9 @@ class GRU4RecRecommender(TrainedRecommender):
         "negatives": "no_validation",
     }
     _short_for = {
-        "loss": "CrossEntropy()",
-        "negatives": "SampledNegatives()",
-        "optimizer": "Adagrad()",
-        "early_stopping": "EarlyStopping()",
+        **SHORT_FOR,
+        "negatives": {None: SampledNegatives, **SHORT_FOR["negatives"]},
+        "optimizer": {None: Adagrad, **SHORT_FOR["optimizer"]},
     }
     _former_parameters = {
         "n_negatives": "negatives=SampledNegatives(..., alpha=0.5, in_batch=True)",
@@ -243,8 +243,10 @@ class GRU4RecRecommender(TrainedRecommender):
 
     def _parts(self) -> Parts:
         negatives, optimizer, stopping = self.negatives, self.optimizer, self.early_stopping
-        if negatives is None:
+        if negatives is None and getattr(self.loss, "uses_negatives", True):
             negatives = SampledNegatives(2048, alpha=0.5, in_batch=True)
+        elif negatives is None:
+            negatives = "all"
         if optimizer is None:
             optimizer = Adagrad(0.1, momentum=0.2)
         if stopping is True:

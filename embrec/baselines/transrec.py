@@ -26,7 +26,7 @@ from embrec.network import NetworkSize, SequenceModule, SequenceNetwork
 from embrec.network.transrec import TranslationModule, TransRecNetwork
 from embrec.network.weights import draw
 from embrec.persistence.state import SavedState
-from embrec.recommenders.parts import Parts, resolve_parts
+from embrec.recommenders.parts import SHORT_FOR, Parts, resolve_parts
 from embrec.recommenders.trained import TrainedRecommender
 from embrec.training import Callback, TrainingSequences
 
@@ -152,7 +152,7 @@ class TransRecRecommender(TrainedRecommender):
         "n_negatives": [Interval(Integral, 1, None, closed="left")],
         "l2": [Interval(Real, 0, None, closed="left")],
     }
-    _short_for = {"optimizer": "Adam()", "early_stopping": "EarlyStopping()"}
+    _short_for = {**SHORT_FOR, "optimizer": {None: Adam, **SHORT_FOR["optimizer"]}}
     _former_parameters = {
         "learning_rate": "optimizer=Adam(learning_rate=...)",
         "patience": "early_stopping=EarlyStopping(patience=...)",

@@ -1,6 +1,8 @@
 """What components share: parameters that are checked, strings that are short for them, and JSON."""
 
+from collections.abc import Mapping
 from importlib import import_module
+from types import NoneType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -47,18 +49,22 @@ class Component(Parametrized):
                 value.check()
 
 
-def resolve(name: str, given: Any, kind: type[Any], short: dict[str, Any]) -> Any:
+def resolve(
+    name: str, given: Any, kind: type[Any], short: Mapping[Any, type[Any]], also: str = ""
+) -> Any:
     """Turn what a user passed as a parameter into a component of one's own, and check it.
 
     Parameters
     ----------
     name : str
         Of the parameter.
-    given : str or component
+    given : word or component
     kind : type
         What it must be an instance of.
-    short : dict of str to type
-        What strings are short for.
+    short : dict of word to type
+        What words are short for: strings, True, False or None.
+    also : str, optional
+        What else may be given, and is turned into a component before.
 
     Returns
     -------
@@ -70,13 +76,14 @@ def resolve(name: str, given: Any, kind: type[Any], short: dict[str, Any]) -> An
     ValueError, TypeError
         If it is something else, or one of its parameters is.
     """
-    words = ", ".join(map(repr, short))
+    words = ", ".join([*map(repr, short), *([also] if also else [])])
     article = "an" if kind.__name__[0] in "AEIO" else "a"
     expected = f"{name} must be {words + ' or ' if words else ''}{article} {kind.__name__}"
-    if isinstance(given, str):
-        if given not in short:
-            raise ValueError(f"{expected}; got {given!r}.{did_you_mean(given, short)}")
+    if isinstance(given, (str, bool, NoneType)) and given in short:
         made: Component = short[given]()
+    elif isinstance(given, str):
+        meant = did_you_mean(given, [word for word in short if isinstance(word, str)])
+        raise ValueError(f"{expected}; got {given!r}.{meant}")
     elif isinstance(given, type) and issubclass(given, kind):
         raise TypeError(f"{expected}; got the class {given.__name__}. Pass {given.__name__}().")
     elif isinstance(given, kind):

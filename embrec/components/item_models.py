@@ -139,7 +139,7 @@ class ItemTowers(ItemModel):
         "bias": ["boolean", ItemBias],
     }
     _free_parameters = ("dropout",)
-    _short_for = {"ids": "IdEmbeddings()", "bias": "ItemBias()"}
+    _short_for = {"ids": {None: IdEmbeddings}, "bias": {True: ItemBias}}
 
     def __init__(
         self,

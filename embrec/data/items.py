@@ -70,6 +70,11 @@ def read_items(items: Any, item_col: str) -> ItemRows:
     ValueError, TypeError
         If it is not a table, is empty, has no ids, or ids are missing, mixed or repeated.
     """
+    if items is None:
+        raise TypeError(
+            "items must be a table, one row per item, and none was passed; got NoneType. Pass the "
+            "catalogue by its name, items=, as a pandas or polars DataFrame or a pyarrow Table."
+        )
     table = items.table if isinstance(items, ItemTable) else items
     frame = check_table(table, what="items")
     native = frame.to_native()

@@ -1,7 +1,7 @@
 """A folder for a fitted recommender, and back: JSON, safetensors and skops, never pickle."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +90,7 @@ def load_estimator(
     """Read what `save_estimator` wrote into a new instance of ``cls``."""
     if mmap_mode not in (None, "r"):
         raise ValueError(f"mmap_mode must be None or 'r'; got {mmap_mode!r}.")
+    trusted = _checked_names(trusted)
     meta = _read_meta(cls, path)
     arrays = load_file(path / ARRAYS) if mmap_mode is None else map_items(path / ARRAYS)
     objects = load_objects(path / OBJECTS, trusted) if meta["objects"] else {}
@@ -131,6 +132,18 @@ def _read_meta(cls: type, path: Path) -> dict[str, Any]:
             f"{path} holds a {meta['class']}, not a {cls.__name__}; call {meta['class']}.load."
         )
     return meta
+
+
+def _checked_names(trusted: Any) -> list[str]:
+    if isinstance(trusted, str) or not isinstance(trusted, Collection):
+        raise TypeError(f"trusted must be a list of names of types; got {trusted!r}.")
+    wrong = [name for name in trusted if not isinstance(name, str)]
+    if wrong:
+        raise TypeError(
+            f"trusted must be a list of names of types, such as 'module.Class'; got {wrong[0]!r} "
+            "in it."
+        )
+    return list(trusted)
 
 
 def _with_prefix(values: dict[str, Any], prefix: str) -> dict[str, Any]:

@@ -43,6 +43,15 @@ LOSSES: dict[str, type[Loss]] = {
     "cosine": CosineDistance,
 }
 OPTIMIZERS: dict[str, type[Optimizer]] = {"adam": Adam, "adagrad": Adagrad}
+#: What words are short for; "auto" and None leave a choice, and name what may be chosen.
+SHORT_FOR: dict[str, dict[Any, type[Any]]] = {
+    "item_model": {None: ItemTowers},
+    "encoder": {**ENCODERS},
+    "loss": {**LOSSES},
+    "negatives": {"auto": SampledNegatives, "all": AllItems},
+    "optimizer": {**OPTIMIZERS},
+    "early_stopping": {True: EarlyStopping, False: EarlyStopping},
+}
 
 
 @dataclass(frozen=True)
@@ -88,8 +97,8 @@ class Parts:
             return
         if self.item_model.learns_items:
             raise ValueError(
-                f"{self.loss} learns nothing of the items; got item_model={self.item_model}. Leave "
-                "item_model at None, pass FixedItems(), or choose another loss."
+                f"{self.loss} learns nothing of the items; got item_model={self.item_model}, which "
+                "does. Choose another loss, or FixedItems() where there is item_model=."
             )
         raise ValueError(
             f"item_model={self.item_model} learns nothing of the items; got loss={self.loss}, "
@@ -150,7 +159,7 @@ def resolve_parts(
     if item_model is None:
         item_model = ItemTowers() if chosen.learns_items else FixedItems()
     return Parts(
-        resolve("item_model", item_model, ItemModel, {}),
+        resolve("item_model", item_model, ItemModel, SHORT_FOR["item_model"]),
         resolve("encoder", encoder, Encoder, ENCODERS),
         chosen,
         _resolve_negatives(negatives),
@@ -164,36 +173,30 @@ def _resolve_negatives(given: Any) -> Negatives | None:
         return None
     if isinstance(given, (int, np.integer)) and not isinstance(given, bool):
         given = SampledNegatives(int(given))
-    short = {"auto": AllItems, "all": AllItems}
-    resolved: Negatives = resolve("negatives", given, Negatives, short)
+    words = SHORT_FOR["negatives"]
+    resolved: Negatives = resolve("negatives", given, Negatives, words, also="a number")
     return resolved
 
 
 def _resolve_stopping(given: Any) -> EarlyStopping | None:
-    if isinstance(given, (bool, np.bool_)):
-        if not given:
-            return None
-        given = EarlyStopping()
-    if not isinstance(given, EarlyStopping):
-        raise TypeError(f"early_stopping must be True, False or an EarlyStopping; got {given!r}.")
-    resolved: EarlyStopping = resolve("early_stopping", given, EarlyStopping, {})
+    given = bool(given) if isinstance(given, np.bool_) else given
+    if given is False:
+        return None
+    words = SHORT_FOR["early_stopping"]
+    resolved: EarlyStopping = resolve("early_stopping", given, EarlyStopping, words)
     return resolved
 
 
-def score_settings(
-    loss: Loss, precision: str, score_memory: Any, device: torch.device
-) -> dict[str, Any]:
-    """Turn parameters of the run into what `Loss._build` takes.
-
-    Raises
-    ------
-    ValueError
-        If they ask for something of a loss that has no scores.
-    """
+def check_scores(loss: Loss, precision: str, score_memory: Any) -> None:
+    """Raise if parameters of the run ask for something of a loss that has no scores."""
     if not loss.uses_negatives and (precision, score_memory) != ("auto", "auto"):
         raise ValueError(
             f"{loss} makes no scores, so precision and score_memory say nothing to it; got "
             f"precision={precision!r}, score_memory={score_memory!r}. Leave both at 'auto'."
         )
+
+
+def score_settings(precision: str, score_memory: Any, device: torch.device) -> dict[str, Any]:
+    """Turn parameters of the run into what `Loss._build` takes."""
     memory = None if score_memory == "auto" else int(score_memory * 2**20)
     return {"memory": memory, "precision": score_precision(precision, device)}

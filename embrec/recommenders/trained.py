@@ -250,8 +250,7 @@ class TrainedRecommender(NetworkRecommender):
         """Check all that can be checked before anything is read."""
         check_callbacks(self.callbacks)
         parts = self._parts()
-        device = resolve_device(self.device)
-        score_settings(parts.loss, self.precision, self.score_memory, device)
+        resolve_device(self.device)
         make_index(self.index).check()  # now, rather than after training
         return parts
 
@@ -328,7 +327,7 @@ class TrainedRecommender(NetworkRecommender):
             verbose=int(self.verbose),
         )
         device = next(network.parameters()).device
-        scores = score_settings(parts.loss, self.precision, self.score_memory, device)
+        scores = score_settings(self.precision, self.score_memory, device)
         assert parts.negatives is not None
         goal = TrainingGoal(
             parts.loss._build(**scores),

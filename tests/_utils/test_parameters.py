@@ -41,6 +41,12 @@ def test_a_string_has_no_parameters():
         EmbRecEstimator().set_params(encoder__hidden_size=5)
     with pytest.raises(ValueError, match=r"ids is None, .* such as ids=IdEmbeddings\(\)"):
         ItemTowers().set_params(ids__dropout=0.1)
+    with pytest.raises(ValueError, match=r"such as loss=BPRMax\(\)"):
+        EmbRecEstimator(loss="bpr_max").set_params(loss__reg=0.1)
+    with pytest.raises(ValueError, match=r"such as optimizer=Adagrad\(\)"):
+        EmbRecEstimator(optimizer="adagrad").set_params(optimizer__momentum=0.1)
+    with pytest.raises(ValueError, match=r"such as negatives=SampledNegatives\(\)"):
+        GRU4RecRecommender().set_params(negatives__n=5)
     model = EmbRecEstimator().set_params(encoder=GRUEncoder(), encoder__hidden_size=5)
     assert model.encoder.hidden_size == 5
     assert clone(model).get_params()["encoder__hidden_size"] == 5
@@ -52,6 +58,8 @@ def test_a_truth_is_no_number(value):
         EmbRecEstimator(max_epochs=value)._validate_params()
     with pytest.raises(TypeError, match="hidden_size of GRUEncoder must not be"):
         GRUEncoder(value).check()
+    with pytest.raises(TypeError, match=r"ids of ItemTowers must not be .* Pass IdEmbeddings\(\)"):
+        ItemTowers(ids=value).check()
     GRUEncoder(residual=value).check()
     EmbRecEstimator(warm_start=value, verbose=value, early_stopping=value)._validate_params()
 

@@ -13,9 +13,11 @@ from embrec.components import (
     BPR,
     Adagrad,
     Adam,
+    AllItems,
     BPRMax,
     CrossEntropy,
     EarlyStopping,
+    Loss,
     SampledNegatives,
 )
 from embrec.data.ragged import Ragged
@@ -267,7 +269,7 @@ BAD = {
     "embedding_dropout": (-0.5, "The 'embedding_dropout' parameter"),
     "hidden_dropout": (1.0, "The 'hidden_dropout' parameter"),
     "loss": ("hinge", "loss must be 'cross_entropy', .*; got 'hinge'"),
-    "negatives": (True, "negatives must be 'auto', 'all' or a Negatives; got True"),
+    "negatives": (True, "negatives must be 'auto', 'all', a number or a Negatives; got True"),
     "optimizer": ("sgd", "optimizer must be 'adam', 'adagrad' or an? Optimizer; got 'sgd'"),
     "early_stopping": (EarlyStopping(patience=0), "The 'patience' parameter of EarlyStopping"),
     "callbacks": (["print"], "callbacks"),
@@ -315,3 +317,23 @@ def test_office(data_folder):
     model = GRU4RecRecommender(max_epochs=2, early_stopping=False, random_state=0)
     model.fit(train, items=data.items)
     assert ranking_scorer("ndcg@10")(model, valid) > 0.035
+
+
+class Nearest(Loss):
+    """Pulls predictions towards the next item, and knows no others."""
+
+    uses_negatives = False
+
+    def _build(self, *, memory=None, precision=None):
+        def loss(predicted, items, targets, negatives, log_expected=None):
+            return (predicted - items[targets]).square().mean()
+
+        return loss
+
+
+def test_a_loss_without_negatives_draws_none():
+    log = [["a", "b", "c"], ["c", "b", "a"]] * 10
+    model = GRU4RecRecommender(4, loss=Nearest(), max_epochs=1, random_state=0).fit(log)
+    assert type(model._fitted_parts.negatives) is AllItems
+    with pytest.raises(ValueError, match="which does. Choose another loss"):
+        GRU4RecRecommender(4, loss="cosine", negatives="all").fit(log)

@@ -45,7 +45,7 @@ def test_ids_in_the_index():
         (ITEMS.assign(item=["a", None]), ValueError, "missing"),
         (ITEMS.assign(item=["a", 1]), TypeError, "mixed-integer"),
         ([["a"]], TypeError, "items must be a table .*got list"),
-        (None, TypeError, "got NoneType"),
+        (None, TypeError, "must be a table.*got NoneType. Pass the catalogue by its name, items="),
         (pl.from_pandas(ITEMS).lazy(), TypeError, "collect"),
     ],
 )

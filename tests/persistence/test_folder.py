@@ -594,3 +594,10 @@ def test_parameters_of_parts_that_json_cannot_hold_are_named(shop_log, shop_item
     with pytest.raises(ValueError, match=message):
         model.save(tmp_path / "model")
     assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.parametrize("trusted", [True, "mine.Part", [int]])
+def test_what_is_trusted_is_a_list_of_names(trusted, fitted, tmp_path):
+    fitted.save(tmp_path / "model")
+    with pytest.raises(TypeError, match="trusted must be a list of names of types"):
+        EmbRecEstimator.load(tmp_path / "model", trusted=trusted)

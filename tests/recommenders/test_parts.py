@@ -9,14 +9,19 @@ from embrec.components import (
     BPR,
     AllItems,
     CosineDistance,
-    CrossEntropy,
     EarlyStopping,
     FixedItems,
     ItemTowers,
     ItemVectors,
     SampledNegatives,
 )
-from embrec.recommenders.parts import AUTO_MAX_ITEMS, AUTO_N, resolve_parts, score_settings
+from embrec.recommenders.parts import (
+    AUTO_MAX_ITEMS,
+    AUTO_N,
+    check_scores,
+    resolve_parts,
+    score_settings,
+)
 
 DEFAULTS = {
     "item_model": None,
@@ -75,6 +80,9 @@ def test_no_setting_is_silently_without_effect(changes, message):
         ({"negatives": np.float64(3.7)}, TypeError, "negatives must be"),
         ({"negatives": np.True_}, TypeError, "negatives must be"),
         ({"early_stopping": 3}, TypeError, "True, False or an EarlyStopping; got 3"),
+        ({"early_stopping": EarlyStopping}, TypeError, r"Pass EarlyStopping\(\)"),
+        ({"negatives": "50"}, ValueError, "'auto', 'all', a number or a Negatives; got '50'"),
+        ({"item_model": "towers"}, ValueError, "must be None or an ItemModel; got 'towers'"),
         ({"early_stopping": EarlyStopping("hits")}, ValueError, "monitor must be"),
         ({"optimizer": None}, TypeError, "optimizer must be 'adam', 'adagrad' or"),
     ],
@@ -92,9 +100,10 @@ def test_an_estimator_reads_content():
 
 def test_scores_that_a_loss_does_not_make_cannot_be_set():
     cpu = torch.device("cpu")
-    assert score_settings(CosineDistance(), "auto", "auto", cpu)["memory"] is None
-    assert score_settings(BPR(), "float32", 2, cpu) == {"memory": 2 * 2**20, "precision": None}
+    check_scores(CosineDistance(), "auto", "auto")
+    check_scores(BPR(), "float32", 2)
+    assert score_settings("float32", 2, cpu) == {"memory": 2 * 2**20, "precision": None}
     for precision, memory in (("float32", "auto"), ("auto", 4)):
         with pytest.raises(ValueError, match="precision and score_memory say nothing to it"):
-            score_settings(CosineDistance(), precision, memory, cpu)
-    assert score_settings(CrossEntropy(), "bfloat16", "auto", cpu)["precision"] is torch.bfloat16
+            check_scores(CosineDistance(), precision, memory)
+    assert score_settings("bfloat16", "auto", cpu)["precision"] is torch.bfloat16

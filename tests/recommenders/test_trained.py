@@ -509,7 +509,7 @@ def test_callbacks_that_are_none(wrong, shop_log, shop_items):
     ("changes", "message"),
     [
         ({"negatives": 0}, "The 'n' parameter of SampledNegatives"),
-        ({"negatives": "20"}, "negatives must be 'auto', 'all' or a Negatives; got '20'"),
+        ({"negatives": "20"}, "negatives must be 'auto', 'all', a number or a Negatives; got '20'"),
         ({"optimizer": Adam(0)}, "The 'learning_rate' parameter of Adam"),
         ({"optimizer": Adam(max_grad_norm=-1)}, "The 'max_grad_norm' parameter of Adam"),
         ({"loss": "mse"}, "loss must be .* or a Loss; got 'mse'"),
@@ -532,7 +532,9 @@ def test_partial_fit_checks_parameters_as_fit_does(changes, message, shop_log, s
 
 
 def test_true_is_no_number_of_negatives(shop_log, shop_items):
-    with pytest.raises(TypeError, match="negatives must be 'auto', 'all' or a Negatives; got True"):
+    with pytest.raises(
+        TypeError, match="negatives must be 'auto', 'all', a number or a Negatives; got True"
+    ):
         make(negatives=True).fit(shop_log, items=shop_items)
 
 
