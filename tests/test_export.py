@@ -77,14 +77,20 @@ class Served:
         return np.take_along_axis(scores, rows, 1), [[self.ids[i] for i in row] for row in rows]
 
 
+@pytest.fixture(scope="module")
+def served(model, tmp_path_factory):
+    """Do not change it: an export takes seconds."""
+    folder = tmp_path_factory.mktemp("export") / "onnx"
+    to_onnx(model, folder)
+    return Served(folder)
+
+
 @pytest.mark.parametrize(
     "histories",
     [[["photo-0"]], [["desk-1", "trail-0", "new-1"], ["photo-3", "new-0", "photo-1"]]],
     ids=["one click of one visitor", "three clicks of two"],
 )
-def test_onnxruntime_gives_the_same_top_k(model, tmp_path, histories):
-    to_onnx(model, tmp_path / "onnx")
-    served = Served(tmp_path / "onnx")
+def test_onnxruntime_gives_the_same_top_k(model, served, histories):
     scores, ids = served.recommend(histories, 12)
     expected_ids, expected = model.recommend(histories, k=12, exclude_seen=False)
     assert_allclose(scores, expected, atol=1e-5)
@@ -98,9 +104,7 @@ def test_onnxruntime_gives_the_same_top_k(model, tmp_path, histories):
     assert served.meta["fingerprint"] == model.fingerprint_
 
 
-def test_the_item_tower_embeds_new_and_changed_items(model, shop_items, tmp_path):
-    to_onnx(model, tmp_path / "onnx")
-    served = Served(tmp_path / "onnx")
+def test_the_item_tower_embeds_new_and_changed_items(model, served, shop_items):
     titles = shop_items[["title", "price"]]
     features = [
         block.toarray().astype(np.float32)

@@ -71,7 +71,8 @@ class TransRecRecommender(TrainedRecommender):
 
     A log tells whose history it is: its users are looked up by the name they had in training. For
     users who were not there, and for lists of sequences, which name nobody, ``t_u`` is 0, as it was
-    for all at first. An item that training has not seen stands at 0.
+    for all at first; so it is for a session that goes on with ``restart=True``, whose bytes name
+    nobody. An item that training has not seen stands at 0.
 
     Parameters
     ----------
@@ -242,6 +243,17 @@ class TransRecRecommender(TrainedRecommender):
     def _named(self, histories: Ragged) -> Ragged:
         rows = _user_rows(self._users, histories.names, len(histories))
         return replace(histories, names=rows)
+
+    def session_states(self, histories: Ragged) -> torch.Tensor:
+        """Read histories: states, which know their users also where no item came yet."""
+        states = super().session_states(histories)
+        rows = self._named(histories).names
+        if self._size.n_users and rows is not None:
+            encoder = self.network_.encoder
+            with torch.inference_mode():
+                own = encoder.user_vectors(torch.from_numpy(rows).to(states.device))
+                states[:, encoder.dim : 2 * encoder.dim] = own
+        return states
 
     # ---- persistence
 

@@ -124,7 +124,8 @@ class Session:
         ----------
         max_history : int, optional
             How many of the last ids to keep, so that the bytes grow no further; all by default.
-            The state knows the others all the same, but ``exclude_seen`` does not.
+            The state knows the others all the same, but ``exclude_seen`` does not; nor does an
+            encoder that keeps no state.
 
         Returns
         -------

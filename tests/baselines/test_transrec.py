@@ -331,3 +331,17 @@ def test_replayed_users_are_users():
     model = TransRecRecommender(4, max_epochs=1, random_state=0).fit(first)
     model.partial_fit(then, replay=first.head(9))
     assert len(model._users) == model._size.n_users == 30
+
+
+def test_a_session_knows_its_user_before_the_first_item():
+    walks = [(user, item) for user in range(12) for item in ("abcd" if user % 2 else "dcba")]
+    log = pd.DataFrame(walks, columns=["user", "item"])
+    model = TransRecRecommender(
+        4, max_epochs=3, early_stopping=False, optimizer=Adam(0.1), on_unknown="skip"
+    ).fit(log)
+    asked = pd.DataFrame({"user": [0, 1], "item": ["nothing"] * 2})
+    batch = model.start_sessions(asked).add(["b", "b"])
+    both = pd.DataFrame({"user": [0, 1], "item": ["b", "b"]})
+    expected = model.recommend(both, k=3)
+    np.testing.assert_allclose(batch.recommend(3)[1], expected[1], rtol=1e-5)
+    assert not np.allclose(*expected[1])  # it matters who asks
