@@ -3,14 +3,17 @@
 import os
 from pathlib import Path
 
+# the suite runs in two processes on two cores; before numpy and torch are imported, and for the
+# processes that tests start
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+# no test talks to a hub of models; read when the libraries are imported
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
-# no test talks to a hub of models; read when the libraries are imported
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
-# the suite runs in two processes on two cores
 torch.set_num_threads(1)
 
 

@@ -23,9 +23,14 @@ onnxruntime = pytest.importorskip("onnxruntime")
 
 KINDS = {
     "plain": {},
-    "two layers, no residual": {"encoder": GRUEncoder(6, n_layers=2, residual=False)},
-    "own vectors and biases": {"item_model": ItemTowers(8, 5, ids=IdEmbeddings(), bias=True)},
-    "biases": {"item_model": ItemTowers(8, 5, bias=True), "encoder": GRUEncoder(6, n_layers=2)},
+    "biases, two layers, no residual": {
+        "item_model": ItemTowers(8, 5, bias=True),
+        "encoder": GRUEncoder(6, n_layers=2, residual=False),
+    },
+    "own vectors and biases, two layers": {
+        "item_model": ItemTowers(8, 5, ids=IdEmbeddings(), bias=True),
+        "encoder": GRUEncoder(6, n_layers=2),
+    },
     "cosine": {"loss": "cosine", "item_model": FixedItems(8)},
 }
 
@@ -39,11 +44,38 @@ def fit(shop_log, shop_items, **options):
     return model.fit(shop_log, items=shop_items)
 
 
-@pytest.fixture(scope="module", params=KINDS.values(), ids=KINDS.keys())
-def model(request, shop_log, shop_items):
-    model = fit(shop_log, shop_items, **request.param)
+@pytest.fixture(scope="module")
+def models(shop_log, shop_items):
+    """A recommender of each kind, whose catalogue has changed."""
     new = shop_items.head(2).assign(item=["new-0", "new-1"])
-    return model.add_items(new).remove_items(["trail-0", "new-1"])
+    fitted = {kind: fit(shop_log, shop_items, **options) for kind, options in KINDS.items()}
+    for model in fitted.values():
+        model.add_items(new).remove_items(["trail-0", "new-1"])
+    return fitted
+
+
+@pytest.fixture(scope="module")
+def served_models(models, tmp_path_factory):
+    """All of them, exported. Do not change them: an export takes seconds."""
+    folder = tmp_path_factory.mktemp("exports")
+    for kind, model in models.items():
+        to_onnx(model, folder / kind)
+    return {kind: Served(folder / kind) for kind in models}
+
+
+@pytest.fixture(params=list(KINDS))
+def kind(request):
+    return request.param
+
+
+@pytest.fixture
+def model(models, kind):
+    return models[kind]
+
+
+@pytest.fixture
+def served(served_models, kind):
+    return served_models[kind]
 
 
 class Served:
@@ -75,14 +107,6 @@ class Served:
         scores[:, ~self.arrays["active"].astype(bool)] = -np.inf
         rows = np.argsort(-scores, axis=1, kind="stable")[:, :k]
         return np.take_along_axis(scores, rows, 1), [[self.ids[i] for i in row] for row in rows]
-
-
-@pytest.fixture(scope="module")
-def served(model, tmp_path_factory):
-    """Do not change it: an export takes seconds."""
-    folder = tmp_path_factory.mktemp("export") / "onnx"
-    to_onnx(model, folder)
-    return Served(folder)
 
 
 @pytest.mark.parametrize(
@@ -125,33 +149,40 @@ def test_the_item_tower_embeds_new_and_changed_items(model, served, shop_items):
     )
 
 
-def test_torch_serves_it_without_embrec(model, tmp_path):
-    to_torch(model, tmp_path / "torch")
+def test_torch_serves_them_without_embrec(models, tmp_path):
+    for kind, model in models.items():
+        to_torch(model, tmp_path / kind)
     histories = [["desk-1", "photo-0"], ["new-0", "new-0"]]
     script = f"""if True:
         import json, sys, torch
         from safetensors.torch import load_file
         sys.modules["embrec"] = None
-        folder = {str(tmp_path / "torch")!r}
-        meta = json.load(open(folder + "/embrec-export.json"))
-        step = torch.export.load(folder + "/" + meta["session_step"]["file"]).module()
-        tower = torch.export.load(folder + "/" + meta["item_tower"]["file"]).module()
-        arrays = load_file(folder + "/" + meta["arrays"])
-        ids = json.load(open(folder + "/" + meta["items"]))
-        states = arrays["initial_state"].expand(2, -1)
-        for items in zip(*{histories!r}):
-            states, queries = step(states, arrays["item_vectors"][[ids.index(i) for i in items]])
-        features = [torch.zeros(4, n) for n in meta["n_features"]]
-        own = torch.full((4,), -1) if "own" in meta["item_tower"]["inputs"] else None
-        assert tower(features, own).shape == (4, meta["vector_size"])
-        print(json.dumps(queries.tolist()))
+
+        def serve(folder):
+            meta = json.load(open(folder + "/embrec-export.json"))
+            step = torch.export.load(folder + "/" + meta["session_step"]["file"]).module()
+            tower = torch.export.load(folder + "/" + meta["item_tower"]["file"]).module()
+            arrays = load_file(folder + "/" + meta["arrays"])
+            ids = json.load(open(folder + "/" + meta["items"]))
+            states = arrays["initial_state"].expand(2, -1)
+            for items in zip(*{histories!r}):
+                vectors = arrays["item_vectors"][[ids.index(i) for i in items]]
+                states, queries = step(states, vectors)
+            features = [torch.zeros(4, n) for n in meta["n_features"]]
+            own = torch.full((4,), -1) if "own" in meta["item_tower"]["inputs"] else None
+            assert tower(features, own).shape == (4, meta["vector_size"])
+            return queries.tolist()
+
+        root = {str(tmp_path)!r}
+        print(json.dumps({{kind: serve(root + "/" + kind) for kind in {list(models)!r}}}))
     """
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    sessions = model.start_sessions(histories)
-    assert_allclose(json.loads(done.stdout), sessions._queries(np.arange(2)), atol=1e-5)
+    for kind, queries in json.loads(done.stdout).items():
+        sessions = models[kind].start_sessions(histories)
+        assert_allclose(queries, sessions._queries(np.arange(2)), atol=1e-5, err_msg=kind)
 
 
 KNOWN_BY_ID = {
@@ -209,15 +240,13 @@ def test_a_step_in_torch_is_that_of_a_session(known_by_id, tmp_path):
         assert_allclose(queries.detach(), sessions._queries(np.arange(2)), atol=1e-5)
 
 
-def test_onnxruntime_needs_neither_torch_nor_embrec(shop_log, shop_items, tmp_path):
-    model = fit(shop_log, shop_items)
-    to_onnx(model, tmp_path / "onnx")
+def test_onnxruntime_needs_neither_torch_nor_embrec(served_models):
     script = f"""if True:
         import sys
         sys.modules["torch"] = sys.modules["embrec"] = None
         import onnxruntime
         for part in ("session_step", "item_tower"):
-            onnxruntime.InferenceSession({str(tmp_path / "onnx")!r} + f"/{{part}}.onnx")
+            onnxruntime.InferenceSession({str(served_models["plain"].folder)!r} + f"/{{part}}.onnx")
     """
     subprocess.run([sys.executable, "-c", script], check=True)
 
