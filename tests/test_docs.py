@@ -1,11 +1,10 @@
 """The examples of the README and the guides run as they stand."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from processes import ForkServer
 
 ROOT = Path(__file__).parents[1]
 PAGES = [
@@ -25,14 +24,16 @@ def python_blocks(page):
     return re.findall(r"^```python\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE)
 
 
+@pytest.fixture(scope="module")
+def server():
+    with ForkServer("embrec", "skops.io", "torch._dynamo") as server:
+        yield server
+
+
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("page", PAGES)
-def test_examples_run_from_top_to_bottom(page, tmp_path):
+def test_examples_run_from_top_to_bottom(page, server, tmp_path):
     blocks = python_blocks(page)
     assert blocks
-    script = tmp_path / "page.py"
-    script.write_text("\n".join(blocks), encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, str(script)], cwd=tmp_path, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
+    done = server.run("\n".join(blocks), tmp_path)
+    assert done.code == 0, done.err

@@ -23,7 +23,7 @@ def draw(seed, n):
 
 @pytest.fixture(scope="module")
 def processes():
-    with ForkServer() as server:
+    with ForkServer("embrec.index") as server:
         yield server
 
 
