@@ -7,6 +7,8 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from embrec._utils.compat import StrOptions
+
 
 class Parametrized(BaseEstimator):
     """Base of what has parameters: a name that is none gets an answer that helps.
@@ -58,6 +60,8 @@ class Parametrized(BaseEstimator):
                     f"{name} of {type(self).__name__} must not be {value!r}, which Python would "
                     f"take for {int(value)}. Pass {example or 'a number or a word'}."
                 )
+            if isinstance(value, str) and not isinstance(allowed, str):
+                _check_word(self, name, value, allowed)
         super()._validate_params()
 
 
@@ -65,6 +69,18 @@ def _takes_bool(constraints: Any) -> bool:
     if isinstance(constraints, str):  # "no_validation": whoever reads it checks it
         return True
     return any(isinstance(c, str) and c in ("boolean", "verbose") for c in constraints)
+
+
+def _check_word(owner: Any, name: str, word: str, allowed: Any) -> None:
+    """Refuse a word that is nearly one of those allowed; scikit-learn refuses all others."""
+    options = [o for c in allowed if isinstance(c, StrOptions) for o in c.options]
+    if str not in allowed and word not in options:
+        meant = did_you_mean(word, options)
+        if meant:
+            raise ValueError(
+                f"The {name!r} parameter of {type(owner).__name__} must be one of "
+                f"{sorted(options)}; got {word!r}.{meant}"
+            )
 
 
 def did_you_mean(word: str, words: Any) -> str:
@@ -92,9 +108,9 @@ def _check_names(cls: type[Any], names: Any) -> None:
     if any(p.kind is Parameter.VAR_KEYWORD for p in parameters):
         return
     known = {p.name for p in parameters}
-    for name in names:
-        if name not in known:
-            raise TypeError(unknown_parameter(cls, name))
+    unknown = [unknown_parameter(cls, name) for name in names if name not in known]
+    if unknown:
+        raise TypeError("\n".join(unknown))
 
 
 def _no_object(owner: Any, key: str, name: str, part: Any) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from embrec._utils.parameters import did_you_mean
 from embrec.data.ragged import Ragged
 from embrec.network.features import FeatureTensor
 from embrec.network.inference import embed_items, encode_queries
@@ -26,7 +27,8 @@ def parse_monitor(name: str) -> Callable[[np.ndarray], float]:
     found = _MONITOR.fullmatch(name)
     if found is None:
         raise ValueError(
-            f"monitor must be 'hit_rate@K', 'ndcg@K' or 'mrr', with K a number >= 1; got {name!r}."
+            "monitor must be 'hit_rate@K', 'ndcg@K' or 'mrr', with K a number >= 1; "
+            f"got {name!r}.{did_you_mean(name, ['hit_rate@50', 'ndcg@10', 'mrr'])}"
         )
     if name == "mrr":
         return lambda ranks: float(np.mean(1 / (ranks + 1)))

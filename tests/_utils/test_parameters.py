@@ -5,7 +5,7 @@ from sklearn.base import clone
 
 from embrec import EmbRecEstimator
 from embrec.baselines import GRU4RecRecommender
-from embrec.components import GRUEncoder, ItemTowers
+from embrec.components import Adam, EarlyStopping, GRUEncoder, ItemTowers
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,30 @@ def test_a_name_that_is_none(kind, name, message):
         kind(**{name: 1})
     with pytest.raises(ValueError, match=message):
         kind().set_params(**{name: 1})
+
+
+def test_all_names_that_are_none_are_answered_at_once():
+    with pytest.raises(TypeError, match=r"'hidden_size' since(.|\n)*'patience' since"):
+        EmbRecEstimator(hidden_size=8, patience=3)
+
+
+@pytest.mark.parametrize(
+    ("owner", "message"),
+    [
+        (
+            EmbRecEstimator(index="exat"),
+            r"'index' parameter of EmbRecEstimator .*got 'exat'.* mean 'exact'\?",
+        ),
+        (
+            Adam(schedule="cosin"),
+            r"'schedule' parameter of Adam must be one of \['constant', 'cosine', .*cosi",
+        ),
+        (EarlyStopping("ndgc@10"), r"got 'ndgc@10'. Did you mean 'ndcg@10'\?"),
+    ],
+)
+def test_a_word_that_is_none(owner, message):
+    with pytest.raises(ValueError, match=message):
+        getattr(owner, "check", owner._validate_params)()
 
 
 def test_every_former_parameter_is_gone():
