@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Catalogues hold many equal vectors: items without content, variants with one title. Beside 500 equal vectors,
-# a graph of usearch finds the best of 1,000 by inner product for a third of other queries; without them, for
+# a graph of usearch finds the best of 1,000 by inner product for less than half of other queries; without them, for
 # all; faiss' graph with as many links finds nearly all beside them.
 # Guess: equal vectors take room in lists, but others are found as they are without them (more than 95 %).
-# Seen: usearch 2.26.6 .25 to .31, without the equal ones 1.0; faiss-cpu 1.15.1 .988 (numpy 2.4.6).
+# Seen: usearch 2.26.6 .25 to .43, without the equal ones 1.0; faiss-cpu 1.15.1 .988 (numpy 2.4.6).
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
@@ -35,7 +35,7 @@ def recall(library, vectors):
 both = np.vstack([equal, others])
 usearch, alone, beside = recall("usearch", both), recall("usearch", others), recall("faiss", both)
 print("usearch", usearch, "without the equal ones", alone, "faiss", beside)
-assert usearch < 0.5
+assert usearch < 0.6
 assert alone > 0.95
 assert beside > 0.95
 PY
