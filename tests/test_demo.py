@@ -17,6 +17,7 @@ from embrec.model_selection import leave_last_out_split
 @pytest.fixture
 def folder(shop_log, shop_items, tmp_path):
     """The small shop in Parquet; rows of the log in another order than that of time."""
+    pytest.importorskip("pyarrow", reason="needs the extra 'parquet'")
     shuffled = shop_log.sample(frac=1, random_state=0)
     shuffled.to_parquet(tmp_path / "interactions.parquet")
     shop_items.assign(image_url="http://x").to_parquet(tmp_path / "items.parquet")

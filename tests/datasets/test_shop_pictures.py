@@ -6,11 +6,12 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
 
 from embrec.datasets import make_shop
 from embrec.datasets._shop_pictures import draw_picture, draw_png
 from embrec.datasets._shop_text import CATEGORIES, STYLES
+
+Image = pytest.importorskip("PIL.Image", reason="needs the extra 'image'")
 
 
 def test_pictures_show_style_and_category():
