@@ -161,13 +161,15 @@ def test_a_session_goes_on_from_its_state_and_not_its_history(model):
         )
 
 
-def test_what_was_resumed_shares_nothing_with_what_was_read(model):
-    read = SerializedSession.from_bytes(model.start_session(["photo-0"]).to_bytes())
-    state = read.state.copy()
-    one, other = resumed(model, [read], restart=False), resumed(model, [read], restart=False)
-    one.add(["desk-0"])
-    np.testing.assert_array_equal(read.state, state)
-    assert other.to_bytes() == [read.to_bytes()]
+def test_an_encoder_may_keep_one_first_state_for_all(own_model, monkeypatch):
+    """One row, given out as many: what is resumed is not written into it."""
+    data = own_model.start_sessions([["photo-0"], ["desk-0"]]).to_bytes()
+    first = own_model.network_.initial_states(1).detach().clone()
+    untouched = first.clone()
+    monkeypatch.setattr(own_model.network_.encoder, "initial_state", lambda n: first.expand(n, -1))
+    batch = own_model.resume_sessions(data).add(["desk-1"], at=[1])
+    check(batch, own_model, [["photo-0"], ["desk-0", "desk-1"]])
+    assert first.equal(untouched)
 
 
 def test_the_number_of_the_damaged_bytes_is_told_among_several(model):
