@@ -331,14 +331,6 @@ def test_recommend_keeps_every_promise(
             assert best_left_out <= scores[row, n - 1] + 1e-4
 
 
-def test_filters_may_differ_between_rows(trained):
-    ids, _ = trained.recommend(
-        [["photo-0"], ["photo-0"]], k=2, include=[["desk-1", "desk-2"], ["trail-1", "trail-2"]]
-    )
-    assert set(ids[0]) == {"desk-1", "desk-2"}
-    assert set(ids[1]) == {"trail-1", "trail-2"}
-
-
 def test_similar_items_are_ordered_by_cosine(trained, shop_items):
     ids, scores = trained.similar_items(["photo-0", "desk-2"], k=14)
     everything = trained.item_embeddings(shop_items["item"])
@@ -574,15 +566,6 @@ def test_inputs_that_cannot_be_learned_from(shop_log, shop_items):
 def test_k_must_be_a_count(k, trained):
     with pytest.raises(ValueError, match="k must be an integer >= 1"):
         trained.recommend([["desk-0"]], k=k)
-
-
-def test_filters_that_make_no_sense(trained):
-    with pytest.raises(ValueError, match=r"include: 1 of 2 ids are not in the catalogue: 'nobody'"):
-        trained.recommend([["desk-0"]], include=["desk-1", "nobody"])
-    with pytest.raises(ValueError, match="X has 2 rows, exclude 1"):
-        trained.recommend([["desk-0"], []], exclude=[["desk-1"]])
-    with pytest.raises(TypeError, match=r"Pass \['desk-1'\]"):
-        trained.recommend([["desk-0"]], exclude="desk-1")
 
 
 # ---- copies

@@ -126,34 +126,15 @@ def test_rows_come_in_the_order_of_first_appearance(trained):
     np.testing.assert_array_equal(trained.transform(log), trained.transform(histories))
 
 
-def test_sources_of_filters(trained):
-    X = [["photo-0"], ["desk-0"]]
-    expected = trained.recommend(X, k=2, include=["photo-1", "desk-1"])[0].tolist()
-    for include in (
-        np.array(["photo-1", "desk-1"]),
-        pd.Series(["photo-1", "desk-1"]),
-        {"photo-1", "desk-1"},
-        [["photo-1", "desk-1"]] * 2,
-        [np.array(["photo-1", "desk-1"], dtype=object)] * 2,
-    ):
-        assert trained.recommend(X, k=2, include=include)[0].tolist() == expected
-    nothing, scores = trained.recommend(X, k=2, include=[])
-    assert nothing.tolist() == [[None, None]] * 2
-    assert np.isneginf(scores).all()
-    some = trained.recommend(X, k=1, include=[[], ["photo-1"]], exclude=[["photo-1"], []])[0]
-    assert some.tolist() == [[None], ["photo-1"]]
-    with pytest.raises(ValueError, match="include: 1 of 1 ids are missing"):
-        trained.recommend(X, include=[None])
-    with pytest.raises(TypeError, match="ids holds integers"):
-        trained.similar_items([3])
-
-
 def test_item_embeddings_come_in_the_order_asked_for(trained):
     there = trained.item_embeddings(["desk-1", "photo-0", "desk-1"])
     rows = trained.catalog_.ids.rows(np.array(["desk-1", "photo-0", "desk-1"], dtype=object))
     np.testing.assert_array_equal(there, trained.index_.vectors[rows])
     there[:] = 0  # a copy
     assert trained.item_embeddings(["desk-1"]).any()
+    for ask in (trained.item_embeddings, trained.similar_items):
+        with pytest.raises(TypeError, match="ids holds integers"):
+            ask([3])
 
 
 # ---- features

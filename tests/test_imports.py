@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 import embrec
-from embrec._utils.optional import import_optional
 
 PACKAGE = Path(embrec.__file__).parent
 
@@ -188,14 +187,3 @@ def test_embrec_imports_without_the_optional_libraries():
 def test_public_names():
     assert set(embrec.__all__) <= set(dir(embrec))
     assert {"EmbRecEstimator", "TfidfItemFeaturizer", "ItemTable", "Session"} <= set(embrec.__all__)
-
-
-def test_a_missing_library_names_the_extra(monkeypatch):
-    monkeypatch.setitem(sys.modules, "pyarrow", None)
-    message = r'^load_it needs pyarrow, which could .* pip install "embrec\[parquet\]"$'
-    with pytest.raises(ImportError, match=message):
-        import_optional("pyarrow", extra="parquet", purpose="load_it")
-
-
-def test_a_library_that_is_there_is_returned():
-    assert import_optional("json", extra="none", purpose="this test") is sys.modules["json"]

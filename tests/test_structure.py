@@ -8,6 +8,7 @@ import embrec
 from embrec import EmbRecEstimator
 
 PACKAGE = Path(embrec.__file__).parent
+TESTS = Path(__file__).parent
 MODULES = {path.relative_to(PACKAGE).as_posix(): path.read_text() for path in PACKAGE.rglob("*.py")}
 
 
@@ -45,3 +46,16 @@ def test_no_function_takes_just_any_parameters():
 
 def test_the_estimator_has_few_parameters():
     assert len(inspect.signature(EmbRecEstimator).parameters) <= 26
+
+
+def mirror(name):
+    """Return the file that tests a module, as CONTRIBUTING.md says: a room's have a folder."""
+    *rooms, module = name.split("/")
+    return "/".join([*rooms, f"test_{module.removeprefix('_')}"])
+
+
+def test_every_module_has_a_test_file_that_mirrors_it():
+    needed = {name for name in MODULES if Path(name).name not in ("__init__.py", "_version.py")}
+    missing = sorted(name for name in needed if not (TESTS / mirror(name)).is_file())
+    wanted = "\n".join(f"{name}: tests/{mirror(name)}" for name in missing)
+    assert not missing, f"{len(missing)} modules have no test file that mirrors them:\n{wanted}"

@@ -1,5 +1,7 @@
 """Ids as arrays that a file can hold."""
 
+from itertools import pairwise
+
 import numpy as np
 
 
@@ -7,7 +9,7 @@ def pack_ids(ids: np.ndarray) -> dict[str, np.ndarray]:
     """Integers as they are; strings as UTF-8 bytes and where each one ends."""
     if ids.dtype != object:
         return {"ids": ids}
-    encoded = [id_.encode() for id_ in ids.tolist()]
+    encoded = [id_.encode(errors="surrogatepass") for id_ in ids.tolist()]
     ends = np.cumsum(np.fromiter(map(len, encoded), dtype=np.int64, count=len(encoded)))
     return {"ids:utf8": np.frombuffer(b"".join(encoded), dtype=np.uint8), "ids:ends": ends}
 
@@ -18,5 +20,5 @@ def unpack_ids(arrays: dict[str, np.ndarray]) -> np.ndarray:
         return arrays["ids"]
     text, ends = arrays["ids:utf8"].tobytes(), arrays["ids:ends"].tolist()
     ids = np.empty(len(ends), dtype=object)
-    ids[:] = [text[a:b].decode() for a, b in zip([0, *ends[:-1]], ends, strict=True)]
+    ids[:] = [text[a:b].decode(errors="surrogatepass") for a, b in pairwise([0, *ends])]
     return ids

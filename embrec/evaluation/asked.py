@@ -155,7 +155,7 @@ def digest_of(arrays: Sequence[np.ndarray], how: tuple[Any, ...] = ()) -> str:
     digest = blake2b(repr(how).encode(), digest_size=16)
     for values in arrays:
         if values.dtype == object:
-            digest.update("\x00".join(values.tolist()).encode())
+            digest.update("\x00".join(values.tolist()).encode(errors="surrogatepass"))
         else:
             digest.update(values.tobytes())
     return digest.hexdigest()

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from embrec.data.growing import Growing, GrowingRagged, GrowingSparse
@@ -45,6 +45,7 @@ def test_a_cut_array_grows_on(kind):
 ROWS = st.lists(st.lists(st.integers(0, 9), max_size=3), min_size=1, max_size=4)
 
 
+@settings(max_examples=60, deadline=None)
 @given(ROWS, st.data())
 def test_growing_rows_are_lists(rows, data):
     growing = GrowingRagged(
@@ -53,13 +54,21 @@ def test_growing_rows_are_lists(rows, data):
             np.array([len(row) for row in rows]),
         )
     )
-    truth = [list(row) for row in rows]
+    truth, order = [list(row) for row in rows], np.arange(len(rows))[::-1]
     some = st.dictionaries(st.integers(0, len(rows) - 1), st.integers(0, 9))
     for step in data.draw(st.lists(some, max_size=12)):
+        before = growing.take(order)
         growing.append(np.array(list(step), dtype=np.int64), np.array(list(step.values()), int))
+        assert [before[i].tolist() for i in range(len(rows))] == truth[::-1]  # it stays
         for row, value in step.items():
             truth[row].append(value)
     assert growing.lengths.tolist() == [len(row) for row in truth]
-    order = np.arange(len(rows))[::-1]
     taken = growing.take(order)
     assert [taken[i].tolist() for i in range(len(rows))] == truth[::-1]
+
+
+def test_rows_take_a_bounded_multiple_of_their_space():
+    rows = GrowingRagged(Ragged(np.empty(0, dtype=np.int64), np.zeros(11, dtype=np.int64)))
+    for i in range(1000):
+        rows.append(np.array([i % 3]), np.array([i]))
+    assert len(rows._values) <= 4 * 1000

@@ -103,3 +103,9 @@ def test_what_counts_as_training_may_be_said(models, test_part, shop_log):
     with_unknown = [*shop_log.groupby("user")["item"].agg(list), ["nobody"]]
     again = evaluate(models["embrec"], test_part, metrics=names, train=with_unknown)
     assert again.queries["n_events"].equals(of_all.queries["n_events"])
+
+
+def test_any_string_may_be_an_id():
+    """Also half of a character, as the systems that cut ids at a number of bytes make them."""
+    ids = np.array(["\udc80", "b"], dtype=object)
+    assert asked.digest_of([ids]) == asked.digest_of([ids.copy()]) != asked.digest_of([ids[::-1]])

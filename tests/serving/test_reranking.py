@@ -233,14 +233,3 @@ def test_new_items_have_no_popularity(models, histories, shop_items):
         assert_array_equal(scores, 0)
     finally:
         model.remove_items(["new0", "new1", "new2"])
-
-
-def test_counts_of_content_neighbours_grow_and_are_saved(shop_log, shop_items, tmp_path):
-    half = len(shop_log) // 2
-    model = ContentNeighborsRecommender().fit(shop_log[:half], items=shop_items)
-    model.partial_fit(shop_log[half:])
-    whole = ContentNeighborsRecommender().fit(shop_log, items=shop_items)
-    assert_array_equal(model.counts_, whole.counts_)
-    model.save(tmp_path / "model")
-    loaded = ContentNeighborsRecommender.load(tmp_path / "model")
-    assert_array_equal(loaded.counts_, whole.counts_)

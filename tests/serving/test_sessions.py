@@ -1,232 +1,222 @@
-"""Sessions: one step per item, and the answers of recommend."""
+"""Many sessions at once: what each would say alone."""
 
 import copy
-import subprocess
-import sys
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+from small_recommender import fit_small
 
-from embrec import EmbRecEstimator, Session, TfidfItemFeaturizer
-from embrec.components import GRUEncoder, ItemTowers
+from embrec.components import GRUEncoder
 
 ITEM = st.sampled_from([f"{topic}-{i}" for topic in ("photo", "desk", "trail") for i in range(5)])
 
 
-def fit(shop_log, shop_items, **changes):
-    return EmbRecEstimator(
-        TfidfItemFeaturizer(columns=["title"]),
-        **{
-            "max_epochs": 3,
-            "item_model": ItemTowers(8),
-            "encoder": GRUEncoder(8),
-            "max_length": 4,
-            "random_state": 0,
-            **changes,
-        },
-    ).fit(shop_log, items=shop_items)
-
-
-@pytest.fixture(scope="module", params=[(1, True), (2, False)], ids=["residual", "two layers"])
-def model(request, shop_log, shop_items):
+@pytest.fixture(scope="module")
+def model(shop_log, shop_items):
     """Do not change it."""
-    n_layers, residual = request.param
-    encoder = GRUEncoder(8, n_layers=n_layers, residual=residual)
-    return fit(shop_log, shop_items, encoder=encoder)
+    return fit_small(shop_log, shop_items, max_length=4, encoder=GRUEncoder(8, n_layers=2))
 
 
 @pytest.fixture
 def own_model(shop_log, shop_items):
-    return fit(shop_log, shop_items)
+    return fit_small(shop_log, shop_items)
 
 
-@settings(max_examples=40, deadline=None)
-@given(history=st.lists(ITEM, max_size=12), split=st.integers(0, 12), exclude_seen=st.booleans())
-def test_answers_are_those_of_recommend(model, history, split, exclude_seen):
-    session = model.start_session(history[:split])
-    for item in history[split:]:
-        session.add(item)
-    session = model.resume_session(session.to_bytes())
-    ids, scores = session.recommend(15, exclude_seen=exclude_seen)
-    expected_ids, expected = model.recommend([history], k=15, exclude_seen=exclude_seen)
-    assert ids.shape == scores.shape == (15,)
-    np.testing.assert_allclose(scores, expected[0], atol=1e-5)
-    # ties within rounding may stand in either order
-    assert set(ids) == set(expected_ids[0])
-    assert session.history == history
-    assert len(session) == len(history)
+def check(batch, model, histories, k=6, **options):
+    assert batch.histories == histories
+    ids, scores = batch.recommend(k, **options)
+    expected_ids, expected = model.recommend(histories, k=k, **options)
+    assert ids.shape == expected_ids.shape
+    assert_allclose(scores, expected, atol=1e-5)
+    for row, wanted in zip(ids.tolist(), expected_ids.tolist(), strict=True):
+        assert set(row) == set(wanted)
 
 
-def test_filters(model):
-    session = model.start_session(["photo-0"])
-    ids, scores = session.recommend(3, include=["photo-0", "desk-1"], exclude=["nobody"])
-    assert ids.tolist() == ["desk-1", None, None]
-    assert np.isneginf(scores[1:]).all()
+@settings(max_examples=30, deadline=None)
+@given(data=st.data(), n=st.integers(1, 6))
+def test_any_clicks_of_any_visitors(model, data, n):
+    histories = data.draw(st.lists(st.lists(ITEM, max_size=6), min_size=n, max_size=n))
+    batch = model.start_sessions(histories)
+    for _ in range(data.draw(st.integers(0, 8))):
+        at = data.draw(st.lists(st.integers(0, n - 1), unique=True, max_size=n))
+        items = [data.draw(ITEM) for _ in at]
+        if data.draw(st.booleans()) and len(at) == n:
+            at, given_at = list(range(n)), None
+        else:
+            given_at = at
+        batch.add(items, at=given_at)
+        for position, item in zip(at, items, strict=True):
+            histories[position].append(item)
+        if data.draw(st.booleans()):
+            batch = model.resume_sessions(batch.to_bytes())
+    check(batch, model, histories, k=15, exclude_seen=data.draw(st.booleans()))
 
 
-def test_an_item_costs_one_step_whatever_came_before(own_model, record_steps):
-    session = own_model.start_session(["photo-0"] * 1000)
+def test_some_of_the_visitors(model):
+    histories = [["photo-0"], [], ["desk-1", "desk-2"]]
+    batch = model.start_sessions(histories)
+    ids, scores = batch.recommend(4, at=[2, 0])
+    expected = model.recommend([histories[2], histories[0]], k=4)
+    assert_array_equal(ids, expected[0])
+    assert_allclose(scores, expected[1], atol=1e-5)
+    assert batch.to_bytes(at=[-1]) == [batch.to_bytes()[2]]
+    ids, _ = batch.recommend(2, include=[["desk-0"], ["photo-0", "photo-1"], ["desk-2"]])
+    assert ids.tolist()[0] == ["desk-0", None]
+    assert set(ids.tolist()[1]) == {"photo-0", "photo-1"}
+    assert ids.tolist()[2] == [None, None]
+
+
+def test_knobs(model):
+    histories = [["photo-0"], ["desk-1", "desk-2"]]
+    check(
+        model.start_sessions(histories), model, histories, 3, popularity_discount=0.5, diversity=0.3
+    )
+    ids, _ = model.start_session(histories[0]).recommend(3, diversity=0.4, n_candidates=8)
+    assert_array_equal(
+        ids, model.recommend(histories[:1], k=3, diversity=0.4, n_candidates=8)[0][0]
+    )
+
+
+def test_a_log_is_one_session_per_user(model, shop_log):
+    users = shop_log["user"].unique()[:9]
+    some = shop_log[shop_log["user"].isin(users)]
+    batch = model.start_sessions(some)
+    assert batch.histories == [
+        some.loc[some["user"] == user, "item"].tolist() for user in some["user"].unique()
+    ]
+    with pytest.raises(ValueError, match="histories is empty"):
+        model.start_sessions([])
+    with pytest.raises(ValueError, match="data is empty"):
+        model.resume_sessions([])
+
+
+def test_a_session_is_part_of_its_batch(model):
+    batch = model.start_sessions([["photo-0"], ["desk-1"]])
+    second = batch[1]
+    second.add("desk-2")
+    batch.add(["trail-1", "trail-2"])
+    assert second.history == ["desk-1", "desk-2", "trail-2"]
+    assert len(second) == 3
+    assert [session.history for session in batch] == batch.histories
+    assert second.to_bytes() == batch.to_bytes()[1]
+    with pytest.raises(IndexError, match="There are sessions 0 to 1"):
+        batch[2]
+
+
+def test_all_clicks_are_one_step(own_model, record_steps):
+    batch = own_model.start_sessions([["photo-0"] * n for n in (0, 3, 500)])
     steps = record_steps(own_model.network_)
-    session.add("desk-0").recommend(5)
-    assert steps == [(1, 8)]
-
-
-def test_a_failed_add_changes_nothing(model):
-    session = model.start_session(["photo-0"])
-    before = session.to_bytes()
-    with pytest.raises(ValueError, match=r"item: 1 of 1 ids are not in the catalogue: 'nobody'"):
-        session.add("nobody")
-    assert session.to_bytes() == before
-
-
-def test_the_catalogue_lives_under_a_session(own_model):
-    session = own_model.start_session(["photo-0"])
-    own_model.add_items(pd.DataFrame({"item": ["new"], "title": ["camera photo"]}))
-    assert "new" in session.recommend(16)[0]
-    session.add("new")
-    own_model.remove_items(["new"])
-    assert "new" not in session.recommend(16, exclude_seen=False)[0]
-    session.add("new")
-    assert session.history == ["photo-0", "new", "new"]
-
-
-def test_training_ends_a_session(own_model):
-    session = own_model.start_session(["photo-0"])
-    data = session.to_bytes()
-    own_model.partial_fit([["photo-0", "desk-0"]])
-    for use in (lambda: session.add("desk-0"), session.recommend):
-        with pytest.raises(RuntimeError, match=r"start_session\(session\.history\)"):
-            use()
-    with pytest.raises(ValueError, match="belongs to another model"):
-        own_model.resume_session(data)
-    assert own_model.start_session(session.history).recommend(3)[0].shape == (3,)
+    batch.add(["desk-0"] * 3).recommend(5)
+    assert steps == [(3, 8)]
 
 
 @pytest.mark.parametrize(
-    ("damage", "message"),
+    ("items", "at", "error", "message"),
     [
-        (lambda data: b"", "0 bytes are not a session"),
-        (lambda data: b"x" + data[1:], "are not a session"),
-        (lambda data: data[:-1], "damaged: expected"),
-        (lambda data: data + b"!", "damaged: expected"),
-        (lambda data: data[:20] + b"????" + data[24:], "belongs to another model"),
-        (lambda data: data[:-3] + b"????"[:1] + data[-2:], "damaged: its checksum is wrong"),
-        (lambda data: data[:60] + bytes([data[60] ^ 1]) + data[61:], "its checksum is wrong"),
+        (["photo-0", "nobody"], None, ValueError, "items: 1 of 2 ids are not in the catalogue"),
+        (["photo-0"], None, ValueError, "Got 1 items for 2 sessions"),
+        (["photo-0", "desk-0"], [1, 1], ValueError, "must name each session once"),
+        (["photo-0", "desk-0"], [1, -1], ValueError, "must name each session once"),
+        (["photo-0"], [2], IndexError, r"There are sessions 0 to 1; got at=\[2\]"),
+        (["photo-0"], [0.0], TypeError, "at must be a list of integers"),
+        (["photo-0"], 0, TypeError, "at must be a list of integers"),
+        ([7, 8], None, TypeError, "items"),
+        ({"photo-0", "desk-0"}, None, TypeError, "items must be a list of ids, in order"),
+        ("photo-0", [0], TypeError, "items must be a list of ids, in order; got 'photo-0'"),
     ],
 )
-def test_damaged_bytes_are_refused(damage, message, model):
-    with pytest.raises(ValueError, match=message):
-        model.resume_session(damage(model.start_session(["photo-0"]).to_bytes()))
-
-
-def test_a_visitor_who_stayed_while_the_model_was_trained(own_model):
-    other = copy.deepcopy(own_model)
-    other.add_items(pd.DataFrame({"item": ["elsewhere"], "title": ["camera"]}))
-    data = other.start_session(["photo-0", "elsewhere", "photo-1"]).to_bytes()
-    own_model.partial_fit([["photo-0", "desk-0"]])
-    session = own_model.resume_session(data, restart=True)
-    assert session.history == ["photo-0", "photo-1"]
-    expected = own_model.start_session(["photo-0", "photo-1"]).recommend(5)
-    np.testing.assert_array_equal(session.recommend(5)[1], expected[1])
-    # a session of this model goes on from its state
-    again = own_model.resume_session(session.to_bytes(), restart=True)
-    assert again.to_bytes() == session.to_bytes()
-
-
-def test_text_is_no_session(model):
-    with pytest.raises(TypeError, match="got str"):
-        model.resume_session("session")
-
-
-def test_items_that_another_process_learned_of_do_no_harm(own_model):
-    other = copy.deepcopy(own_model)
-    other.add_items(pd.DataFrame({"item": ["elsewhere"], "title": ["camera"]}))
-    data = other.start_session(["photo-0", "elsewhere"]).to_bytes()
-    session = own_model.resume_session(data)
-    assert session.history == ["photo-0", "elsewhere"]
-    assert session.recommend(15)[0].tolist().count(None) == 1
-
-
-def test_integer_ids_of_numpy(shop_log, shop_items):
-    number = {item: i for i, item in enumerate(shop_items["item"])}
-    log = shop_log.assign(item=shop_log["item"].map(number))
-    model = fit(log, shop_items.assign(item=range(15)))
-    session = model.start_session(np.array([1, 2])).add(np.int32(3))
-    assert session.history == [1, 2, 3]
-    resumed = model.resume_session(session.to_bytes())
-    np.testing.assert_array_equal(resumed.recommend(5)[0], session.recommend(5)[0])
-    assert "[1, 2, 3]" in repr(resumed)
-    assert isinstance(resumed, Session)
-
-
-def test_another_process_goes_on_with_a_session(own_model, tmp_path):
-    own_model.save(tmp_path / "model")
-    session = own_model.start_session(["photo-0", "photo-1"])
-    (tmp_path / "session").write_bytes(session.to_bytes())
-    code = """if True:
-        from pathlib import Path
-        from embrec import EmbRecEstimator
-        model = EmbRecEstimator.load("model")
-        session = model.resume_session(Path("session").read_bytes())
-        print(*session.add("photo-2").recommend(5)[0])
-    """
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout.split() == session.add("photo-2").recommend(5)[0].tolist()
+def test_what_cannot_be_added_changes_nothing(items, at, error, message, model):
+    batch = model.start_sessions([["photo-0"], []])
+    before = batch.to_bytes()
+    with pytest.raises(error, match=message):
+        batch.add(items, at=at)
+    assert batch.to_bytes() == before
 
 
 def test_unknown_items_are_skipped_where_the_recommender_skips_them(own_model):
-    own_model.set_params(on_unknown="skip")
-    session = own_model.start_session(["nobody", "photo-0"]).add("nothing")
-    assert session.history == ["photo-0"]
-    expected = own_model.recommend([["nobody", "photo-0", "nothing"]], k=5)
-    ids, scores = session.recommend(5)
-    np.testing.assert_array_equal(ids, expected[0][0])
-    np.testing.assert_allclose(scores, expected[1][0], atol=1e-5)
-    with pytest.raises(TypeError, match="item holds integers"):
-        session.add(3)
+    own_model.on_unknown = "skip"
+    batch = own_model.start_sessions([["photo-0", "nobody"], ["nobody"]])
+    batch.add(["nobody", "desk-0"])
+    check(batch, own_model, [["photo-0"], ["desk-0"]])
 
 
-def test_a_history_is_a_list_of_ids(model):
-    with pytest.raises(
-        TypeError, match=r"must be a list of ids; got 'photo-0'. Pass \['photo-0'\]"
-    ):
-        model.start_session("photo-0")
-    with pytest.raises(ValueError, match=r"history: 1 of 2 ids are not in the catalogue: 'nobody'"):
-        model.start_session(["photo-0", "nobody"])
-    assert model.start_session(iter(["photo-0"])).history == ["photo-0"]
+def test_training_ends_sessions(own_model):
+    batch = own_model.start_sessions([["photo-0"], ["desk-0"]])
+    own_model.partial_fit([["photo-0", "desk-0"]])
+    with pytest.raises(RuntimeError, match="was trained since"):
+        batch.recommend()
+    with pytest.raises(RuntimeError, match="was trained since"):
+        batch.add(["desk-0", "desk-0"])
 
 
-@pytest.mark.parametrize("k", [0, -1, 2.5, True, None])
-def test_k_must_be_a_count(k, model):
-    with pytest.raises(ValueError, match="k must be an integer >= 1"):
-        model.start_session().recommend(k)
+@pytest.mark.parametrize("newer", [slice(None, None, -1), slice(6, 9)], ids=["other rows", "fewer"])
+def test_histories_outlive_the_catalogue(own_model, shop_items, newer):
+    """What was trained since has other rows, and the ids are still what they were."""
+    batch = own_model.start_sessions([["photo-0", "desk-1"], ["desk-2"]])
+    part = shop_items[newer]
+    own_model.fit([part["item"].tolist()[:3]] * 9, items=part)
+    assert batch.histories == [["photo-0", "desk-1"], ["desk-2"]]
+    restarted = own_model.resume_sessions(batch.to_bytes(), restart=True)
+    known = set(part["item"])
+    assert restarted.histories == [[i for i in ids if i in known] for ids in batch.histories]
+    with pytest.raises(RuntimeError, match="was trained since"):
+        batch[1].recommend()
 
 
-@pytest.mark.parametrize("item", [None, 1.5, True, ["photo-0"], float("nan")])
-def test_what_is_no_id_changes_nothing(item, model):
-    session = model.start_session(["photo-0"])
-    before = session.to_bytes()
-    with pytest.raises((ValueError, TypeError), match="item"):
-        session.add(item)
-    assert session.to_bytes() == before
+def test_the_same_weights_over_another_catalogue_end_sessions(own_model, monkeypatch):
+    batch = own_model.start_sessions([["photo-0"]])
+    fingerprint = own_model.fingerprint_
+    own_model.partial_fit([["photo-0", "desk-0"]])
+    own_model.fingerprint_ = fingerprint
+    with pytest.raises(RuntimeError, match="was trained since"):
+        batch.recommend()
 
 
-def test_history_is_a_copy(model):
-    session = model.start_session(["photo-0"])
-    session.history.append("desk-0")
-    assert session.history == ["photo-0"]
+def test_a_batch_is_copied_with_its_model(own_model):
+    batch = own_model.start_sessions([["photo-0"], ["desk-1"]])
+    twin = copy.deepcopy(batch)
+    twin._recommender.add_items(pd.DataFrame({"item": ["x"], "title": ["camera"]}))
+    twin.add(["x", "photo-1"])
+    assert twin.histories == [["photo-0", "x"], ["desk-1", "photo-1"]]
+    assert batch.histories == [["photo-0"], ["desk-1"]]
+    with pytest.raises(ValueError, match="'x'"):
+        batch.add(["x", "photo-1"])
 
 
-def test_bytes_may_come_in_any_buffer(model):
-    data = model.start_session(["photo-0"]).to_bytes()
-    for same in (bytearray(data), memoryview(data)):
-        assert model.resume_session(same).history == ["photo-0"]
+def test_bytes_of_bounded_length(model):
+    session = model.start_session(["photo-0", "photo-1", "desk-0"])
+    short = session.to_bytes(max_history=2)
+    assert len(short) < len(session.to_bytes())
+    resumed = model.resume_session(short)
+    assert resumed.history == ["photo-1", "desk-0"]
+    assert_array_equal(  # the state has forgotten nothing
+        resumed.recommend(15, exclude_seen=False)[1], session.recommend(15, exclude_seen=False)[1]
+    )
+    assert session.to_bytes(max_history=10**30) == session.to_bytes()
+    with pytest.raises(ValueError, match="max_history must be an integer >= 1; got 0"):
+        session.to_bytes(max_history=0)
+
+
+def test_one_session_is_no_list_of_sessions(model):
+    with pytest.raises(TypeError, match="Expected a list of bytes"):
+        model.resume_sessions(model.start_session().to_bytes())
+
+
+def test_states_are_those_of_single_sessions(model):
+    """Thousands at once, to float32's precision of one by one."""
+    rng = np.random.default_rng(0)
+    ids = model.catalog_.ids.ids
+    histories = [rng.choice(ids, size=n).tolist() for n in rng.integers(0, 9, size=2000)]
+    batch = model.start_sessions(histories)
+    clicks = rng.choice(ids, size=2000).tolist()
+    batch.add(clicks)
+    for position in rng.choice(2000, size=20, replace=False).tolist():
+        alone = model.start_session(histories[position]).add(clicks[position])
+        assert_allclose(batch._queries(np.array([position])), alone._batch._queries(np.array([0])),
+                        atol=1e-5)  # fmt: skip
+    assert batch._states.dtype == torch.float32
