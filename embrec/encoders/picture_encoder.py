@@ -103,7 +103,7 @@ class PictureEncoder:
 
     def _vectors(self, prepared: list[Any]) -> np.ndarray:
         vectors = np.zeros((len(prepared), self.n_features), dtype=np.float32)
-        sound = np.array([one is not None for one in prepared])
+        sound = np.array([one is not None for one in prepared], dtype=bool)
         vectors[~sound, -1] = 1
         if sound.any():
             vectors[sound, :-1] = self._compute([one for one in prepared if one is not None])

@@ -1,6 +1,5 @@
 """Decoding pictures: every kind that a shop may hold, with the pixels that must come out."""
 
-import io
 import os
 import struct
 import warnings
@@ -9,20 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from drawn_pictures import encoded
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from embrec.encoders.picture_keys import tell_apart
 from embrec.encoders.pictures import MAX_PIXELS, PictureError, decode
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
-
-
-def encoded(image, format="PNG", **options):
-    stream = io.BytesIO()
-    image.save(stream, format, **options)
-    return stream.getvalue()
 
 
 def pixels(source, **options):
@@ -339,7 +332,6 @@ def test_a_closed_pil_image(tmp_path):
     image.close()
     with pytest.raises(PictureError):
         decode(image)
-    assert tell_apart([image], max_pixels=MAX_PIXELS, read_files=True) == [None]
 
 
 SOUND = {
@@ -372,56 +364,3 @@ def test_damaged_files_raise_nothing_else(format, kept, changes, edge):
         return
     assert image.mode == "RGB"
     assert 0 < image.width * image.height <= 10**6
-
-
-# ---- what tells them apart
-
-
-def keys(*sources, read_files=True):
-    pictures = tell_apart(sources, max_pixels=1000, read_files=read_files)
-    return [None if picture is None else picture.key for picture in pictures]
-
-
-def test_equal_contents_have_equal_keys(tmp_path):
-    data = encoded(Image.new("RGB", (2, 2)))
-    paths = [tmp_path / "a.png", tmp_path / "b.png"]
-    for path in paths:
-        path.write_bytes(data)
-    assert len(set(keys(*paths, data))) == 1
-    assert len(set(keys(*paths, paths[0], read_files=False))) == 2
-
-
-def test_unequal_contents_have_unequal_keys():
-    red, blue = Image.new("P", (2, 2)), Image.new("P", (2, 2))
-    red.putpalette(RED)
-    blue.putpalette(BLUE)
-    turned = Image.new("P", (2, 2))
-    turned.putpalette(RED)
-    turned.getexif()[0x0112] = 6
-    clear = Image.new("P", (2, 2))
-    clear.putpalette(RED)
-    clear.info["transparency"] = 0
-    zeros = np.zeros((2, 6), dtype=np.uint8)
-    arrays = [zeros, zeros.reshape(6, 2), zeros.astype(bool), zeros.reshape(2, 2, 3)]
-    assert len(set(keys(red, blue, turned, clear, *arrays, zeros.tobytes()))) == 9
-
-
-def test_what_cannot_be_read_has_no_key(tmp_path):
-    unreadable = [None, tmp_path, tmp_path / "none", "http://a/b", 7, np.array([[None]])]
-    assert keys(*unreadable, Image.new("RGB", (100, 100))) == [None] * 7
-
-
-def test_a_file_is_read_once_for_its_key(tmp_path, monkeypatch):
-    path = tmp_path / "a.png"
-    path.write_bytes(encoded(Image.new("RGB", (2, 2))))
-    opened, open_path = [], Path.open
-
-    def spy(self, *arguments):
-        opened.append(self)
-        return open_path(self, *arguments)
-
-    monkeypatch.setattr(Path, "open", spy)
-    keys(path, path, path)
-    assert opened == [path]
-    keys(path, path, read_files=False)
-    assert opened == [path]

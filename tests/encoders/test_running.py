@@ -8,7 +8,6 @@ import pytest
 from threads import join, start
 
 from embrec.encoders import running
-from embrec.encoders.protocol import Encoder, EncoderSpec
 from embrec.encoders.running import encode, forget_encoders, get_encoder
 
 
@@ -98,12 +97,6 @@ def test_models_that_were_not_used_for_long_are_dropped():
     get_encoder(LengthSpec("one more"))
     assert get_encoder(LengthSpec("0")) is first
     forget_encoders()
-
-
-def test_protocols():
-    assert isinstance(LengthEncoder(), Encoder)
-    assert isinstance(LengthSpec(), EncoderSpec)
-    assert not isinstance(LengthEncoder(), EncoderSpec)
 
 
 def test_progress_is_shown_on_request(capsys):

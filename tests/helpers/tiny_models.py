@@ -43,6 +43,22 @@ def tiny_bert_folder():
     return folder
 
 
+def bert_vectors(texts, folder=None, max_length=32, normalize=True):
+    """Vectors by transformers alone, one text at a time: mean over tokens, unit length."""
+    import torch
+    from transformers import AutoModel, AutoTokenizer
+
+    folder = folder or tiny_bert_folder()
+    tokenizer, model = AutoTokenizer.from_pretrained(folder), AutoModel.from_pretrained(folder)
+    vectors = []
+    for text in texts:
+        tokens = tokenizer(text, return_tensors="pt", truncation=True, max_length=max_length)
+        with torch.no_grad():
+            mean = model.eval()(**tokens).last_hidden_state[0].double().mean(dim=0)
+        vectors.append(mean / mean.norm() if normalize else mean)
+    return np.stack(vectors)
+
+
 ELMO_OPTIONS = {
     "lstm": {
         "use_skip_connections": True,
