@@ -31,7 +31,7 @@ def data_folder():
 @pytest.fixture(scope="session")
 def processes():
     """Runs scripts in processes of their own, which need not import embrec again."""
-    with ForkServer("embrec.baselines", "embrec.datasets") as server:
+    with ForkServer("embrec.baselines", "embrec.datasets", "skops.io") as server:
         yield server
 
 

@@ -25,7 +25,7 @@ def python_blocks(page):
 
 @pytest.fixture(scope="module")
 def server(processes):
-    processes.load("skops.io", "torch._dynamo")  # what saving and bfloat16 import
+    processes.load("torch._dynamo")  # which training imports
     return processes
 
 

@@ -53,7 +53,7 @@ def until(condition, seconds=200):
 @pytest.fixture(scope="module")
 def serving(processes, tmp_path_factory):
     """A function that starts the service, and yields a client that keeps cookies."""
-    processes.load("fastapi", "uvicorn", "skops.io")
+    processes.load("fastapi", "uvicorn")
 
     @contextmanager
     def serving(saved, **environment):

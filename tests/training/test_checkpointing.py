@@ -230,7 +230,7 @@ def outcome(process):
 def test_a_process_killed_at_random_moments_ends_with_the_same_numbers(processes, tmp_path):
     # parts are written as they are made
     script = SCRIPT.replace("PARAMETERS", repr({**SMALL, **EVERYTHING}))
-    processes.load("embrec.datasets", "torch._dynamo")
+    processes.load("torch._dynamo")
     *expected, seconds = outcome(processes.start(script, tmp_path / "unbroken", ""))
     run = tmp_path / "run"
     delays, n_kills = np.random.default_rng().uniform(0, seconds / 5, size=3), 0
