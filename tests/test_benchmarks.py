@@ -42,9 +42,11 @@ def shop():
 
 def test_table_2_of_a_pair_of_parquet_files(shop, table2, tmp_path):
     pytest.importorskip("pyarrow")
-    log = shop.interactions[["user", "item", "timestamp"]]
+    # a little of everything: each of the models is trained twice
+    log = shop.interactions[["user", "item", "timestamp"]].groupby("user", sort=False).head(5)
     log.to_parquet(tmp_path / "interactions.parquet")
-    shop.items[["item", "title", "description"]].to_parquet(tmp_path / "items.parquet")
+    items = shop.items[["item", "title"]].assign(description=shop.items["description"].str[:30])
+    items.to_parquet(tmp_path / "items.parquet")
     printed = table2(tmp_path, "--out", tmp_path / "out", "--name", "shop")
     record = json.loads((tmp_path / "out" / "shop.json").read_text())
     table = pd.read_csv(tmp_path / "out" / "shop.csv")
