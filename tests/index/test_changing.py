@@ -8,7 +8,6 @@ import weakref
 
 import numpy as np
 import pytest
-from processes import ForkServer
 from threads import join, run_together, start, wait
 
 from embrec.index import AnnoyIndex, ExactIndex, IndexRebuildWarning
@@ -19,12 +18,6 @@ D = 8
 
 def draw(seed, n):
     return np.random.default_rng(seed).normal(size=(n, D)).astype(np.float32)
-
-
-@pytest.fixture(scope="module")
-def processes():
-    with ForkServer("embrec.index") as server:
-        yield server
 
 
 class Spoiled(ExactIndex):

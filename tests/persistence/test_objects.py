@@ -1,8 +1,6 @@
 """What a file of skops can hold, and what is read from one."""
 
-import subprocess
-import sys
-import textwrap
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
@@ -77,8 +75,8 @@ def test_networks_are_refused_by_name(wrap, tmp_path):
     assert not (tmp_path / "file").exists()
 
 
-def test_a_function_of_a_script_is_missed_elsewhere(tmp_path):
-    script = """
+def test_a_function_of_a_script_is_missed_elsewhere(processes, tmp_path):
+    script = """if True:
         import sys
         from embrec import TfidfItemFeaturizer
         from embrec.persistence.objects import dump_objects
@@ -86,7 +84,15 @@ def test_a_function_of_a_script_is_missed_elsewhere(tmp_path):
             return text.split()
         dump_objects({"one": TfidfItemFeaturizer(tokenizer=split)}, sys.argv[1])
     """
-    command = [sys.executable, "-c", textwrap.dedent(script), str(tmp_path / "file")]
-    subprocess.run(command, check=True)
+    done = processes.run(script, tmp_path / "other", tmp_path / "file")
+    assert done.code == 0, done.err
     with pytest.raises(ValueError, match=r"needs __main__\.split, which cannot be imported here"):
         load_objects(tmp_path / "file", ["__main__.split"])
+
+
+@pytest.mark.parametrize("changes", [{}, {"column_weights": {"title": 2.0}}], ids=str)
+def test_terms_are_not_saved_one_by_one(changes, shop_items, tmp_path):
+    """Of thousands that took seconds."""
+    featurizer = TfidfItemFeaturizer(columns=["title"], max_features=20, **changes)
+    dump_objects({"featurizer": featurizer.fit(shop_items)}, tmp_path / "file")
+    assert len(ZipFile(tmp_path / "file").namelist()) < 10

@@ -2,10 +2,8 @@
 
 import json
 import os
+import shutil
 import signal
-import subprocess
-import sys
-import textwrap
 import time
 
 import numpy as np
@@ -56,10 +54,34 @@ def often(monkeypatch):
     monkeypatch.setattr("embrec.training.loop.CHECKPOINT_SECONDS", 0.0)
 
 
-@pytest.mark.parametrize("changes", [{}, EVERYTHING], ids=["plain", "everything"])
+SETTINGS = {"plain": {}, "everything": EVERYTHING}
+
+
+@pytest.fixture(scope="module")
+def unbroken(shop_log, shop_items):
+    """Models of fits that nothing interrupts, by name of their settings."""
+    return {
+        name: make(**changes).fit(shop_log, items=shop_items) for name, changes in SETTINGS.items()
+    }
+
+
+@pytest.fixture(scope="module")
+def over(shop_log, shop_items, tmp_path_factory):
+    """The model of a plain fit that has ended, and the folder of its checkpoints."""
+    folder = tmp_path_factory.mktemp("over")
+    return make(folder).fit(shop_log, items=shop_items), folder
+
+
+@pytest.fixture
+def ended(over, tmp_path):
+    """A folder of one's own with the checkpoints of a plain fit that has ended."""
+    return shutil.copytree(over[1], tmp_path / "ended")
+
+
+@pytest.mark.parametrize("name", SETTINGS)
 @pytest.mark.parametrize("at", [(1, 3), (2, 1), (4, 6)], ids=str)
-def test_a_crash_changes_no_number(changes, at, tmp_path, shop_log, shop_items, often):
-    unbroken = make(**changes).fit(shop_log, items=shop_items)
+def test_a_crash_changes_no_number(name, at, unbroken, tmp_path, shop_log, shop_items, often):
+    changes, unbroken = SETTINGS[name], unbroken[name]
     broken = make(tmp_path, callbacks=[Crash(*at)], **changes)
     with pytest.raises(KeyboardInterrupt):
         broken.fit(shop_log, items=shop_items)
@@ -86,10 +108,9 @@ def test_going_on_starts_where_it_stopped(tmp_path, shop_log, shop_items, often)
     assert Count.steps == n_steps * len(resumed.training_log_) - n_steps - 4
 
 
-def test_a_run_that_is_over_trains_no_more(tmp_path, shop_log, shop_items):
-    once = make(tmp_path).fit(shop_log, items=shop_items)
-    again = make(tmp_path, callbacks=[Crash(1, 1)]).fit(shop_log, items=shop_items)
-    assert figures(again) == figures(once)
+def test_a_run_that_is_over_trains_no_more(over, ended, shop_log, shop_items):
+    again = make(ended, callbacks=[Crash(1, 1)]).fit(shop_log, items=shop_items)
+    assert figures(again) == figures(over[0])
 
 
 def test_the_last_checkpoints_and_the_best_are_kept(tmp_path, shop_log, shop_items):
@@ -114,19 +135,17 @@ def test_the_last_checkpoints_and_the_best_are_kept(tmp_path, shop_log, shop_ite
     ],
     ids=str,
 )
-def test_another_run_is_not_gone_on_with(changes, tmp_path, shop_log, shop_items):
-    make(tmp_path).fit(shop_log, items=shop_items)
+def test_another_run_is_not_gone_on_with(changes, ended, shop_log, shop_items):
     with pytest.raises(CheckpointError, match="another run, of other settings or data"):
-        make(tmp_path, **changes).fit(shop_log, items=shop_items)
+        make(ended, **changes).fit(shop_log, items=shop_items)
 
 
-def test_nor_is_one_of_other_data(tmp_path, shop_log, shop_items):
-    make(tmp_path).fit(shop_log, items=shop_items)
+def test_nor_is_one_of_other_data(ended, shop_log, shop_items):
     with pytest.raises(CheckpointError, match="another run"):
-        make(tmp_path).fit(shop_log.iloc[:-4], items=shop_items)
+        make(ended).fit(shop_log.iloc[:-4], items=shop_items)
     other = shop_items.assign(title=shop_items["title"].str.replace("camera", "photograph"))
     with pytest.raises(CheckpointError, match="another run"):
-        make(tmp_path).fit(shop_log, items=other)
+        make(ended).fit(shop_log, items=other)
 
 
 @pytest.mark.filterwarnings("ignore::embrec.data.items.NoContentWarning")
@@ -142,21 +161,21 @@ def test_nor_is_one_whose_words_are_other_items(tmp_path, shop_log, shop_items):
         make(tmp_path).fit(shop_log, items=shop_items.assign(title=titles))
 
 
-def test_how_arrays_are_printed_does_not_matter(tmp_path, shop_log, shop_items):
-    make(tmp_path).fit(shop_log, items=shop_items)
+def test_how_arrays_are_printed_does_not_matter(ended, shop_log, shop_items):
     with np.printoptions(linewidth=200, threshold=5):
-        make(tmp_path).fit(shop_log, items=shop_items)
+        make(ended).fit(shop_log, items=shop_items)
 
 
-def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path, shop_log, shop_items, often):
-    unbroken = make().fit(shop_log, items=shop_items)
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(
+    unbroken, tmp_path, shop_log, shop_items, often
+):
     with pytest.raises(KeyboardInterrupt):
         make(tmp_path, callbacks=[Crash(3, 4)]).fit(shop_log, items=shop_items)
     newest = max(tmp_path.iterdir())
     newest.write_bytes(newest.read_bytes()[:-100])
     with pytest.warns(UserWarning, match="Skipped the checkpoint .*checksum is wrong"):
         resumed = make(tmp_path).fit(shop_log, items=shop_items)
-    assert figures(resumed) == figures(unbroken)
+    assert figures(resumed) == figures(unbroken["plain"])
 
 
 @pytest.mark.parametrize("state", [None, np.random.RandomState(0)], ids=["none", "generator"])
@@ -180,60 +199,54 @@ def test_partial_fit_leaves_checkpoints_alone(tmp_path, shop_log, shop_items):
     assert sorted(tmp_path.iterdir()) == before
 
 
-SCRIPT = textwrap.dedent(
-    """
-    import json, sys
-    import numpy as np, torch
-    from embrec import EmbRecEstimator, TfidfItemFeaturizer
-    from embrec.components import Adam, EarlyStopping, GRUEncoder, IdEmbeddings, ItemTowers
-    from embrec.datasets import make_shop
-    from embrec.training import loop
+SCRIPT = """
+import json, sys
+import torch
+from embrec import EmbRecEstimator, TfidfItemFeaturizer
+from embrec.components import Adam, EarlyStopping, GRUEncoder, IdEmbeddings, ItemTowers
+from embrec.datasets import make_shop
+from embrec.training import loop
 
-    torch.set_num_threads(1)
-    loop.CHECKPOINT_SECONDS = 0.02
-    shop = make_shop(n_users=200, n_items=200, random_state=0)
-    model = EmbRecEstimator(
-        TfidfItemFeaturizer(columns=["title"]), random_state=0, max_epochs=6,
-        early_stopping=EarlyStopping(patience=2), checkpoint_dir=sys.argv[1] or None,
-        **PARAMETERS,
-    ).fit(shop.interactions, items=shop.items)
-    seconds = sum(record["seconds"] for record in model.training_log_)
-    print(json.dumps([model.fingerprint_, model.best_epoch_, len(model.training_log_), seconds]))
-    """
-)
-
-
-def start(folder, parameters):
-    # parts are written as they are made
-    script = SCRIPT.replace("PARAMETERS", repr(parameters))
-    command = [sys.executable, "-c", script, str(folder)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+torch.set_num_threads(1)
+loop.CHECKPOINT_SECONDS = 0.02
+shop = make_shop(n_users=200, n_items=200, random_state=0)
+model = EmbRecEstimator(
+    TfidfItemFeaturizer(columns=["title"]), random_state=0, max_epochs=6,
+    early_stopping=EarlyStopping(patience=2), checkpoint_dir=sys.argv[1] or None,
+    **PARAMETERS,
+).fit(shop.interactions, items=shop.items)
+seconds = sum(record["seconds"] for record in model.training_log_)
+print(json.dumps([model.fingerprint_, model.best_epoch_, len(model.training_log_), seconds]))
+"""
 
 
 def outcome(process):
-    out, err = process.communicate()
-    assert process.returncode == 0, err
-    return json.loads(out)
+    done = process.wait()
+    assert done.code == 0, done.err
+    return json.loads(done.out)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="kill -9 is of Unix")
-def test_a_process_killed_at_random_moments_ends_with_the_same_numbers(tmp_path):
-    parameters = {**SMALL, **EVERYTHING}
-    *expected, seconds = outcome(start("", parameters))
+def test_a_process_killed_at_random_moments_ends_with_the_same_numbers(processes, tmp_path):
+    # parts are written as they are made
+    script = SCRIPT.replace("PARAMETERS", repr({**SMALL, **EVERYTHING}))
+    processes.load("torch._dynamo")
+    *expected, seconds = outcome(processes.start(script, tmp_path / "unbroken", ""))
+    run = tmp_path / "run"
     delays, n_kills = np.random.default_rng().uniform(0, seconds / 5, size=3), 0
-    for delay in delays:
-        process = start(tmp_path / "run", parameters)
-        before = _newest(tmp_path / "run")
-        # importing takes seconds, training little more: count from the first sign of progress
-        while process.poll() is None and _newest(tmp_path / "run") == before:
+    for i, delay in enumerate(delays):
+        before = _newest(run)
+        process = processes.start(script, tmp_path / str(i), run)
+        # making the data takes as long as training: count from the first sign of progress
+        while process.poll() is None and _newest(run) == before:
             time.sleep(0.005)
         time.sleep(delay)
         if process.poll() is None:
-            process.send_signal(signal.SIGKILL)
+            process.send(signal.SIGKILL)
             n_kills += 1
-        process.communicate()
+        process.wait()
     assert n_kills >= 2  # else training is too short for this test
-    assert outcome(start(tmp_path / "run", parameters))[:3] == expected, delays
+    assert outcome(processes.start(script, tmp_path / "last", run))[:3] == expected, delays
 
 
 def _newest(folder):
