@@ -6,6 +6,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 # torch goes first and by its exact version, so that pip takes the pinned build
 TORCH := $(shell sed -n 's/^torch==/torch==/p' constraints.txt)
 export PYTHONWARNINGS ?=
+NO_COMPILER := The tests need a C++ compiler ($(CXX) was not found): Annoy, which they try too, is built \
+when it is installed. Install one, or set CXX. make demo needs none.
 
 .PHONY: demo test lint types docs check test-lowest release-check clean
 
@@ -44,6 +46,7 @@ $(VENV)/.demo: pyproject.toml constraints.txt | $(BIN)/python
 	touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
+	@command -v $(firstword $(CXX)) > /dev/null || { echo "$(NO_COMPILER)"; exit 1; }
 	$(PIP) install --quiet -c constraints.txt $(TORCH)
 	$(PIP) install --quiet -c constraints.txt -e ".[dev]"
 	touch $@ $(VENV)/.demo

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Sequence
-from importlib import import_module
 from numbers import Integral
 from typing import Any, ClassVar
 
@@ -10,6 +9,7 @@ import numpy as np
 from joblib import effective_n_jobs
 
 from embrec._utils.compat import Interval
+from embrec._utils.optional import import_optional
 from embrec.index.approximate import RECALL_AT, ApproximateIndex
 from embrec.index.backend_file import FileBackend
 from embrec.index.background import check_ending
@@ -67,9 +67,12 @@ class AnnoyBackend(FileBackend):
         return found
 
 
+def _library() -> Any:
+    return import_optional("annoy", extra="annoy", purpose="AnnoyIndex")
+
+
 def _forest(n_features: int, metric: str) -> Any:
-    # compiled when it is installed, so that not every process can load it
-    return import_module("annoy").AnnoyIndex(n_features, metric)
+    return _library().AnnoyIndex(n_features, metric)
 
 
 class AnnoyIndex(ApproximateIndex):
@@ -165,6 +168,11 @@ class AnnoyIndex(ApproximateIndex):
         self.n_trees = n_trees
         self.search_k = search_k
         self.n_jobs = n_jobs
+
+    def check(self) -> None:
+        """Raise if `fit` would not begin; see `BaseIndex.check`."""
+        super().check()
+        _library()
 
     def _make(self, vectors: np.ndarray, seed: int) -> AnnoyBackend:
         return AnnoyBackend.build(

@@ -19,15 +19,17 @@ from embrec.scoring.products import SCORE_MEMORY
 
 #: With fewer vectors none but exact search is tried: it takes less than a millisecond.
 MIN_VECTORS = 50_000
+#: Libraries in the order in which they are chosen, and their indexes.
+APPROXIMATE: dict[str, Any] = {"faiss": FaissIndex, "annoy": AnnoyIndex}
 
 
 class AutoIndex(BaseIndex):
     """Exact search until approximate search answers a query faster, by measurement.
 
     With at least 50,000 vectors an approximate index is built too - `FaissIndex` if Faiss is
-    installed, else `AnnoyIndex` - and stays if it reaches `min_recall` and answers single queries
-    in less time. So which one it is depends on the machine; for answers that do not, choose one
-    yourself. Whenever it is built anew, it is asked again.
+    installed, else `AnnoyIndex` if Annoy is - and stays if it reaches `min_recall` and answers
+    single queries in less time. So which one it is depends on the machine; for answers that do
+    not, choose one yourself. Whenever it is built anew, it is asked again.
 
     Parameters
     ----------
@@ -104,10 +106,10 @@ class AutoIndex(BaseIndex):
         self, vectors: Any, rows: np.ndarray, queries: np.ndarray | None
     ) -> StaticSearch | None:
         exact = self._like(ExactIndex)._build(vectors, rows, queries)
-        if sp.issparse(vectors) or len(rows) < MIN_VECTORS:
+        kinds = [kind for name, kind in APPROXIMATE.items() if find_spec(name)]
+        if sp.issparse(vectors) or len(rows) < MIN_VECTORS or not kinds:
             return exact
-        other = self._like(FaissIndex if find_spec("faiss") else AnnoyIndex)
-        approximate = other.tuned(vectors, rows, queries)
+        approximate = self._like(kinds[0]).tuned(vectors, rows, queries)
         if approximate.recall < self.min_recall:
             return exact
         asked = vectors[rows[:: len(rows) // N_TIMED]] if queries is None else queries

@@ -27,16 +27,22 @@ def test_few_vectors_are_searched_exactly():
 def test_the_faster_one_is_chosen(monkeypatch, seconds, chosen):
     times = iter(seconds)
     monkeypatch.setattr(auto, "MIN_VECTORS", 1000)
-    monkeypatch.setattr(auto, "find_spec", lambda name: None)
+    monkeypatch.setattr(auto, "find_spec", lambda name: name == "annoy")
     monkeypatch.setattr(auto, "seconds_per_query", lambda *args, **kwargs: next(times))
     index = AutoIndex(random_state=0).fit(VECTORS)
     assert index.chosen_ == chosen
     assert (index.recall_ == 1.0) == (chosen == "exact")
 
 
-def test_what_recalls_too_little_is_not_chosen(monkeypatch):
+def test_without_a_library_it_is_exact(monkeypatch):
     monkeypatch.setattr(auto, "MIN_VECTORS", 1000)
     monkeypatch.setattr(auto, "find_spec", lambda name: None)
+    assert AutoIndex().fit(VECTORS).chosen_ == "exact"
+
+
+def test_what_recalls_too_little_is_not_chosen(monkeypatch):
+    monkeypatch.setattr(auto, "MIN_VECTORS", 1000)
+    monkeypatch.setattr(auto, "find_spec", lambda name: name == "annoy")
     monkeypatch.setattr(auto, "seconds_per_query", lambda vectors, static, *args, **kwargs: 1.0)
     monkeypatch.setattr(
         AnnoyIndex, "tuned", lambda self, vectors, rows, queries: TunedSearch(None, rows, 0.5)
@@ -46,7 +52,7 @@ def test_what_recalls_too_little_is_not_chosen(monkeypatch):
 
 def test_a_catalogue_that_grows_is_asked_again(monkeypatch):
     monkeypatch.setattr(auto, "MIN_VECTORS", N + 1)
-    monkeypatch.setattr(auto, "find_spec", lambda name: None)
+    monkeypatch.setattr(auto, "find_spec", lambda name: name == "annoy")
     monkeypatch.setattr(
         auto,
         "seconds_per_query",
