@@ -64,6 +64,8 @@ def sort_log(
     """
     frame = check_table(X, what=what)
     hint = "Name the columns of your log with user_col=, item_col= and timestamp_col=."
+    if columns.item in frame.columns:
+        hint += " If this is the catalogue, pass it as items=, and the log first."
     user_column = get_column(frame, columns.user, what=what, hint=hint)
     item_column = get_column(frame, columns.item, what=what, hint=hint)
     user_ids = check_ids(column_values(user_column), what=f"{what}[{columns.user!r}]")
@@ -136,7 +138,13 @@ def _read_lists(X: Any, what: str) -> Ragged:
     # Python's own types: faster to go through, and what users see again
     plain = [_python_values(row) for row in rows] if np.ndarray in set(map(type, rows)) else rows
     flat = list(chain.from_iterable(plain))
-    return Ragged.from_lengths(check_ids(flat, what=what), lengths)
+    try:
+        ids = check_ids(flat, what=what)
+    except TypeError as error:
+        if isinstance(X, np.ndarray):  # what to_numpy() makes of a log: users, items and times
+            raise TypeError(f"{error} If {what} was a log, pass the table as it is.") from error
+        raise
+    return Ragged.from_lengths(ids, lengths)
 
 
 def _python_values(row: Any) -> Any:

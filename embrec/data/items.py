@@ -99,7 +99,8 @@ def _check_unique(ids: np.ndarray, item_col: str) -> None:
         raise ValueError(
             f"items[{item_col!r}] must hold each id once; {int(repeated.sum())} rows repeat an id "
             f"that came before: {preview(ids[repeated])}. Drop them, for example with "
-            f"items.drop_duplicates({item_col!r})."
+            f"items.drop_duplicates({item_col!r}). If this is the log, pass it first, and the "
+            "catalogue as items=."
         )
 
 
