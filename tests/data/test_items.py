@@ -40,7 +40,7 @@ def test_ids_in_the_index():
         (
             pd.concat([ITEMS, ITEMS]),
             ValueError,
-            r"2 rows repeat an id .*: 'a', 'b'\. .*drop_duplicates.*If this is the log, pass it first",
+            r"2 rows repeat an id .*: 'a', 'b'\. .*drop_duplicates.*If this is the log",
         ),
         (ITEMS.assign(item=["a", None]), ValueError, "missing"),
         (ITEMS.assign(item=["a", 1]), TypeError, "mixed-integer"),
