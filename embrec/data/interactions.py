@@ -15,7 +15,14 @@ import pandas as pd
 from embrec._utils.warn import warn
 from embrec.data.ids import IdIndex, check_ids, preview, short_repr
 from embrec.data.ragged import Ragged
-from embrec.data.tables import check_table, column_values, get_column, is_table, sort_keys
+from embrec.data.tables import (
+    check_table,
+    column_values,
+    columns_of_times,
+    get_column,
+    is_table,
+    sort_keys,
+)
 
 DEFAULT_TIMESTAMP_COL = "timestamp"
 
@@ -82,20 +89,22 @@ def sort_log(
     else:
         order = np.argsort(codes, kind="stable")
         if columns.timestamp is not None:
-            warn_of_unused_times(frame, columns.timestamp)
+            warn_of_unused_times(frame, columns)
     offsets = np.zeros(len(users) + 1, dtype=np.int64)
     np.cumsum(np.bincount(codes, minlength=len(users)), out=offsets[1:])
     return order, offsets, np.asarray(users), item_ids
 
 
-def warn_of_unused_times(frame: Any, name: str) -> None:
-    """Warn if there is no column of the default name, but another one of times."""
-    unused = [c for c, dtype in frame.schema.items() if dtype in (nw.Datetime, nw.Date)]
+def warn_of_unused_times(frame: "nw.DataFrame[Any]", columns: LogColumns) -> None:
+    """Warn if there is no column of the default name, but another one that seems to hold times."""
+    others = [name for name in frame.columns if name not in (columns.user, columns.item)]
+    unused = columns_of_times(frame.select(others)) if others else []
     if unused:
         warn(
-            f"The log has no column {name!r}, so its rows are taken to be in order of time, "
-            f"although {unused} holds times. Pass timestamp_col={unused[0]!r}, or "
-            "timestamp_col=None if the order of the rows is right."
+            f"The log has no column {columns.timestamp!r}, so its rows are taken to be in order of "
+            f"time, although {unused} seems to hold times. Pass timestamp_col={unused[0]!r} (text "
+            "and Python objects need pandas.to_datetime before that), or timestamp_col=None if "
+            "the order of the rows is right."
         )
 
 

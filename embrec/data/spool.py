@@ -14,7 +14,16 @@ import pandas as pd
 from embrec._utils.optional import import_optional
 from embrec.data.ids import check_ids, preview, short_repr
 from embrec.data.interactions import DEFAULT_TIMESTAMP_COL, LogColumns, warn_of_unused_times
-from embrec.data.tables import Table, check_table, column_values, get_column, is_table, sort_keys
+from embrec.data.tables import (
+    N_LOOKED_AT,
+    Table,
+    check_table,
+    column_values,
+    get_column,
+    is_table,
+    sort_keys,
+    with_known_zone,
+)
 
 EVENT = np.dtype([("user", "<i4"), ("item", "<i4"), ("time", "<i8")])
 
@@ -62,7 +71,11 @@ def read_parquet(
             header = nw.from_native(file.schema_arrow.empty_table(), eager_only=True)
             names = log_column_names(header, columns, str(path))
             if len(names) == 2 and columns.timestamp is not None and path == files[0]:
-                warn_of_unused_times(header, columns.timestamp)
+                # the batches to come lack the columns that are not read
+                head = _next_batch(file.iter_batches(N_LOOKED_AT), path, 0)
+                if head is not None:
+                    first_rows = nw.from_native(pa.Table.from_batches([head]), eager_only=True)
+                    warn_of_unused_times(first_rows, columns)
             row = 0
             batches = file.iter_batches(batch_rows, columns=names)
             while (batch := _next_batch(batches, path, row)) is not None:
@@ -157,7 +170,7 @@ class Spool:
         frame = check_table(table, what=what)
         names = log_column_names(frame, self._columns, what)
         if not self.parts and len(names) == 2 and self._columns.timestamp is not None:
-            warn_of_unused_times(frame, self._columns.timestamp)
+            warn_of_unused_times(frame, self._columns)
         user_ids, item_ids = (
             check_ids(column_values(frame[name]), what=f"{what}[{name!r}]") for name in names[:2]
         )
@@ -177,7 +190,7 @@ class Spool:
         else:
             what = f"{what}[{names[0]!r}]"
             times = _widen(sort_keys(frame[names[0]], what=what), what)
-            dtype = frame[names[0]].dtype
+            dtype = with_known_zone(frame[names[0]]).dtype
             zone = isinstance(dtype, nw.Datetime) and dtype.time_zone is not None
             kind = _TIME_KINDS[times.dtype.kind] + " with a time zone" * zone
         if not self.parts:

@@ -1,5 +1,7 @@
 """Reading columns of pandas, polars and pyarrow tables, through narwhals."""
 
+import datetime
+import re
 from typing import Any, TypeAlias
 
 import narwhals as nw
@@ -8,6 +10,12 @@ import pandas as pd
 
 #: A pandas or polars DataFrame, or a pyarrow Table.
 Table: TypeAlias = Any
+
+#: Rows that are looked at to tell what a column holds.
+N_LOOKED_AT = 1000
+_ISO_DATE = re.compile(r"\d{4}([-/])\d{1,2}\1\d{1,2}([T ]|$)")
+#: Seconds since 1970 of the years 1990 and 2100.
+_UNIX_SECONDS = (631_152_000, 4_102_444_800)
 
 
 def is_table(data: object) -> bool:
@@ -92,6 +100,54 @@ def column_values(series: "nw.Series[Any]") -> np.ndarray:
     return np.fromiter(series.to_list(), dtype=object, count=len(series))
 
 
+def with_known_zone(series: "nw.Series[Any]") -> "nw.Series[Any]":
+    """Return times of pandas that have a zone in UTC; any other column as it is.
+
+    narwhals reads the zone from the name of the dtype, and knows no ``America/New_York`` there.
+    """
+    native = series.to_native()
+    if not isinstance(native, pd.Series):
+        return series
+    dtype = native.dtype
+    # of pandas itself, or of pyarrow inside pandas
+    if getattr(dtype, "tz", None) is None and (
+        getattr(getattr(dtype, "pyarrow_dtype", None), "tz", None) is None
+    ):
+        return series
+    return nw.from_native(native.dt.tz_convert("UTC"), series_only=True)
+
+
+def columns_of_times(frame: "nw.DataFrame[Any]") -> list[str]:
+    """Name the columns that seem to hold times, by their first rows.
+
+    These are datetimes and dates, also as Python objects; texts that begin with a date such as
+    2024-01-31; and numbers all of which are a moment between 1990 and 2100 in seconds,
+    milliseconds, microseconds or nanoseconds since 1970.
+    """
+    head = frame.head(N_LOOKED_AT)
+    return [name for name in head.columns if _holds_times(with_known_zone(head[name]))]
+
+
+def _holds_times(series: "nw.Series[Any]") -> bool:
+    dtype = series.dtype
+    if dtype in (nw.Datetime, nw.Date):
+        return True
+    values = series.drop_nulls()
+    if not len(values):
+        return False
+    if dtype.is_numeric():
+        numbers = values.to_numpy().astype(np.float64)
+        start, end = _UNIX_SECONDS
+        units = (1, 10**3, 10**6, 10**9)
+        return any(((numbers >= start * u) & (numbers < end * u)).all() for u in units)
+    return all(
+        _ISO_DATE.match(value)
+        if isinstance(value, str)
+        else isinstance(value, (datetime.date, np.datetime64))
+        for value in values.to_list()
+    )
+
+
 def sort_keys(series: "nw.Series[Any]", *, what: str) -> np.ndarray:
     """Turn a column of times into a numpy array that sorts in time order.
 
@@ -114,6 +170,7 @@ def sort_keys(series: "nw.Series[Any]", *, what: str) -> np.ndarray:
     TypeError
         If the column holds anything else: text, Python objects, booleans.
     """
+    series = with_known_zone(series)
     dtype = series.dtype
     sortable = dtype.is_numeric() or dtype in (nw.Datetime, nw.Date, nw.Duration)
     n_missing = int(series.is_null().sum())

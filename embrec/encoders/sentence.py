@@ -116,6 +116,7 @@ class SentenceEncoder:
         self._spec = spec
         # tokenizers in Rust fail if two threads use one at a time
         self._lock = threading.Lock()
+        self._check_limit()
         self.n_features = self._encode([""]).shape[1]
         asked = spec.truncate_dim
         if asked is not None and asked > self.n_features:
@@ -136,7 +137,9 @@ class SentenceEncoder:
     def _encode(self, texts: Sequence[str]) -> np.ndarray:
         with self._lock, torch.inference_mode():
             limit = self._model.max_seq_length
-            self._model.max_seq_length = self._limit(limit)
+            is_limited = self._limit(limit) != limit
+            if is_limited:
+                self._model.max_seq_length = self._limit(limit)
             try:
                 vectors = self._model.encode(
                     list(texts),
@@ -146,12 +149,27 @@ class SentenceEncoder:
                     normalize_embeddings=False,
                 )
             finally:
-                self._model.max_seq_length = limit
+                if is_limited:
+                    self._model.max_seq_length = limit
         vectors = np.asarray(vectors[:, : self._spec.truncate_dim], dtype=np.float32)
         if not self._spec.normalize:
             return vectors
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
         return vectors / np.maximum(lengths, np.finfo(np.float32).tiny)
+
+    def _check_limit(self) -> None:
+        """Refuse a limit of tokens for what reads texts whole, such as a StaticEmbedding."""
+        own = self._model.max_seq_length
+        if self._limit(own) == own:
+            return
+        try:
+            self._model.max_seq_length = own
+        except AttributeError as error:
+            raise ValueError(
+                f"max_length={self._spec.max_length}, but this model, whose first module is a "
+                f"{type(self._model[0]).__name__}, reads texts whole. Pass max_length=None; "
+                "max_words= cuts texts for any model."
+            ) from error
 
     def _limit(self, own: int | None) -> int | None:
         asked = self._spec.max_length
@@ -190,4 +208,6 @@ def _quiet() -> Iterator[None]:
 
 def _describe(tokenizer: Any) -> str:
     backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is None and hasattr(tokenizer, "to_str"):  # of the library tokenizers itself
+        backend = tokenizer
     return backend.to_str() if backend is not None else repr(tokenizer)

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from embrec._utils.optional import import_optional
+from embrec._utils.warn import warn
 from embrec.encoders.files import Stamp, check_file, file_stamp
 from embrec.encoders.word_table import Subwords, WordTable
 
@@ -97,12 +98,20 @@ TableSpec: TypeAlias = WordFileSpec | LoadedVectorsSpec
 
 
 def as_word_table(vectors: Any) -> WordTable:
-    """Take words and vectors from gensim's KeyedVectors, subwords too if they are fastText's."""
+    """Take words and vectors from gensim's KeyedVectors, subwords too if they are fastText's.
+
+    Of a word that is there several times, the first one counts.
+    """
     subwords = None
     groups = getattr(vectors, "vectors_ngrams", None)
     if groups is not None and len(groups):
         subwords = Subwords(_float32(groups), int(vectors.min_n), int(vectors.max_n))
-    return WordTable(list(vectors.index_to_key), _float32(vectors.vectors), subwords)
+    words, matrix = list(vectors.index_to_key), _float32(vectors.vectors)
+    # gensim leaves None where it skipped a word that it had, and where room was never used
+    rows = [row for row, word in enumerate(words) if word is not None]
+    if len(rows) < len(words):
+        words, matrix = [words[row] for row in rows], matrix[rows]
+    return WordTable(words, matrix, subwords)
 
 
 def _float32(vectors: Any) -> np.ndarray:
@@ -114,7 +123,7 @@ def _read(models: Any, path: str, file_format: str, limit: int | None) -> Any:
         return models.KeyedVectors.load(path)
     if file_format == "fasttext":
         return models.fasttext.load_facebook_vectors(path)
-    return models.KeyedVectors.load_word2vec_format(
+    vectors = models.KeyedVectors.load_word2vec_format(
         path,
         binary=file_format == "word2vec" and not _is_text(Path(path)),
         no_header=file_format == "glove",
@@ -122,6 +131,13 @@ def _read(models: Any, path: str, file_format: str, limit: int | None) -> Any:
         # the original tool cuts words in the middle of a character
         unicode_errors="replace",
     )
+    n_repeated = sum(word is None for word in vectors.index_to_key)
+    if n_repeated:
+        warn(
+            f"{n_repeated} of {len(vectors.index_to_key)} words in {path} are there already, some "
+            "perhaps once damaged characters were replaced; the first of each counts."
+        )
+    return vectors
 
 
 def _detect(path: Path) -> str:

@@ -120,12 +120,20 @@ def test_without_times_the_order_of_rows_counts(convert):
 @library
 def test_times_under_another_name_are_not_overlooked(convert):
     frame = LOG.assign(ts=pd.to_datetime(LOG["timestamp"], unit="D")).drop(columns="timestamp")
-    with pytest.warns(UserWarning, match=r"\['ts'\] holds times. Pass timestamp_col='ts'"):
+    with pytest.warns(UserWarning, match=r"\['ts'\] seems to hold times. Pass timestamp_col='ts'"):
         sequences, _ = read_sequences(convert(frame))
     assert lists(sequences) == [["a", "c"], ["b", "d"], ["e"]]
     named = read_sequences(convert(frame), LogColumns(timestamp="ts"))[0]
     assert lists(named) == [["c", "a"], ["d", "b"], ["e"]]
     assert lists(read_sequences(convert(frame), LogColumns(timestamp=None))[0]) == lists(sequences)
+
+
+def test_ids_are_no_times_under_another_name():
+    ids = [1_500_000_003, 1_500_000_001, 1_500_000_002]
+    frame = pd.DataFrame({"user": ids, "item": ids})
+    assert lists(read_sequences(frame)[0]) == [[i] for i in ids]
+    with pytest.warns(UserWarning, match=r"\['seconds'\] seems to hold times"):
+        read_sequences(frame.assign(seconds=ids))
 
 
 def test_ids_of_categories_and_dictionaries():

@@ -313,7 +313,7 @@ def test_times_under_another_name_are_not_overlooked(tmp_path):
     log = LOG.assign(ts=pd.to_datetime(LOG["timestamp"], unit="D")).drop(columns="timestamp")
     for i, part in enumerate(cut(log, [2])):
         part.to_parquet(tmp_path / f"{i}.parquet")
-    message = r"\['ts'\] holds times. Pass timestamp_col='ts'"
+    message = r"\['ts'\] seems to hold times. Pass timestamp_col='ts'"
     with pytest.warns(UserWarning, match=message) as tables_warn:
         InteractionStore.from_tables(cut(log, [2]), tmp_path / "a")
     with pytest.warns(UserWarning, match=message) as files_warn:

@@ -1,5 +1,8 @@
 """Columns of three libraries."""
 
+import datetime
+import zoneinfo
+
 import narwhals as nw
 import numpy as np
 import pandas as pd
@@ -11,6 +14,7 @@ from embrec.data.tables import (
     MissingColumnError,
     check_table,
     column_values,
+    columns_of_times,
     get_column,
     is_table,
     name_columns,
@@ -76,6 +80,57 @@ def test_times_of_zones_sort_as_moments():
     keys = sort_keys(column(times.dt.tz_localize("Asia/Tokyo")), what="t")
     expected = np.array(["2023-12-31T16:00", "2023-12-31T17:00"], dtype="datetime64[m]")
     assert (keys == expected).all()
+
+
+DAYS = np.array([3, 1, 2], dtype="datetime64[D]").astype("datetime64[us]")
+
+
+def test_times_of_every_zone():
+    """Of pandas, whose names narwhals would read, and of pyarrow inside pandas."""
+    utc = pd.Series(DAYS).dt.tz_localize("UTC")
+    zones = [*sorted(zoneinfo.available_timezones()), datetime.timezone(datetime.timedelta(0, 60))]
+    assert len(zones) > 400
+    wrong = []
+    for zone in zones:
+        times = utc.dt.tz_convert(zone)
+        unused = columns_of_times(nw.from_native(pd.DataFrame({"time": times})))
+        if unused != ["time"] or (sort_keys(column(times), what="t") != DAYS).any():
+            wrong.append(zone)
+    assert not wrong
+    backed = utc.astype(pd.ArrowDtype(pa.timestamp("us", "America/New_York")))
+    assert (sort_keys(column(backed), what="t") == DAYS).all()
+
+
+@pytest.mark.parametrize("convert", LIBRARIES, ids=["pandas", "polars", "arrow"])
+def test_columns_that_seem_to_hold_times(convert):
+    seconds = np.array([1_400_000_000, 1_500_000_000, 1_450_000_000])
+    times = pd.DataFrame(
+        {
+            "datetime": DAYS,
+            "date": pd.Series(DAYS).dt.date,
+            "object": pd.Series(DAYS).dt.to_pydatetime().astype(object),
+            "iso": ["2024-01-03T10:00", "2024-01-01", None],
+            "slashes": ["2024/1/3 10:00", "2024/1/1", "2024/1/2"],
+            "s": seconds,
+            "float": seconds + 0.5,
+            "ms": seconds * 10**3,
+            "us": seconds * 10**6,
+            "ns": seconds * 10**9,
+        }
+    )
+    others = pd.DataFrame(
+        {
+            "rating": [1, 5, 3],
+            "price": [9.99, 1e9, 5],
+            "isbn": ["0972683275", "1400000000", "1500000000"],
+            "code": ["2024-01-0345", "x", "y"],
+            "mixed": ["2024-01-03", "soon", "2024-01-02"],
+            "empty": pd.Series([None] * 3, dtype=object),
+            "flag": [True, False, True],
+        }
+    )
+    frame = nw.from_native(convert(pd.concat([others, times], axis=1)))
+    assert columns_of_times(frame) == list(times)
 
 
 @pytest.mark.parametrize(

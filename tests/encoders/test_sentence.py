@@ -11,7 +11,9 @@ pytest.importorskip("sentence_transformers", reason="needs the extra 'text'")
 
 from safetensors.torch import load_file, save_file
 from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer.modules import StaticEmbedding
 from tiny_models import bert_vectors, tiny_bert_folder
+from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers.utils import logging
 
 from embrec.encoders.sentence import SentenceSpec
@@ -138,3 +140,29 @@ def test_progress_bars_of_others_stay_as_they_were():
             assert logging.is_progress_bar_enabled() is shown
     finally:
         (logging.enable_progress_bar if was_shown else logging.disable_progress_bar)()
+
+
+WORDS = ["[UNK]", "red", "blue", "camera", "bag"]
+
+
+@pytest.fixture(scope="module")
+def static():
+    tokenizer = Tokenizer(models.WordLevel({w: i for i, w in enumerate(WORDS)}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    weights = np.eye(len(WORDS), dtype=np.float32)
+    embedding = StaticEmbedding(tokenizer, embedding_weights=weights)
+    return SentenceTransformer(modules=[embedding], device="cpu")
+
+
+def test_static_embeddings(static, tmp_path):
+    static.save(str(tmp_path))
+    encoder = SentenceSpec.of(tmp_path, device="cpu", normalize=False).load()
+    (vectors,) = encoder.encode([["red camera", "blue bag"]])
+    np.testing.assert_allclose(vectors, [[0, 0.5, 0, 0.5, 0], [0, 0, 0.5, 0, 0.5]])
+    again = SentenceSpec.of(static, device="cpu", normalize=False).load()
+    assert again.fingerprint == encoder.fingerprint
+
+
+def test_texts_that_are_read_whole_have_no_limit(static):
+    with pytest.raises(ValueError, match="a StaticEmbedding, reads texts whole"):
+        SentenceSpec.of(static, device="cpu", max_length=1).load()

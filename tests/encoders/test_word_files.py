@@ -140,3 +140,26 @@ def test_a_file_is_read_again_if_it_changed(tmp_path):
     changed = WordMeanEncoder(WordFileSpec.of(path, "auto", None), WordReader(), WordWeights())
     assert changed.table.vectors.tolist() == [[4, 5, 66]]
     forget_encoders()
+
+
+def test_the_first_of_repeated_words_counts(tmp_path):
+    path = tmp_path / "twice.txt"
+    path.write_text("\n".join(["8 3", *LINES, LINES[0].replace("1.0", "9"), LINES[1]]) + "\n")
+    with pytest.warns(UserWarning, match=r"2 of 8 words in .*twice\.txt are there already"):
+        assert_is_the_table(load(path))
+
+
+def test_the_first_of_words_that_damage_made_equal_counts(tmp_path):
+    path = tmp_path / "damaged.bin"
+    rows = zip([b"pen", b"caf\xe9", b"caf\xe8"], VECTORS, strict=False)
+    path.write_bytes(b"3 3\n" + b"".join(w + b" " + v.tobytes() + b"\n" for w, v in rows))
+    with pytest.warns(UserWarning, match="1 of 3 words"):
+        table = load(path)
+    assert list(table.words) == ["pen", "caf\ufffd"]
+    np.testing.assert_array_equal(table.vectors, VECTORS[:2])
+
+
+def test_room_for_words_that_never_came():
+    vectors = KeyedVectors(3, count=9)
+    vectors.add_vectors(WORDS, VECTORS)
+    assert_is_the_table(LoadedVectorsSpec(vectors).load())
