@@ -482,12 +482,6 @@ def test_a_trial_that_is_given_up_leaves_the_estimator_as_it_was(shop_log, shop_
     assert model.fingerprint_ == before
 
 
-@pytest.mark.parametrize("wrong", [StopAfter, print, "tqdm"], ids=["class", "function", "str"])
-def test_callbacks_that_are_none(wrong, shop_log, shop_items):
-    with pytest.raises(TypeError, match=r"must hold instances of embrec.Callback; got"):
-        make(callbacks=[wrong]).fit(shop_log, items=shop_items)
-
-
 # ---- what users get wrong
 
 

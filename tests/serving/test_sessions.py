@@ -136,11 +136,6 @@ def test_a_visitor_who_stayed_while_the_model_was_trained(own_model):
     assert again.to_bytes() == session.to_bytes()
 
 
-def test_text_is_no_session(model):
-    with pytest.raises(TypeError, match="got str"):
-        model.resume_session("session")
-
-
 def test_items_that_another_process_learned_of_do_no_harm(own_model):
     other = copy.deepcopy(own_model)
     other.add_items(pd.DataFrame({"item": ["elsewhere"], "title": ["camera"]}))
@@ -193,16 +188,6 @@ def test_unknown_items_are_skipped_where_the_recommender_skips_them(own_model):
     np.testing.assert_allclose(scores, expected[1][0], atol=1e-5)
     with pytest.raises(TypeError, match="item holds integers"):
         session.add(3)
-
-
-def test_a_history_is_a_list_of_ids(model):
-    with pytest.raises(
-        TypeError, match=r"must be a list of ids; got 'photo-0'. Pass \['photo-0'\]"
-    ):
-        model.start_session("photo-0")
-    with pytest.raises(ValueError, match=r"history: 1 of 2 ids are not in the catalogue: 'nobody'"):
-        model.start_session(["photo-0", "nobody"])
-    assert model.start_session(iter(["photo-0"])).history == ["photo-0"]
 
 
 @pytest.mark.parametrize("k", [0, -1, 2.5, True, None])
