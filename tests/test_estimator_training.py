@@ -534,12 +534,6 @@ def test_true_is_no_number(changes, name, cls, shop_items):
         small(**changes).fit(walks(6), items=shop_items)
 
 
-@pytest.mark.parametrize("monitor", ["hit_rate", "recall@5", "ndcg@0", ""])
-def test_what_can_be_monitored(monitor, shop_items):
-    with pytest.raises(ValueError, match="monitor"):
-        small(early_stopping=EarlyStopping(monitor)).fit(walks(6), items=shop_items)
-
-
 # ---- typing errors
 
 

@@ -21,9 +21,7 @@ from embrec.components import (
     ItemTowers,
     SampledNegatives,
 )
-from embrec.components._projection import directions
 from embrec.model_selection import LeaveLastOut
-from embrec.network.items import UnitItems
 from embrec.training import Callback, TrainedItems
 from embrec.training.negatives import NegativeSampler
 
@@ -125,18 +123,6 @@ def test_what_only_cross_entropy_makes_use_of(loss, logq, shop_log, shop_items):
 def test_fixed_items_are_for_the_cosine_loss(shop_log, shop_items):
     with pytest.raises(ValueError, match=r"FixedItems\(\) learns nothing.*CrossEntropy\(\), which"):
         make(item_model=FixedItems()).fit(shop_log, items=shop_items)
-
-
-@pytest.mark.parametrize("n_items", [4, 40])
-def test_cosine_keeps_the_directions_in_which_items_differ_most(n_items):
-    """More features than dimensions: as numpy's exact singular value decomposition says."""
-    rng = np.random.default_rng(0)
-    features = (rng.normal(size=(n_items, 20)) * 0.7 ** np.arange(20)).astype(np.float32)
-    items = UnitItems((20,), 6)
-    items.set_projection(0, directions(features, 6, seed=0))
-    found = items.towers[0](torch.from_numpy(features)).numpy()
-    reduced = features @ np.linalg.svd(features, full_matrices=False)[2][:6].T
-    np.testing.assert_allclose(found @ found.T, reduced @ reduced.T, atol=1e-3)
 
 
 def test_precisions_agree_about_what_is_learned(shop_log, shop_items):
@@ -494,12 +480,6 @@ def test_a_trial_that_is_given_up_leaves_the_estimator_as_it_was(shop_log, shop_
     with pytest.raises(RuntimeError, match="pruned"):
         model.partial_fit(shop_log)
     assert model.fingerprint_ == before
-
-
-@pytest.mark.parametrize("wrong", [StopAfter, print, "tqdm"], ids=["class", "function", "str"])
-def test_callbacks_that_are_none(wrong, shop_log, shop_items):
-    with pytest.raises(TypeError, match=r"must hold instances of embrec.Callback; got"):
-        make(callbacks=[wrong]).fit(shop_log, items=shop_items)
 
 
 # ---- what users get wrong

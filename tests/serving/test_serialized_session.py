@@ -52,11 +52,6 @@ def test_bytes_may_come_in_any_buffer():
         assert SerializedSession.from_bytes(same).history == ["photo-0"]
 
 
-def test_text_is_no_session():
-    with pytest.raises(TypeError, match=r"Expected the bytes of Session.to_bytes; got str\."):
-        SerializedSession.from_bytes("session")
-
-
 N = len(DATA)
 DAMAGES = {
     "nothing": (b"", "These 0 bytes are not a session of this version"),

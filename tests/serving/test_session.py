@@ -112,16 +112,6 @@ def test_unknown_items_are_skipped_where_the_recommender_skips_them(own_model):
         session.add(3)
 
 
-def test_a_history_is_a_list_of_ids(model):
-    with pytest.raises(
-        TypeError, match=r"must be a list of ids; got 'photo-0'. Pass \['photo-0'\]"
-    ):
-        model.start_session("photo-0")
-    with pytest.raises(ValueError, match=r"history: 1 of 2 ids are not in the catalogue: 'nobody'"):
-        model.start_session(["photo-0", "nobody"])
-    assert model.start_session(iter(["photo-0"])).history == ["photo-0"]
-
-
 @pytest.mark.parametrize("k", [0, -1, 2.5, True, None])
 def test_k_must_be_a_count(k, model):
     with pytest.raises(ValueError, match="k must be an integer >= 1"):

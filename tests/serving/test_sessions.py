@@ -82,19 +82,6 @@ def test_knobs(model):
     )
 
 
-def test_a_log_is_one_session_per_user(model, shop_log):
-    users = shop_log["user"].unique()[:9]
-    some = shop_log[shop_log["user"].isin(users)]
-    batch = model.start_sessions(some)
-    assert batch.histories == [
-        some.loc[some["user"] == user, "item"].tolist() for user in some["user"].unique()
-    ]
-    with pytest.raises(ValueError, match="histories is empty"):
-        model.start_sessions([])
-    with pytest.raises(ValueError, match="data is empty"):
-        model.resume_sessions([])
-
-
 def test_a_session_is_part_of_its_batch(model):
     batch = model.start_sessions([["photo-0"], ["desk-1"]])
     second = batch[1]
@@ -200,11 +187,6 @@ def test_bytes_of_bounded_length(model):
     assert session.to_bytes(max_history=10**30) == session.to_bytes()
     with pytest.raises(ValueError, match="max_history must be an integer >= 1; got 0"):
         session.to_bytes(max_history=0)
-
-
-def test_one_session_is_no_list_of_sessions(model):
-    with pytest.raises(TypeError, match="Expected a list of bytes"):
-        model.resume_sessions(model.start_session().to_bytes())
 
 
 def test_states_are_those_of_single_sessions(model):

@@ -112,26 +112,6 @@ def test_the_broken_rule_is_named(fault, rule):
         check_encoder(Decay(fault))
 
 
-class Careless(Encoder):
-    """One that takes whatever it is given."""
-
-    def __init__(self, **more):
-        self.more = more
-
-    def _build(self, embedding_size):
-        return torch.nn.Linear(2, 2)
-
-
-class Forgetful(Encoder):
-    """One that does not store what it is given."""
-
-    def __init__(self, width=3):
-        pass
-
-    def _build(self, embedding_size):
-        return None
-
-
 class Linear(Encoder):
     """One that builds something else."""
 
@@ -139,17 +119,8 @@ class Linear(Encoder):
         return torch.nn.Linear(2, 2)
 
 
-@pytest.mark.parametrize(
-    ("wrong", "error", "message"),
-    [
-        (GRUEncoder, TypeError, "object of a subclass of Encoder; got the class GRUEncoder"),
-        ("gru", TypeError, "object of a subclass of Encoder; got 'gru'"),
-        (Careless(), AssertionError, "must name its parameters"),
-        (Forgetful(), AssertionError, r"must store width as self\.width"),
-        (Linear(), AssertionError, "must return a SequenceModule; got Linear"),
-    ],
-    ids=lambda value: value if isinstance(value, str) else "",
-)
-def test_what_is_no_encoder_is_said_to_be_none(wrong, error, message):
-    with pytest.raises(error, match=message):
-        check_encoder(wrong)
+def test_what_is_no_encoder_is_said_to_be_none():
+    with pytest.raises(AssertionError, match="must return a SequenceModule; got Linear"):
+        check_encoder(Linear())
+    with pytest.raises(TypeError, match="object of a subclass of Encoder; got the class Linear"):
+        check_encoder(Linear)

@@ -10,7 +10,6 @@ from embrec.baselines import (
     SessionNeighborsRecommender,
     TransRecRecommender,
 )
-from embrec.recommenders.base import BaseRecommender
 from embrec.testing import check_recommender
 
 TITLES = TfidfItemFeaturizer(columns=["title"])
@@ -51,10 +50,3 @@ class Seen(PopularityRecommender):
 def test_recommenders_that_do_not_pass(kind):
     with pytest.raises(AssertionError):
         check_recommender(kind())
-
-
-def test_the_base_cannot_be_made():
-    with pytest.raises(TypeError, match="abstract"):
-        BaseRecommender()
-    hooks = {"fit", "query_vectors", "item_vectors", "training_counts", "get_state", "set_state"}
-    assert BaseRecommender.__abstractmethods__ == hooks

@@ -140,32 +140,6 @@ def test_another_run_is_not_gone_on_with(changes, ended, shop_log, shop_items):
         make(ended, **changes).fit(shop_log, items=shop_items)
 
 
-def test_nor_is_one_of_other_data(ended, shop_log, shop_items):
-    with pytest.raises(CheckpointError, match="another run"):
-        make(ended).fit(shop_log.iloc[:-4], items=shop_items)
-    other = shop_items.assign(title=shop_items["title"].str.replace("camera", "photograph"))
-    with pytest.raises(CheckpointError, match="another run"):
-        make(ended).fit(shop_log, items=other)
-
-
-@pytest.mark.filterwarnings("ignore::embrec.data.items.NoContentWarning")
-def test_nor_is_one_whose_words_are_other_items(tmp_path, shop_log, shop_items):
-    """The same words in the same order, so the arrays of a CSR differ in indptr alone."""
-    titles = shop_items["title"].to_numpy().copy()
-    titles[3] = ""
-    one = shop_items.assign(title=titles)
-    titles = titles.copy()
-    titles[3], titles[4] = titles[4], ""
-    make(tmp_path).fit(shop_log, items=one)
-    with pytest.raises(CheckpointError, match="another run"):
-        make(tmp_path).fit(shop_log, items=shop_items.assign(title=titles))
-
-
-def test_how_arrays_are_printed_does_not_matter(ended, shop_log, shop_items):
-    with np.printoptions(linewidth=200, threshold=5):
-        make(ended).fit(shop_log, items=shop_items)
-
-
 def test_a_damaged_checkpoint_falls_back_to_the_one_before(
     unbroken, tmp_path, shop_log, shop_items, often
 ):
