@@ -12,6 +12,7 @@ import pandas as pd
 
 from embrec.datasets._dataset import Dataset
 from embrec.datasets._records import Malformed, parse_dict, read_records
+from embrec.datasets._releases import find_file
 
 CONTENT = ["title", "description", "categories", "brand", "price", "image_url"]
 
@@ -96,18 +97,8 @@ def _files(
             f"(reviews, metadata) instead; metadata in {folder}: {names}."
         )
     stems = [f"reviews_{category}.json", f"reviews_{category}_5.json", f"ratings_{category}.csv"]
-    return _find(folder, stems), _find(folder, [f"meta_{category}.json"])
-
-
-def _find(folder: Path, names: list[str]) -> Path:
-    candidates = [folder / f"{name}{suffix}" for name in names for suffix in (".gz", "")]
-    found = next((path for path in candidates if path.is_file()), None)
-    if found is None:
-        present = sorted(p.name for p in folder.glob("*")) if folder.is_dir() else "no such folder"
-        raise FileNotFoundError(
-            f"Expected {' or '.join(names)} (or the same with .gz) in {folder}; found {present}."
-        )
-    return found
+    loader = "load_amazon2014"
+    return find_file(folder, stems, loader), find_file(folder, [f"meta_{category}.json"], loader)
 
 
 # ---- the log
