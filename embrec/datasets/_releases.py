@@ -4,6 +4,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+from embrec.datasets._records import open_text, parse_dict
+
 
 @dataclass(frozen=True)
 class _Release:
@@ -31,6 +33,9 @@ RELEASES = (
         "asin imUrl",
         "asin categories",
     ),
+    _release("load_otto", "train.jsonl otto-recsys-*.jsonl", "session events"),
+    _release("load_yoochoose", "yoochoose-*.dat"),
+    _release("load_diginetica", "train-item-views.csv", "sessionId itemId eventdate"),
     _release("load_parquet_pair", "interactions.parquet"),
 )
 
@@ -89,6 +94,20 @@ def check_fields(path: Path, found: Collection[str], needed: Collection[str], lo
             f"{path} lacks the fields {missing}; it has {list(found)}. {loader} expects "
             f"{list(needed)}." + hint(loaders_of(found), loader)
         )
+
+
+def check_record(path: Path, needed: Collection[str], loader: str) -> None:
+    """Check the fields of the first record of a file of JSON lines, if there is one.
+
+    Raises
+    ------
+    ValueError
+        As in `check_fields`.
+    """
+    with open_text(path) as lines:
+        first = parse_dict(next(lines, ""))
+    if first is not None and not first.keys() & set(needed):
+        check_fields(path, first, needed, loader)
 
 
 def loaders_of(found: Collection[str]) -> list[str]:
