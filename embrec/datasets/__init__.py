@@ -1,6 +1,8 @@
 """Loaders of data sets, and the generated shop."""
 
 from embrec.datasets._amazon import load_amazon2014
+from embrec.datasets._amazon2018 import load_amazon2018
+from embrec.datasets._amazon2023 import load_amazon2023
 from embrec.datasets._dataset import Dataset
 from embrec.datasets._diginetica import load_diginetica
 from embrec.datasets._hm import load_hm
@@ -19,6 +21,8 @@ __all__ = [
     "Dataset",
     "Shop",
     "load_amazon2014",
+    "load_amazon2018",
+    "load_amazon2023",
     "load_diginetica",
     "load_hm",
     "load_mind",

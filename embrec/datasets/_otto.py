@@ -47,9 +47,8 @@ def load_otto(folder_or_file: str | Path) -> Dataset:
 
     References
     ----------
-    P. Normann, S. Baumeister, T. Wilm, "OTTO Recommender Systems Dataset" (2022); the layout is that
-    of github.com/otto-de/recsys-dataset, README.md. Its time stamps are milliseconds; copies as
-    Parquet that others made have seconds.
+    P. Normann, S. Baumeister, T. Wilm, "OTTO Recommender Systems Dataset" (2022); the layout is
+    that of github.com/otto-de/recsys-dataset, README.md. Its time stamps are milliseconds.
     """
     path = Path(folder_or_file)
     if not path.is_file():

@@ -1,5 +1,6 @@
 """Which function reads a data set, told by its files or fields; so that an error can name it."""
 
+import zlib
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,15 @@ RELEASES = (
         "asin imUrl",
         "asin categories",
     ),
+    _release(
+        "load_amazon2018",
+        "*_5.json.gz",
+        "reviewerID asin verified",
+        "asin category main_cat",
+        "asin also_buy",
+        "asin imageURL",
+    ),
+    _release("load_amazon2023", "meta_*.jsonl*", "user_id parent_asin", "parent_asin store"),
     _release("load_otto", "train.jsonl otto-recsys-*.jsonl", "session events"),
     _release("load_yoochoose", "yoochoose-*.dat"),
     _release("load_diginetica", "train-item-views.csv", "sessionId itemId eventdate"),
@@ -96,18 +106,39 @@ def check_fields(path: Path, found: Collection[str], needed: Collection[str], lo
         )
 
 
-def check_record(path: Path, needed: Collection[str], loader: str) -> None:
+def check_record(
+    path: Path, needed: Collection[str], loader: str, others: Collection[str] = ()
+) -> None:
     """Check the fields of the first record of a file of JSON lines, if there is one.
+
+    Parameters
+    ----------
+    path : Path
+    needed : collection of str
+        Fields of which it must have at least one; lines that lack others are malformed.
+    loader : str
+        Name of the function that asks.
+    others : collection of str, default=()
+        Fields that only another release has.
 
     Raises
     ------
     ValueError
         As in `check_fields`.
     """
-    with open_text(path) as lines:
-        first = parse_dict(next(lines, ""))
+    try:
+        with open_text(path) as lines:
+            first = parse_dict(next(lines, ""))
+    except (EOFError, OSError, zlib.error):
+        return  # who reads the file says how it is damaged
     if first is not None and not first.keys() & set(needed):
         check_fields(path, first, needed, loader)
+    foreign = [] if first is None else [field for field in others if field in first]
+    if first is not None and foreign:
+        raise ValueError(
+            f"{path} has the fields {list(first)}; {foreign} are of another release than {loader} "
+            f"reads.{hint(loaders_of(first), loader)}"
+        )
 
 
 def loaders_of(found: Collection[str]) -> list[str]:
