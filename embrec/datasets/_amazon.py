@@ -3,7 +3,7 @@
 import html
 import math
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import pandas as pd
 
 from embrec.datasets._dataset import Dataset
 from embrec.datasets._records import Malformed, parse_dict, read_records
+from embrec.datasets._releases import check_record, find_file
 
 CONTENT = ["title", "description", "categories", "brand", "price", "image_url"]
 
@@ -63,9 +64,13 @@ def load_amazon2014(
     J. McAuley et al., "Image-based recommendations on styles and substitutes", SIGIR 2015.
     """
     reviews, metadata = _files(folder_or_files, category)
+    check_record(metadata, ["asin"], "load_amazon2014", others=["imageURL", "main_cat", "also_buy"])
     bad_reviews, bad_metadata = Malformed(reviews), Malformed(metadata)
-    interactions = _read_log(reviews, bad_reviews)
-    items = _read_items(metadata, bad_metadata, pd.unique(interactions["item"]).tolist())
+    interactions = read_log(
+        reviews, _rating if ".csv" in reviews.suffixes else make_review, bad_reviews
+    )
+    reviewed = pd.unique(interactions["item"]).tolist()
+    items = read_items(metadata, _item, CONTENT, bad_metadata, reviewed)
     bad_reviews.warn()
     bad_metadata.warn()
     return Dataset(
@@ -96,25 +101,20 @@ def _files(
             f"(reviews, metadata) instead; metadata in {folder}: {names}."
         )
     stems = [f"reviews_{category}.json", f"reviews_{category}_5.json", f"ratings_{category}.csv"]
-    return _find(folder, stems), _find(folder, [f"meta_{category}.json"])
-
-
-def _find(folder: Path, names: list[str]) -> Path:
-    candidates = [folder / f"{name}{suffix}" for name in names for suffix in (".gz", "")]
-    found = next((path for path in candidates if path.is_file()), None)
-    if found is None:
-        present = sorted(p.name for p in folder.glob("*")) if folder.is_dir() else "no such folder"
-        raise FileNotFoundError(
-            f"Expected {' or '.join(names)} (or the same with .gz) in {folder}; found {present}."
-        )
-    return found
+    loader = "load_amazon2014"
+    return find_file(folder, stems, loader), find_file(folder, [f"meta_{category}.json"], loader)
 
 
 # ---- the log
 
 
-def _read_log(path: Path, malformed: Malformed) -> pd.DataFrame:
-    convert = _rating if ".csv" in path.suffixes else _review
+Event = tuple[str, str, int, float]
+
+
+def read_log(
+    path: Path, convert: Callable[[str], Event | None], malformed: Malformed
+) -> pd.DataFrame:
+    """Read reviews, or ratings, a line each."""
     users: list[str] = []
     items: list[str] = []
     times, ratings = array("q"), array("d")
@@ -135,14 +135,12 @@ def _read_log(path: Path, malformed: Malformed) -> pd.DataFrame:
     )
 
 
-Event = tuple[str, str, int, float]
-
-
-def _review(line: str) -> Event | None:
+def make_review(line: str) -> Event | None:
+    """Read a review as of 2014 and 2018; None if it is none."""
     record = parse_dict(line)
     if record is None:
         return None
-    return _event(
+    return make_event(
         record.get("reviewerID"),
         record.get("asin"),
         record.get("unixReviewTime"),
@@ -156,11 +154,12 @@ def _rating(line: str) -> Event | None:
     if len(fields) != 4:
         return None
     user, item, rating, timestamp = fields
-    return _event(user, item, timestamp, rating)
+    return make_event(user, item, timestamp, rating)
 
 
-def _event(user: Any, item: Any, timestamp: Any, rating: Any) -> Event | None:
-    known_user, known_item = _id(user), _id(item)
+def make_event(user: Any, item: Any, timestamp: Any, rating: Any) -> Event | None:
+    """Put an event together; None if its ids or numbers are none."""
+    known_user, known_item = read_id(user), read_id(item)
     try:
         time, stars = int(timestamp), float(rating)
     except (TypeError, ValueError, OverflowError):
@@ -170,7 +169,8 @@ def _event(user: Any, item: Any, timestamp: Any, rating: Any) -> Event | None:
     return known_user, known_item, time, stars
 
 
-def _id(value: Any) -> str | None:
+def read_id(value: Any) -> str | None:
+    """Read an id; None if it is none."""
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
     return value.strip() or None if isinstance(value, str) else None
@@ -179,50 +179,60 @@ def _id(value: Any) -> str | None:
 # ---- the items
 
 
-def _read_items(path: Path, malformed: Malformed, reviewed: list[str]) -> pd.DataFrame:
+def read_items(
+    path: Path,
+    convert: Callable[[str], tuple[Any, ...] | None],
+    columns: Sequence[str],
+    malformed: Malformed,
+    reviewed: list[str],
+) -> pd.DataFrame:
+    """Read metadata, the item first and then its content; reviewed items without get a row."""
     content: dict[str, tuple[Any, ...]] = {}
-    for item, *fields in read_records(path, _item, malformed):
+    for item, *fields in read_records(path, convert, malformed):
         content.setdefault(item, tuple(fields))
-    nothing = (None, None, None, None, math.nan, None)
+    nothing = tuple(math.nan if column == "price" else None for column in columns)
     for item in reviewed:
         content.setdefault(item, nothing)
-    columns = zip(*content.values(), strict=True)
+    values = zip(*content.values(), strict=True)
     return pd.DataFrame(
-        {"item": list(content), **dict(zip(CONTENT, map(list, columns), strict=True))}
+        {"item": list(content), **dict(zip(columns, map(list, values), strict=True))}
     )
 
 
 def _item(line: str) -> tuple[Any, ...] | None:
     record = parse_dict(line)
-    item = _id(record.get("asin")) if record is not None else None
+    item = read_id(record.get("asin")) if record is not None else None
     if record is None or item is None:
         return None
     return (
         item,
-        _text(record.get("title")),
-        _text(record.get("description")),
-        _paths(record.get("categories")),
-        _text(record.get("brand")),
-        _number(record.get("price")),
-        _text(record.get("imUrl")),
+        read_text(record.get("title")),
+        read_text(record.get("description")),
+        read_paths(record.get("categories")),
+        read_text(record.get("brand")),
+        read_number(record.get("price")),
+        read_text(record.get("imUrl")),
     )
 
 
-def _text(value: Any) -> str | None:
+def read_text(value: Any) -> str | None:
+    """Read a text or a list of them, blanks made even; None if there is nothing."""
     if isinstance(value, list | tuple):
         value = " ".join(map(str, value))
     text = " ".join(html.unescape(str(value)).split()) if value is not None else ""
     return text or None
 
 
-def _paths(value: Any) -> str | None:
+def read_paths(value: Any) -> str | None:
+    """Read category paths as "A > B; C"."""
     if not isinstance(value, list | tuple):
-        return _text(value)
+        return read_text(value)
     paths = [" > ".join(map(str, p)) if isinstance(p, list | tuple) else str(p) for p in value]
-    return _text("; ".join(paths))
+    return read_text("; ".join(paths))
 
 
-def _number(value: Any) -> float:
+def read_number(value: Any) -> float:
+    """Read a finite number; NaN if it is none."""
     try:
         number = float(value)
     except (TypeError, ValueError, OverflowError):

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
+import numpy as np
+
 from embrec._utils.warn import warn
 
 #: Malformed lines that a warning names.
@@ -31,6 +33,11 @@ class Malformed:
         self.count += 1
         if len(self.first) < NAMED_LINES:
             self.first.append(number)
+
+    def add_all(self, numbers: np.ndarray) -> None:
+        """Count lines by their numbers, which ascend: shape (n_lines,), int."""
+        self.first += numbers[: NAMED_LINES - len(self.first)].tolist()
+        self.count += len(numbers)
 
     def warn(self) -> None:
         """Warn if there were any, in the name of who called the loader that calls this."""
@@ -63,7 +70,7 @@ def read_records(
     """
     number = n_records = 0
     try:
-        with _open(path) as lines:
+        with open_text(path) as lines:
             for number, line in enumerate(lines, start=1):
                 if not line.strip():
                     continue
@@ -84,13 +91,17 @@ def read_records(
         )
 
 
-def _open(path: Path) -> IO[str]:
-    # told by the first bytes: browsers unpack a download and keep its name
+def is_gzipped(path: Path) -> bool:
+    """Tell by the first bytes: browsers unpack a download and keep its name."""
     with path.open("rb") as file:
-        zipped = file.read(2) == b"\x1f\x8b"
-    if zipped:
-        return gzip.open(path, "rt", encoding="utf-8", errors="replace")
-    return path.open(encoding="utf-8", errors="replace")
+        return file.read(2) == b"\x1f\x8b"
+
+
+def open_text(path: Path, encoding: str = "utf-8", errors: str = "replace") -> IO[str]:
+    """Open a text file, gzipped or plain."""
+    if is_gzipped(path):
+        return gzip.open(path, "rt", encoding=encoding, errors=errors)
+    return path.open(encoding=encoding, errors=errors)
 
 
 def parse_dict(line: str) -> dict[str, Any] | None:
