@@ -28,7 +28,7 @@ from embrec.encoders.alexnet import AlexNet
 from embrec.encoders.pictures import PictureError
 from embrec.encoders.preprocessing import ImageNetPreprocess
 from embrec.encoders.running import forget_encoders
-from embrec.featurizers import ImageFeaturizer, UnreadablePictureWarning, _frozen
+from embrec.featurizers import ImageFeaturizer, UnreadablePictureWarning
 
 
 @pytest.fixture(autouse=True)
@@ -432,28 +432,6 @@ def test_a_memory_map_with_failures(folder):
     vectors = model.transform(["broken.png", "red.png"])
     np.testing.assert_allclose(vectors, [MISSING, vector("red")])
     assert isinstance(vectors, np.memmap)
-
-
-def test_much_is_stored_a_part_at_a_time(folder, monkeypatch):
-    """What is done when the process dies is there for the next one."""
-    monkeypatch.setattr(_frozen, "STORED_AT_A_TIME", 2 * 16)  # two pictures
-    model = featurizer(folder=folder, memory=folder / "memory", n_decoders=1).fit(["red.png"])
-    Spy.seen.clear()
-    cells = [f"{colour}.png" for colour in COLOURS]
-    with monkeypatch.context() as patch:
-        patch.setattr(Spy, "forward", fail_at_the_second_batch)
-        with pytest.raises(ValueError, match="fails|killed"):
-            model.transform(cells)
-    Spy.seen.clear()
-    np.testing.assert_allclose(model.transform(cells), [vector(c) for c in COLOURS], atol=1e-3)
-    assert sum(Spy.seen) == 2
-
-
-def fail_at_the_second_batch(self, pictures):
-    Spy.seen.append(len(pictures))
-    if len(Spy.seen) > 1:
-        raise ValueError("killed")
-    return pictures.mean((2, 3)) * self.scale
 
 
 def test_workers_look_in_the_folder_of_now(folder, monkeypatch):
