@@ -15,7 +15,6 @@ import pytest
 import torch
 from joblib import Memory, parallel_config
 from PIL import Image
-from scipy.sparse import csr_matrix
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer, make_column_transformer
 from sklearn.decomposition import TruncatedSVD
@@ -175,39 +174,6 @@ def test_a_table_after_a_sequence_and_back(folder):
     np.testing.assert_allclose(model.transform(pd.DataFrame({"picture": NAMES})), EXPECTED)
     model.fit(pd.DataFrame({"picture": NAMES}))
     np.testing.assert_allclose(model.transform(NAMES), EXPECTED)
-
-
-@pytest.mark.parametrize(
-    ("X", "columns", "error", "message"),
-    [
-        (pd.DataFrame({"a": ["x"], "b": ["y"]}), None, ValueError, "say with columns= which one"),
-        (pd.DataFrame({"a": ["x"]}), "b", KeyError, "no column 'b'"),
-        (pd.DataFrame({"a": ["x"], "b": ["y"]}), ["a", "b"], ValueError, "ColumnTransformer"),
-        (pd.DataFrame(index=[0, 1]), None, ValueError, "0 columns"),
-        (pd.DataFrame({"a": []}), None, ValueError, "empty"),
-        (["a.png"], [], ValueError, "name of a column"),
-        ([["a.png"]], "picture", ValueError, "no column names"),
-        ([["a.png", "b.png"]], None, ValueError, "X has 2 columns"),
-        ([["a.png"], ["b.png", "c.png"]], None, ValueError, "rows of 1 to 2 values"),
-        ([], None, ValueError, "0 items"),
-        (np.zeros((4, 4, 3), dtype=np.uint8), None, ValueError, r"list of one picture is \[X\]"),
-        (np.zeros(4), None, ValueError, "Reshape your data"),
-        ("a.png", None, TypeError, "got str"),
-        (b"a", None, TypeError, "got bytes"),
-        (Image.new("RGB", (2, 2)), None, TypeError, "got Image"),
-        ({"a": "b"}, None, TypeError, "got dict"),
-        (csr_matrix(np.eye(2)), None, TypeError, "sparse csr_matrix"),
-        (pl.LazyFrame({"a": ["x"]}), None, TypeError, "lazy"),
-    ],
-    ids=[
-        *("which-column", "no-column", "two-columns", "no-columns", "no-rows", "no-name"),
-        *("unnamed", "wide", "ragged", "nothing", "one-array", "numbers", "one-path", "one-bytes"),
-        *("one-image", "dict", "sparse", "lazy"),
-    ],
-)
-def test_what_cannot_be_read_at_all(X, columns, error, message):
-    with pytest.raises(error, match=message):
-        featurizer(columns=columns).fit(X)
 
 
 def test_other_columns_than_those_of_fit(folder):
