@@ -99,16 +99,6 @@ def test_batches_change_nothing(batch_size):
     np.testing.assert_allclose(vectors, expected, rtol=1e-5, atol=1e-6)
 
 
-def test_equal_texts_are_encoded_once(monkeypatch):
-    read = []
-    encode = ElmoEncoder._encode
-    monkeypatch.setattr(
-        ElmoEncoder, "_encode", lambda self, texts: read.extend(texts) or encode(self, texts)
-    )
-    featurizer("title").fit_transform(ITEMS)
-    assert sorted(read) == ["a bottle of ink", "blue pens", "box of paper", "red pen"]
-
-
 def test_memory(tmp_path, monkeypatch):
     first = featurizer(memory=tmp_path).fit_transform(ITEMS)
     # float16 on disk
@@ -186,14 +176,6 @@ def test_without_the_library_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "h5py", None)
     with pytest.raises(ImportError, match=r'ElmoItem.* needs h5py.*"embrec\[elmo\]"'):
         featurizer().fit(ITEMS)
-
-
-def test_a_failed_fit_changes_nothing():
-    fitted = featurizer(columns=["title"]).fit(ITEMS)
-    expected = fitted.transform(ITEMS)
-    with pytest.raises(ValueError, match="no column 'title'"):
-        fitted.fit(ITEMS[["description"]])
-    np.testing.assert_array_equal(fitted.transform(ITEMS), expected)
 
 
 def test_with_pipelines_unions_and_column_transformers():

@@ -15,7 +15,6 @@ import pytest
 import torch
 from joblib import Memory, parallel_config
 from PIL import Image
-from scipy.sparse import csr_matrix
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer, make_column_transformer
 from sklearn.decomposition import TruncatedSVD
@@ -28,7 +27,7 @@ from embrec.encoders.alexnet import AlexNet
 from embrec.encoders.pictures import PictureError
 from embrec.encoders.preprocessing import ImageNetPreprocess
 from embrec.encoders.running import forget_encoders
-from embrec.featurizers import ImageFeaturizer, UnreadablePictureWarning, _frozen
+from embrec.featurizers import ImageFeaturizer, UnreadablePictureWarning
 
 
 @pytest.fixture(autouse=True)
@@ -175,39 +174,6 @@ def test_a_table_after_a_sequence_and_back(folder):
     np.testing.assert_allclose(model.transform(pd.DataFrame({"picture": NAMES})), EXPECTED)
     model.fit(pd.DataFrame({"picture": NAMES}))
     np.testing.assert_allclose(model.transform(NAMES), EXPECTED)
-
-
-@pytest.mark.parametrize(
-    ("X", "columns", "error", "message"),
-    [
-        (pd.DataFrame({"a": ["x"], "b": ["y"]}), None, ValueError, "say with columns= which one"),
-        (pd.DataFrame({"a": ["x"]}), "b", KeyError, "no column 'b'"),
-        (pd.DataFrame({"a": ["x"], "b": ["y"]}), ["a", "b"], ValueError, "ColumnTransformer"),
-        (pd.DataFrame(index=[0, 1]), None, ValueError, "0 columns"),
-        (pd.DataFrame({"a": []}), None, ValueError, "empty"),
-        (["a.png"], [], ValueError, "name of a column"),
-        ([["a.png"]], "picture", ValueError, "no column names"),
-        ([["a.png", "b.png"]], None, ValueError, "X has 2 columns"),
-        ([["a.png"], ["b.png", "c.png"]], None, ValueError, "rows of 1 to 2 values"),
-        ([], None, ValueError, "0 items"),
-        (np.zeros((4, 4, 3), dtype=np.uint8), None, ValueError, r"list of one picture is \[X\]"),
-        (np.zeros(4), None, ValueError, "Reshape your data"),
-        ("a.png", None, TypeError, "got str"),
-        (b"a", None, TypeError, "got bytes"),
-        (Image.new("RGB", (2, 2)), None, TypeError, "got Image"),
-        ({"a": "b"}, None, TypeError, "got dict"),
-        (csr_matrix(np.eye(2)), None, TypeError, "sparse csr_matrix"),
-        (pl.LazyFrame({"a": ["x"]}), None, TypeError, "lazy"),
-    ],
-    ids=[
-        *("which-column", "no-column", "two-columns", "no-columns", "no-rows", "no-name"),
-        *("unnamed", "wide", "ragged", "nothing", "one-array", "numbers", "one-path", "one-bytes"),
-        *("one-image", "dict", "sparse", "lazy"),
-    ],
-)
-def test_what_cannot_be_read_at_all(X, columns, error, message):
-    with pytest.raises(error, match=message):
-        featurizer(columns=columns).fit(X)
 
 
 def test_other_columns_than_those_of_fit(folder):
@@ -432,28 +398,6 @@ def test_a_memory_map_with_failures(folder):
     vectors = model.transform(["broken.png", "red.png"])
     np.testing.assert_allclose(vectors, [MISSING, vector("red")])
     assert isinstance(vectors, np.memmap)
-
-
-def test_much_is_stored_a_part_at_a_time(folder, monkeypatch):
-    """What is done when the process dies is there for the next one."""
-    monkeypatch.setattr(_frozen, "STORED_AT_A_TIME", 2 * 16)  # two pictures
-    model = featurizer(folder=folder, memory=folder / "memory", n_decoders=1).fit(["red.png"])
-    Spy.seen.clear()
-    cells = [f"{colour}.png" for colour in COLOURS]
-    with monkeypatch.context() as patch:
-        patch.setattr(Spy, "forward", fail_at_the_second_batch)
-        with pytest.raises(ValueError, match="fails|killed"):
-            model.transform(cells)
-    Spy.seen.clear()
-    np.testing.assert_allclose(model.transform(cells), [vector(c) for c in COLOURS], atol=1e-3)
-    assert sum(Spy.seen) == 2
-
-
-def fail_at_the_second_batch(self, pictures):
-    Spy.seen.append(len(pictures))
-    if len(Spy.seen) > 1:
-        raise ValueError("killed")
-    return pictures.mean((2, 3)) * self.scale
 
 
 def test_workers_look_in_the_folder_of_now(folder, monkeypatch):

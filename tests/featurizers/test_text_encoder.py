@@ -79,18 +79,6 @@ def test_batches_change_nothing(batch_size):
     np.testing.assert_allclose(vectors, expected, atol=2e-6)
 
 
-def test_equal_texts_are_encoded_once(monkeypatch):
-    read = []
-    encode = SentenceEncoder._encode
-    monkeypatch.setattr(
-        SentenceEncoder, "_encode", lambda self, texts: read.extend(texts) or encode(self, texts)
-    )
-    fitted = featurizer().fit(ITEMS)
-    read.clear()
-    fitted.transform(ITEMS)
-    assert sorted(text.strip() for text in read) == sorted(TEXTS)
-
-
 class TestMemory:
     @pytest.fixture
     def read(self, monkeypatch):
@@ -203,27 +191,11 @@ def test_a_model_that_has_moved(tmp_path):
     np.testing.assert_array_equal(fitted.transform(ITEMS), expected)
 
 
-def test_columns_are_checked_before_the_model_is_loaded(tmp_path):
-    wrong = TextEncoderItemFeaturizer(["titel"], model=str(tmp_path / "nothing"))
-    with pytest.raises(ValueError, match="no column 'titel'"):
-        wrong.fit(ITEMS)
-    with pytest.raises(ValueError, match=r"no texts in 2 items.*columns=\['title'\]"):
-        featurizer(columns=["title"]).fit(pd.DataFrame({"title": [None, " "]}))
-
-
 def test_without_the_library_the_extra_is_named(monkeypatch):
     forget_encoders()
     monkeypatch.setitem(sys.modules, "sentence_transformers", None)
     with pytest.raises(ImportError, match=r'TextEncoder.* needs .*"embrec\[text\]"'):
         featurizer().fit(ITEMS)
-
-
-def test_a_failed_fit_changes_nothing():
-    fitted = featurizer(columns=["title"]).fit(ITEMS)
-    expected = fitted.transform(ITEMS)
-    with pytest.raises(ValueError, match="no column 'title'"):
-        fitted.fit(ITEMS[["description"]])
-    np.testing.assert_array_equal(fitted.transform(ITEMS), expected)
 
 
 def test_with_pipelines_unions_and_column_transformers():

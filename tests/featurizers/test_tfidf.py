@@ -10,7 +10,6 @@ import polars as pl
 import pyarrow as pa
 import pytest
 import scipy.sparse as sp
-import sklearn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.base import clone
@@ -107,42 +106,9 @@ def test_only_the_first_words_count():
     assert counts.set_params(max_words=None).fit_transform(items).max() == 300
 
 
-def test_extra_and_reordered_columns_matter_only_without_columns():
-    named = TfidfItemFeaturizer(columns=CONTENT).fit(ITEMS)
-    assert_same(named.transform(ITEMS[["description", "title"]]), plain())
-    assert_same(named.transform(ITEMS.assign(extra="noise")), plain())
-    unnamed = TfidfItemFeaturizer().fit(ITEMS)
-    for other in (ITEMS[CONTENT], ITEMS.assign(extra="noise"), ITEMS[ITEMS.columns[::-1]]):
-        with pytest.raises(ValueError, match="feature names should match"):
-            unnamed.transform(other)
-    with pytest.raises(ValueError, match="no column 'description'; its columns are"):
-        named.transform(ITEMS[["title"]])
-    with pytest.raises(ValueError, match="no column 'descripton'"):
-        TfidfItemFeaturizer(columns=["title", "descripton"]).fit(ITEMS)
-
-
 def test_arrays_have_no_names():
     with pytest.raises(ValueError, match="no column names"):
         TfidfItemFeaturizer(columns=CONTENT).fit(ITEMS[CONTENT].to_numpy())
-
-
-def test_a_wider_table_than_the_texts_of_fit_is_refused():
-    featurizer = TfidfItemFeaturizer().fit(TEXTS)
-    with pytest.warns(UserWarning, match="fitted without feature names"):
-        assert_same(featurizer.transform(pd.DataFrame({"text": TEXTS})), plain())
-    with (
-        pytest.warns(UserWarning, match="fitted without feature names"),
-        pytest.raises(ValueError, match=r"X has 2 features.*expecting 1"),
-    ):
-        featurizer.transform(ITEMS[CONTENT])
-
-
-def test_what_fit_saw():
-    featurizer = TfidfItemFeaturizer(columns=CONTENT).fit(ITEMS)
-    assert featurizer.n_features_in_ == 3
-    assert featurizer.feature_names_in_.tolist() == ["title", "price", "description"]
-    assert featurizer.fit(TEXTS).n_features_in_ == 1
-    assert not hasattr(featurizer, "feature_names_in_")
 
 
 def test_refit_keeps_nothing():
@@ -193,19 +159,6 @@ def test_set_output(container):
     np.testing.assert_array_equal(frame.to_numpy(), plain().toarray())
     if container == "pandas":
         assert frame.index.tolist() == [7, 5, 3, 1]
-
-
-def test_sparse_output_in_a_table_names_the_way_out():
-    featurizer = TfidfItemFeaturizer(columns=CONTENT).fit(ITEMS)
-    featurizer.set_output(transform="pandas")
-    for method in (featurizer.transform, featurizer.fit_transform):
-        with pytest.raises(ValueError, match=r"Pandas output.*sparse_output=False"):
-            method(ITEMS)
-    with (
-        sklearn.config_context(transform_output="polars"),
-        pytest.raises(ValueError, match=r"Polars output.*sparse_output=False"),
-    ):
-        TfidfItemFeaturizer(columns=CONTENT).fit_transform(ITEMS)
 
 
 class Doubled(TfidfItemFeaturizer):
@@ -274,15 +227,6 @@ def test_in_a_column_transformer(column):
     assert_same(union.fit_transform(ITEMS), plain([title or "" for title in TITLES]))
     names = union.get_feature_names_out().tolist()
     assert names[0] == "text__blue"
-
-
-def test_errors_of_columns_and_max_words():
-    with pytest.raises(ValueError, match="'max_words' parameter of TfidfItemFeaturizer must be"):
-        TfidfItemFeaturizer(max_words=0).fit(TEXTS)
-    with pytest.raises(ValueError, match="'columns' parameter of TfidfItemFeaturizer must be"):
-        TfidfItemFeaturizer(columns=3).fit(TEXTS)
-    with pytest.raises(ValueError, match="list of names, or None for all columns; got \\[0\\]"):
-        TfidfItemFeaturizer(columns=[0]).fit(ITEMS)
 
 
 words = st.text(alphabet="abc é.", max_size=12)
