@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from embrec._utils.compat import StrOptions
+from embrec._utils.compat import InvalidParameterError, StrOptions
 
 
 class Parametrized(BaseEstimator):
@@ -77,7 +77,7 @@ def _check_word(owner: Any, name: str, word: str, allowed: Any) -> None:
     if str not in allowed and word not in options:
         meant = did_you_mean(word, options)
         if meant:
-            raise ValueError(
+            raise InvalidParameterError(
                 f"The {name!r} parameter of {type(owner).__name__} must be one of "
                 f"{sorted(options)}; got {word!r}.{meant}"
             )
