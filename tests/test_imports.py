@@ -1,11 +1,11 @@
 """What importing costs, and that imports only go upward."""
 
 import ast
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from processes import ForkServer
 
 import embrec
 
@@ -148,11 +148,17 @@ def test_private_names_of_scikit_learn_are_in_one_file():
         assert not {i for i in foreign if "._" in i}, name
 
 
-def run(code):
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True
-    )
-    return done.stdout.split()
+@pytest.fixture(scope="module")
+def run():
+    """A function that runs code where all that embrec needs is imported, and embrec is not."""
+    with ForkServer("pandas", "narwhals", "torch", "sklearn.pipeline") as server:
+
+        def run(code, folder):
+            done = server.run(code, folder, strict=True)
+            assert done.code == 0, done.err
+            return done.out.split()
+
+        yield run
 
 
 OPTIONAL = ["pyarrow", "polars", "PIL", "skops", "annoy", "matplotlib", "transformers"]
@@ -160,20 +166,21 @@ OPTIONAL += ["sentence_transformers", "gensim", "h5py", "skimage", "torchvision"
 OPTIONAL += ["faiss", "usearch", "onnx", "onnxscript", "onnxruntime"]
 
 
-def test_importing_embrec_loads_no_optional_library():
+def test_importing_embrec_loads_no_optional_library(run, tmp_path):
     # pandas loads pyarrow by itself where it finds it, so it is the one to be asked
     code = f"""if True:
         import sys
         import pandas, narwhals, torch, sklearn.pipeline
         before = set(sys.modules)
+        assert "embrec" not in before
         import embrec, embrec.baselines, embrec.metrics, embrec.model_selection, embrec.datasets
         import embrec.export, embrec.index, embrec.components, embrec.testing
         print(*[n for n in {OPTIONAL} if n in set(sys.modules) - before])
     """
-    assert run(code) == []
+    assert run(code, tmp_path) == []
 
 
-def test_embrec_imports_without_the_optional_libraries():
+def test_embrec_imports_without_the_optional_libraries(run, tmp_path):
     code = f"""if True:
         import sys
         for name in {OPTIONAL}:
@@ -181,7 +188,7 @@ def test_embrec_imports_without_the_optional_libraries():
         import embrec, embrec.baselines, embrec.metrics, embrec.model_selection, embrec.datasets
         print(embrec.__version__)
     """
-    assert run(code) == [embrec.__version__]
+    assert run(code, tmp_path) == [embrec.__version__]
 
 
 def test_public_names():

@@ -5,7 +5,6 @@ import json
 import os
 import pickle
 import signal
-import subprocess
 import sys
 import tempfile
 from datetime import date, timedelta
@@ -445,16 +444,13 @@ def test_open_pickle_and_copy(store, monkeypatch):
     assert repr(store) == expected
 
 
-def run(code, *args):
-    return subprocess.run(
-        [sys.executable, "-W", "error", "-c", code, *map(str, args)],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
+def run(processes, code, folder, *args):
+    done = processes.run(code, folder, *args, strict=True)
+    assert done.code == 0, done.err
+    return done.out
 
 
-def test_another_process_opens_it(store):
+def test_another_process_opens_it(store, processes, tmp_path):
     code = """if True:
         import sys
         from embrec.data.store import InteractionStore
@@ -462,7 +458,7 @@ def test_another_process_opens_it(store):
         print(store.users.tolist(), store.ids[store.codes].tolist(), store.offsets.tolist())
     """
     expected = "['u2', 'u1', 'u3'] ['c', 'a', 'd', 'b', 'a'] [0, 2, 4, 5]"
-    assert run(code, store.folder).strip() == expected
+    assert run(processes, code, tmp_path / "other", store.folder).strip() == expected
 
 
 def test_others_may_read_it_where_the_umask_says_so(store, tmp_path):
@@ -575,10 +571,9 @@ KILLED = """if True:
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
 @pytest.mark.parametrize("moment", ["reading", "renaming"])
-def test_a_killed_build_leaves_no_store(moment, tmp_path):
-    with pytest.raises(subprocess.CalledProcessError) as error:
-        run(KILLED, tmp_path / "store", moment)
-    assert error.value.returncode == -signal.SIGKILL
+def test_a_killed_build_leaves_no_store(moment, processes, tmp_path, tmp_path_factory):
+    other = tmp_path_factory.mktemp("other")
+    assert processes.run(KILLED, other, tmp_path / "store", moment).code == -signal.SIGKILL
     left = [path.name for path in Path(tmp_path).iterdir()]
     assert [name for name in left if not name.startswith(".store.")] == []
     with pytest.raises(FileNotFoundError):
@@ -616,7 +611,7 @@ MEMORY = """if True:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss has other units elsewhere")
-def test_memory_does_not_grow_with_the_log(tmp_path):
+def test_memory_does_not_grow_with_the_log(processes, tmp_path):
     rng = np.random.default_rng(0)
     for name, n_parts in {"small": 1, "large": 30}.items():
         parts = [
@@ -632,7 +627,7 @@ def test_memory_does_not_grow_with_the_log(tmp_path):
         pq.write_table(
             pa.concat_tables(parts), tmp_path / f"{name}.parquet", row_group_size=100_000
         )
-    out = run(MEMORY, tmp_path)
+    out = run(processes, MEMORY, tmp_path / "other", tmp_path)
     n_events, growth = map(int, out.split())
     assert n_events == 3_000_000
     # in memory the events would take 72 MB

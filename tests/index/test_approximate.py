@@ -1,6 +1,7 @@
 """Approximate indexes: the recall they promise, and what they are built and saved with."""
 
 import pickle
+from functools import cache
 
 import numpy as np
 import pytest
@@ -31,6 +32,12 @@ EFFORTS = {"annoy": "search_k", "hnsw": "ef", "faiss": "n_probe"}
 def kind(request):
     pytest.importorskip(LIBRARIES[request.param])
     return request.param
+
+
+@pytest.fixture(scope="module")
+def built():
+    """Return an index of a kind as it is by default; do not change it."""
+    return cache(lambda kind: KINDS[kind]().fit(VECTORS))
 
 
 def draw(seed, n):
@@ -84,8 +91,8 @@ def test_less_recall_than_asked_for_is_said(kind):
     assert index.recall_ < index.min_recall
 
 
-def test_scores_are_exact(kind):
-    index = KINDS[kind]().fit(VECTORS)
+def test_scores_are_exact(kind, built):
+    index = built(kind)
     scores, rows = index.search(QUERIES, 10)
     exact = np.einsum("qd,qkd->qk", QUERIES.astype(np.float64), VECTORS[rows])
     np.testing.assert_allclose(scores, exact, rtol=1e-5, atol=1e-5)
@@ -100,8 +107,8 @@ def test_scores_are_exact(kind):
 
 
 @pytest.mark.parametrize("n_left", [30, 3])
-def test_filters_that_leave_few_still_find_all(kind, n_left):
-    index = KINDS[kind]().fit(VECTORS)
+def test_filters_that_leave_few_still_find_all(kind, built, n_left):
+    index = built(kind)
     rng = np.random.default_rng(0)
     left = rng.choice(N, n_left, replace=False)
     others = np.setdiff1d(np.arange(N), left)
@@ -112,9 +119,9 @@ def test_filters_that_leave_few_still_find_all(kind, n_left):
         assert (found[:, expected.shape[1] :] == -1).all()
 
 
-def test_one_in_ten_may_be_shown(kind):
+def test_one_in_ten_may_be_shown(kind, built):
     """Few enough to miss, too many to be scored one by one."""
-    index = KINDS[kind]().fit(VECTORS)
+    index = built(kind)
     allowed = np.arange(0, N, 10)
     _, found = index.search(QUERIES, 10, Filter(include=allowed))
     assert (found % 10 == 0).all()
@@ -131,8 +138,8 @@ def test_by_cosine(kind):
     np.testing.assert_allclose(scores[:, 0], (asked * unit[rows[:, 0]]).sum(1), atol=1e-5)
 
 
-def test_the_same_seed_builds_the_same(kind):
-    first, second = (KINDS[kind]().fit(VECTORS) for _ in range(2))
+def test_the_same_seed_builds_the_same(kind, built):
+    first, second = built(kind), KINDS[kind]().fit(VECTORS)
     assert first.effort_ == second.effort_
     np.testing.assert_array_equal(first.search(QUERIES, 10)[1], second.search(QUERIES, 10)[1])
 

@@ -5,7 +5,6 @@ import json
 import os
 import pickle
 import re
-import subprocess
 import sys
 
 import numpy as np
@@ -250,24 +249,18 @@ def test_parameters_set_anew_since_training_do_no_harm(shop_log, shop_items, tmp
     assert_same_answers(model, loaded)
 
 
-def test_another_process_gives_the_same_answers(fitted, tmp_path):
+def test_another_process_gives_the_same_answers(fitted, processes, tmp_path):
     fitted.save(tmp_path / "model")
     code = """if True:
         import json
         from embrec import EmbRecEstimator
-        model = EmbRecEstimator.load("model")
+        model = EmbRecEstimator.load("../model")
         ids, scores = model.recommend([["photo-0", "photo-1"], ["desk-3"], []], k=8)
         print(json.dumps([ids.tolist(), scores.tolist(), model.fingerprint_]))
     """
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"},
-    )
-    ids, scores, fingerprint = json.loads(done.stdout)
+    done = processes.run(code, tmp_path / "other", strict=True)
+    assert done.code == 0, done.err
+    ids, scores, fingerprint = json.loads(done.out)
     expected_ids, expected = fitted.recommend(HISTORIES, k=8)
     assert ids == expected_ids.tolist()
     np.testing.assert_allclose(scores, expected, rtol=1e-6)

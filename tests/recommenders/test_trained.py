@@ -52,7 +52,7 @@ def assert_same_weights(one, two):
 
 @pytest.mark.parametrize(
     ("loss", "rate"),
-    [("cross_entropy", 0.01), ("bpr", 0.02), (BPRMax(0.1), 0.01), ("cosine", 0.01)],
+    [("cross_entropy", 0.02), ("bpr", 0.04), (BPRMax(0.1), 0.02), ("cosine", 0.02)],
     ids=str,
 )
 @pytest.mark.parametrize("negatives", ["all", SampledNegatives(8, alpha=0.5)], ids=str)
@@ -63,7 +63,7 @@ def test_every_loss_learns_what_follows_what(loss, rate, negatives, shop_log, sh
         loss=loss,
         negatives=negatives,
         optimizer=Adam(rate),
-        max_epochs=40,
+        max_epochs=20,
         early_stopping=False,
         item_model=FixedItems(16) if loss == "cosine" else ItemTowers(16, 48),
     ).fit(shop_log, items=shop_items)

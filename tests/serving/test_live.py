@@ -25,19 +25,28 @@ def shop():
     return make_shop(n_items=200, n_users=100, random_state=0)
 
 
-def fitted(kind, shop):
-    if kind is EmbRecEstimator:
-        return EmbRecEstimator(max_epochs=1, random_state=0).fit(
-            shop.interactions, items=shop.items
-        )
-    return kind().fit(shop.interactions, items=shop.items)
+@pytest.fixture(scope="module")
+def estimator(shop):
+    return EmbRecEstimator(max_epochs=1, random_state=0).fit(shop.interactions, items=shop.items)
+
+
+@pytest.fixture
+def fitted(shop, estimator):
+    """A function that makes a recommender of a kind, which tests may change."""
+
+    def fitted(kind):
+        if kind is EmbRecEstimator:
+            return copy.deepcopy(estimator)
+        return kind().fit(shop.interactions, items=shop.items)
+
+    return fitted
 
 
 @pytest.mark.parametrize(
     "kind", [EmbRecEstimator, ContentNeighborsRecommender, PopularityRecommender]
 )
-def test_answers_while_items_come_change_and_go(shop, kind):
-    recommender = fitted(kind, shop)
+def test_answers_while_items_come_change_and_go(fitted, shop, kind):
+    recommender = fitted(kind)
     ids = shop.items["item"].to_numpy()
     removed = [set()]
 
@@ -52,8 +61,8 @@ def test_answers_while_items_come_change_and_go(shop, kind):
             similar, _ = recommender.similar_items(ids[:2], k=5)
             assert not set(similar.ravel()) & gone
 
-    with meanwhile(*(partial(ask, seed) for seed in range(4))):
-        for i in range(40):
+    with meanwhile(*(partial(ask, seed) for seed in range(2))):
+        for i in range(25):
             new = shop.items.head(3).assign(item=[f"new-{i}-{j}" for j in range(3)])
             recommender.add_items(new)
             found, _ = recommender.recommend([[]], k=3, include=new["item"].tolist())
@@ -63,9 +72,9 @@ def test_answers_while_items_come_change_and_go(shop, kind):
             removed[0] = removed[0] | set(new["item"])
 
 
-def test_two_threads_that_add_the_same_item(shop):
+def test_two_threads_that_add_the_same_item(fitted, shop):
     """One of them is told that it is there already; it is there once."""
-    recommender = fitted(EmbRecEstimator, shop)
+    recommender = fitted(EmbRecEstimator)
     outcomes, both = [], threading.Barrier(2)
 
     def add():
@@ -82,9 +91,9 @@ def test_two_threads_that_add_the_same_item(shop):
     assert len(recommender.catalog_) == len(recommender.index_) == 201
 
 
-def test_items_of_a_change_that_fails_are_not_there(shop, monkeypatch):
+def test_items_of_a_change_that_fails_are_not_there(fitted, shop, monkeypatch):
     """Whatever fails, also late, nothing has changed, and the next change works."""
-    recommender = fitted(EmbRecEstimator, shop)
+    recommender = fitted(EmbRecEstimator)
 
     def fail(*args):
         raise MemoryError("no memory")
@@ -124,8 +133,8 @@ def test_saved_and_loaded_with_its_index(shop, tmp_path, index):
 
 
 @pytest.mark.parametrize("kind", [EmbRecEstimator, PopularityRecommender])
-def test_a_feed_may_be_read_again(shop, kind):
-    recommender = fitted(kind, shop)
+def test_a_feed_may_be_read_again(fitted, shop, kind):
+    recommender = fitted(kind)
     new = shop.items.head(3).assign(item=["feed-1", "feed-2", shop.items["item"][9]])
     for _ in range(2):
         recommender.add_items(new, exist_ok=True)
@@ -146,8 +155,8 @@ def test_a_feed_may_be_read_again(shop, kind):
 
 
 @pytest.mark.parametrize("kind", [EmbRecEstimator, ContentNeighborsRecommender])
-def test_vectors_may_stay_on_disk(shop, tmp_path, kind):
-    model = fitted(kind, shop)
+def test_vectors_may_stay_on_disk(fitted, shop, tmp_path, kind):
+    model = fitted(kind)
     model.save(tmp_path / "model")
     mapped = kind.load(tmp_path / "model", mmap_mode="r")
     assert is_stored(mapped.index_.vectors)
@@ -202,9 +211,9 @@ def test_what_is_served_outlives_its_folder(shop, tmp_path, index):
 
 
 @pytest.mark.parametrize("kind", [EmbRecEstimator, PopularityRecommender])
-def test_copies_are_of_one_moment(shop, kind):
+def test_copies_are_of_one_moment(fitted, shop, kind):
     """Though another thread adds items; and the original is none the worse for it."""
-    recommender = fitted(kind, shop)
+    recommender = fitted(kind)
 
     def add(stop):
         i = 0
@@ -213,8 +222,13 @@ def test_copies_are_of_one_moment(shop, kind):
             recommender.add_items(new)
             i += 1
 
-    with meanwhile(add):
-        copies = [copy.deepcopy(recommender) for _ in range(60)]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)  # threads take turns within what a copy takes
+    try:
+        with meanwhile(add):
+            copies = [copy.deepcopy(recommender) for _ in range(30)]
+    finally:
+        sys.setswitchinterval(interval)
     for one in [*copies, recommender]:
         n = len(one.catalog_)
         assert n == len(one.index_) == len(one.catalog_.ids.ids)
@@ -230,8 +244,8 @@ def test_copies_are_of_one_moment(shop, kind):
 @pytest.mark.parametrize(
     "kind", [EmbRecEstimator, ContentNeighborsRecommender, PopularityRecommender]
 )
-def test_changes_wait_for_partial_fit(shop, kind):
-    recommender = fitted(kind, shop)
+def test_changes_wait_for_partial_fit(fitted, shop, kind):
+    recommender = fitted(kind)
     n_added = [0]
 
     def change(stop):
@@ -254,11 +268,11 @@ def test_changes_wait_for_partial_fit(shop, kind):
     assert set(found[0]) - {None} == set(left)
 
 
-def test_a_choice_is_not_made_again_by_loading(shop, tmp_path, monkeypatch):
+def test_a_choice_is_not_made_again_by_loading(fitted, shop, tmp_path, monkeypatch):
     model = EmbRecEstimator(index=ExactIndex(precision="int8"), max_epochs=1, random_state=0)
     model.fit(shop.interactions, items=shop.items)
     model.save(tmp_path / "model")
-    auto = fitted(EmbRecEstimator, shop)
+    auto = fitted(EmbRecEstimator)
     auto.save(tmp_path / "auto")
 
     def fail(*args, **kwargs):
@@ -320,9 +334,9 @@ class Calls(Callback):
         self.call()
 
 
-def test_a_callback_may_use_what_is_trained(shop, tmp_path):
+def test_a_callback_may_use_what_is_trained(fitted, shop, tmp_path):
     """Though an index is being built, which others wait for."""
-    recommender = fitted(EmbRecEstimator, shop)
+    recommender = fitted(EmbRecEstimator)
     started, go_on = threading.Event(), threading.Event()
     index = recommender.index_
     index._min_changes = 1
@@ -354,8 +368,8 @@ def test_a_callback_may_use_what_is_trained(shop, tmp_path):
     assert done[0].history == ["x-1"]
 
 
-def test_a_callback_cannot_change_what_is_replaced(shop):
-    recommender = fitted(EmbRecEstimator, shop)
+def test_a_callback_cannot_change_what_is_replaced(fitted, shop):
+    recommender = fitted(EmbRecEstimator)
     new = shop.items.head(1).assign(item=["lost"])
     recommender.callbacks = [Calls(lambda: recommender.add_items(new))]
     with pytest.raises(RuntimeError, match="cannot be changed by a callback of the training"):
@@ -364,8 +378,8 @@ def test_a_callback_cannot_change_what_is_replaced(shop):
     assert recommender.recommend([[]], k=1, include=["lost"])[0] == [["lost"]]
 
 
-def test_nobody_waits_for_training_but_those_who_change(shop):
-    recommender = fitted(EmbRecEstimator, shop)
+def test_nobody_waits_for_training_but_those_who_change(fitted, shop):
+    recommender = fitted(EmbRecEstimator)
     inside, go_on = threading.Event(), threading.Event()
 
     def stay():

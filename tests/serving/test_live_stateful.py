@@ -173,5 +173,5 @@ def test_agrees_with_brute_force(fitted, index, monkeypatch):
         Machine.model.index_.rebuild()
         assert Machine.model.index_.snapshot.static is not None
     case = Machine.TestCase
-    case.settings = settings(max_examples=30, stateful_step_count=25, deadline=None)
+    case.settings = settings(max_examples=15, stateful_step_count=25, deadline=None)
     case("runTest").runTest()
