@@ -1,7 +1,6 @@
 """What importing costs, and that imports only go upward."""
 
 import ast
-import sys
 from pathlib import Path
 
 import pytest
