@@ -129,8 +129,8 @@ def test_precisions_agree_about_what_is_learned(shop_log, shop_items):
     models = [
         make(
             precision=p,
-            max_epochs=40,
-            optimizer=Adam(0.01),
+            max_epochs=20,
+            optimizer=Adam(0.02),
             item_model=ItemTowers(16, 48),
             early_stopping=False,
         )
