@@ -46,7 +46,7 @@ $(VENV)/.demo: pyproject.toml constraints.txt | $(BIN)/python
 	touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
-	@command -v $(firstword $(CXX)) > /dev/null || { echo "$(NO_COMPILER)"; exit 1; }
+	@command -v $(firstword $(CXX)) > /dev/null || command -v c++ > /dev/null || { echo "$(NO_COMPILER)"; exit 1; }
 	$(PIP) install --quiet -c constraints.txt $(TORCH)
 	$(PIP) install --quiet -c constraints.txt -e ".[dev]"
 	touch $@ $(VENV)/.demo
