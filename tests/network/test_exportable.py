@@ -3,7 +3,7 @@
 import pytest
 import torch
 from gru_reference import make_network
-from small_network import own_of
+from small_network import own_of, small_network
 
 from embrec.network.exportable import (
     ItemTower,
@@ -16,9 +16,10 @@ from embrec.network.items import TowerItems, UnitItems
 
 @torch.no_grad()
 def test_a_step_gives_new_states_and_their_queries():
-    network = make_network(2, False)
+    network = small_network(3, 6, own=own_of(4, 6)).eval()  # queries end in a 1 for the biases
     states, vectors = torch.randn(4, network.state_size), torch.randn(4, network.vector_size)
     found, queries = SessionStep(network)(states, vectors)
+    assert queries.shape == vectors.shape == (4, 7)
     expected = network.advance(states, vectors)
     torch.testing.assert_close(found, expected)
     torch.testing.assert_close(queries, network.predict(expected))

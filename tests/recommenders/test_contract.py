@@ -60,7 +60,7 @@ def test_six_methods_are_enough(model, tmp_path):
     ids, scores = model.recommend([["a", "b"], ["c"], []], k=2)
     assert ids.tolist() == [["c", None], ["b", "a"], ["a", "b"]]
     np.testing.assert_allclose(scores[1], [1.2, 0.6], rtol=1e-6)
-    assert model.similar_items(["a"], k=2)[0].tolist() == [["c", "b"]]
+    assert model.similar_items(["a", "b"], k=2)[0].tolist() == [["c", "b"], ["c", "a"]]
     assert model.rank_targets([["a", "c"]]).ranks.tolist() == [1]  # behind what was seen
     model.save(tmp_path / "model")
     again = LastItem.load(tmp_path / "model").add_items(pd.DataFrame({"item": ["new"]}))

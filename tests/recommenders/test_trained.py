@@ -482,6 +482,11 @@ def test_a_trial_that_is_given_up_leaves_the_estimator_as_it_was(shop_log, shop_
     assert model.fingerprint_ == before
 
 
+def test_what_is_no_callback_is_told_before_training(shop_log, shop_items):
+    with pytest.raises(TypeError, match=r"must hold instances of embrec.Callback; got"):
+        make(callbacks=[StopAfter]).fit(shop_log, items=shop_items)
+
+
 # ---- what users get wrong
 
 

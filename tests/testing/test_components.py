@@ -27,30 +27,21 @@ class Forgetful(Encoder):
         return None
 
 
-class Counting(Encoder):
-    """One that is no longer the same when it is made again."""
-
-    n_made = 0
+class Plain(Encoder):
+    """One that stores whatever it is given."""
 
     def __init__(self, width=3):
-        Counting.n_made += 1
         self.width = width
 
-    def get_params(self, deep=True):
-        return {"width": self.width if Counting.n_made < 3 else self.width + 1}
-
     def _build(self, embedding_size):
         return None
 
 
-class HoldsAList(Encoder):
-    """One whose parameter JSON would give back as something else."""
+class Corrects(Plain):
+    """One that changes a parameter where it should only look."""
 
-    def __init__(self, sizes=(1, 2)):
-        self.sizes = sizes
-
-    def _build(self, embedding_size):
-        return None
+    def check(self):
+        self.width = abs(self.width)
 
 
 @pytest.mark.parametrize(
@@ -72,11 +63,11 @@ def test_components_that_pass(component, kind):
         (Adam(), TypeError, r"object of a subclass of Encoder; got Adam\(\)"),
         (Careless(), AssertionError, "must name its parameters"),
         (Forgetful(), AssertionError, r"must store width as self\.width"),
-        (Counting(), AssertionError, "what JSON gave back has other parameters"),
-        (HoldsAList(), ValueError, r"sizes of HoldsAList is \(1, 2\)"),
+        (Corrects(-3), AssertionError, "what JSON gave back has other parameters"),
+        (Plain((1, 2)), ValueError, r"width of Plain is \(1, 2\)"),
         (GRUEncoder(0), ValueError, "'hidden_size' parameter of GRUEncoder"),
     ],
-    ids=["class", "word", "kind", "**", "not stored", "other", "no JSON", "bad value"],
+    ids=["class", "word", "kind", "**", "not stored", "corrects", "no JSON", "bad value"],
 )
 def test_what_is_wrong_is_named(wrong, error, message):
     with pytest.raises(error, match=message):

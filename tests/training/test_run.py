@@ -172,9 +172,12 @@ def test_every_other_run_is_called_something_else():
 
 
 def test_what_is_the_same_run():
-    wide = SPARSE.copy()
-    wide.indices, wide.indptr = wide.indices.astype(np.int64), wide.indptr.astype(np.int64)
-    assert run_id(make_data(blocks=[wide])) == run_id(make_data(blocks=[SPARSE]))
+    sparse = []
+    for dtype in (np.int32, np.int64):
+        sparse.append(SPARSE.copy())
+        for part in ("indices", "indptr"):
+            setattr(sparse[-1], part, getattr(SPARSE, part).astype(dtype))
+    assert run_id(make_data(blocks=sparse[:1])) == run_id(make_data(blocks=sparse[1:]))
     with np.printoptions(linewidth=200, threshold=5):
         printed = run_id()
     fortran = run_id(make_data(blocks=[np.asfortranarray(features())]))
