@@ -13,6 +13,7 @@ import pandas as pd
 from embrec.datasets._dataset import Dataset
 from embrec.datasets._records import Malformed, parse_dict, read_records
 from embrec.datasets._releases import check_record, find_file
+from embrec.datasets._tables import count_malformed
 
 CONTENT = ["title", "description", "categories", "brand", "price", "image_url"]
 
@@ -71,13 +72,7 @@ def load_amazon2014(
     )
     reviewed = pd.unique(interactions["item"]).tolist()
     items = read_items(metadata, _item, CONTENT, bad_metadata, reviewed)
-    bad_reviews.warn()
-    bad_metadata.warn()
-    return Dataset(
-        interactions,
-        items,
-        n_malformed={bad.path.name: bad.count for bad in (bad_reviews, bad_metadata)},
-    )
+    return count_malformed(interactions, items, [bad_reviews, bad_metadata])
 
 
 def _files(

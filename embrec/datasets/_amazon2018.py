@@ -17,7 +17,7 @@ from embrec.datasets._amazon import (
 from embrec.datasets._dataset import Dataset
 from embrec.datasets._records import Malformed, parse_dict
 from embrec.datasets._releases import check_record, find_file
-from embrec.datasets._tables import keep_valid, read_table
+from embrec.datasets._tables import count_malformed, keep_valid, read_table
 
 LOADER = "load_amazon2018"
 CONTENT = ["title", "description", "feature", "category", "brand", "price", "image_url"]
@@ -78,11 +78,7 @@ def load_amazon2018(folder: str | Path, category: str) -> Dataset:
         log = read_log(reviews, make_review, bad_reviews)
     reviewed = pd.unique(log["item"]).tolist()
     items = read_items(metadata, _item, CONTENT, bad_metadata, reviewed)
-    bad_reviews.warn()
-    bad_metadata.warn()
-    return Dataset(
-        log, items, n_malformed={bad.path.name: bad.count for bad in (bad_reviews, bad_metadata)}
-    )
+    return count_malformed(log, items, [bad_reviews, bad_metadata])
 
 
 def _read_ratings(path: Path, malformed: Malformed) -> pd.DataFrame:

@@ -223,10 +223,13 @@ def make_dataset(log: pd.DataFrame, items: pd.DataFrame, malformed: Sequence[Mal
     content = items.mask(items == "").drop_duplicates("item")
     seen = log["item"].drop_duplicates()
     unknown = pd.DataFrame({"item": seen[~seen.isin(content["item"])]})
+    return count_malformed(log, pd.concat([content, unknown], ignore_index=True), malformed)
+
+
+def count_malformed(
+    log: pd.DataFrame, items: pd.DataFrame, malformed: Sequence[Malformed]
+) -> Dataset:
+    """Put a log and a whole catalogue together, and warn of malformed lines."""
     for bad in malformed:
         bad.warn()
-    return Dataset(
-        log,
-        pd.concat([content, unknown], ignore_index=True),
-        n_malformed={bad.path.name: bad.count for bad in malformed},
-    )
+    return Dataset(log, items, n_malformed={bad.path.name: bad.count for bad in malformed})
