@@ -1,5 +1,6 @@
 """What all tests share."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -16,6 +17,15 @@ import torch
 from processes import ForkServer
 
 torch.set_num_threads(1)
+
+
+def pytest_configure():
+    gc.disable()  # what is imported and collected lasts
+
+
+def pytest_collection_finish():
+    gc.freeze()  # else each collection of garbage goes through all of it once more
+    gc.enable()
 
 
 @pytest.fixture(scope="session")
