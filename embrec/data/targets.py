@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from embrec._utils.warn import warn
 from embrec.data.ragged import Ragged
 
 
@@ -44,6 +45,29 @@ def split_targets(
             f"y {len(targets)} items."
         )
     return sequences, targets
+
+
+def are_seen(histories: Ragged, targets: np.ndarray) -> np.ndarray:
+    """Tell which targets are in their own history: (n,) bool."""
+    same = histories.values == np.repeat(targets, histories.lengths)
+    return histories.where(same).lengths > 0
+
+
+def warn_of_seen(seen: np.ndarray) -> None:
+    """Warn if targets are left out of what they are ranked among, and count as misses.
+
+    Parameters
+    ----------
+    seen : ndarray of shape (n,), bool
+        As `are_seen` tells.
+    """
+    if seen.any():
+        warn(
+            f"{int(seen.sum())} of {len(seen)} targets are in their own history, so "
+            "exclude_seen=True never recommends them: they rank last and count as misses. Pass "
+            "exclude_seen=False if visitors may be shown what they have seen, or leave repeated "
+            "events out of the log."
+        )
 
 
 def last_items(sequences: Ragged) -> np.ndarray:

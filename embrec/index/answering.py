@@ -79,7 +79,7 @@ class AnsweringMixin:
         ----------
         queries : ndarray or CSR of shape (n_queries, d)
         targets : ndarray of shape (n_queries,), int
-            The row to rank for each query.
+            The row to rank for each query. One that the rules leave out is last.
         rules : Filter, optional
             Further limits on what it is ranked against.
         ties : {"pessimistic", "average", "optimistic"}, default="pessimistic"

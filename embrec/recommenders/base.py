@@ -18,7 +18,7 @@ from embrec._utils.checks import check_k
 from embrec.data.ids import check_ids, preview
 from embrec.data.items import ItemTable, read_items
 from embrec.data.tables import Table
-from embrec.data.targets import split_targets
+from embrec.data.targets import are_seen, split_targets, warn_of_seen
 from embrec.index.filters import Filter
 from embrec.metrics import TargetRanks, hit_rate_at_k
 from embrec.persistence.folder import load_estimator, save_estimator
@@ -165,7 +165,8 @@ class BaseRecommender(RecommenderContract):
         y : array-like of shape (n,), optional
             The next item of each sequence; all of ``X`` is history then.
         exclude_seen : bool, default=False
-            Whether the other items of the history are out of the running. (The thesis ranks all.)
+            Whether what is in the history is out of the running, as in `recommend` by default. A
+            target that is in it then ranks last, with a warning. (The thesis ranks all.)
         ties : {"pessimistic", "average", "optimistic"}, default="pessimistic"
             How items that score exactly as the target count: ahead of it, half, or not.
 
@@ -183,6 +184,8 @@ class BaseRecommender(RecommenderContract):
         sequences = self.read_sequences(X)
         sequences, targets = split_targets(sequences, y, self.catalog_.rows_of)
         histories = self.encode(sequences)
+        if exclude_seen:
+            warn_of_seen(are_seen(histories, targets))
         rules = Filter(excluded=(histories,) if exclude_seen else ())
         queries = self.query_vectors(histories)
         return TargetRanks(*self.index_.rank(queries, targets, rules, ties=ties))

@@ -29,7 +29,7 @@ def rank_targets(
     queries : Tensor, ndarray or CSR of shape (n_queries, d)
     vectors : Tensor, ndarray or CSR of shape (n_vectors, d)
     targets : ndarray of shape (n_queries,), int
-        The row of ``vectors`` to rank for each query; a candidate always.
+        The row of ``vectors`` to rank for each query.
     candidates : Candidates, optional
         What the target is ranked against; everything by default.
     ties : {"pessimistic", "average", "optimistic"}, default="pessimistic"
@@ -41,7 +41,8 @@ def rank_targets(
     -------
     ranks : ndarray of shape (n_queries,), float64
         How many candidates are ahead of the target: 0 is best. A target whose score is NaN is
-        last, and other scores that are NaN are ahead.
+        last, and other scores that are NaN are ahead. One that is no candidate is last: it could
+        never be found.
     n_candidates : ndarray of shape (n_queries,), int64
         How many candidates there are, the target included.
     """
@@ -63,7 +64,7 @@ def rank_and_find(
     Parameters
     ----------
     queries, vectors, targets, candidates, ties, memory
-        As for `rank_targets`. A target is among what may be found, whatever the candidates.
+        As for `rank_targets`.
     k : int
         May be 0.
 
@@ -86,10 +87,13 @@ def rank_and_find(
             n_candidates[block] = scores.shape[1]
         else:
             candidates.mask(scores, start)
-            scores.scatter_(1, columns, target_scores)
+            target_scores = scores.gather(1, columns)
             may = (scores != -torch.inf).scatter_(1, columns, True)
             n_candidates[block] = _count_true(may).cpu().numpy()
-        ranks[block] = count_ahead(scores, target_scores, ties).cpu().numpy()
+        ahead = count_ahead(scores, target_scores, ties).to(torch.float64)
+        # a target that may not answer is tied with all others that may not, and yet behind the rest
+        ahead.masked_fill_(target_scores[:, 0] == -torch.inf, torch.inf)
+        ranks[block] = ahead.cpu().numpy()
         if k:
             scores.masked_fill_(scores.isnan(), -torch.inf)
             values, rows = largest(scores, min(k, scores.shape[1]))
