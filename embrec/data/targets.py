@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from embrec._utils.warn import warn
 from embrec.data.ragged import Ragged
 
 
@@ -44,6 +45,34 @@ def split_targets(
             f"y {len(targets)} items."
         )
     return sequences, targets
+
+
+def are_seen(histories: Ragged, targets: np.ndarray) -> np.ndarray:
+    """Tell which targets are in their own history: (n,) bool."""
+    same = histories.values == np.repeat(targets, histories.lengths)
+    return histories.where(same).lengths > 0
+
+
+def warn_of_misses(seen: np.ndarray, removed: np.ndarray) -> None:
+    """Warn of targets that `recommend` never shows, so that they rank last.
+
+    Parameters
+    ----------
+    seen, removed : ndarray of shape (n,), bool
+        Which targets are left out for being in their own history, or in the catalogue no more.
+    """
+    if seen.any():
+        warn(
+            f"{int(seen.sum())} of {len(seen)} targets are in their own history, so "
+            "exclude_seen=True never recommends them: they rank last and count as misses. Pass "
+            "exclude_seen=False if visitors may be shown what they have seen, or leave repeated "
+            "events out of the log."
+        )
+    if removed.any():
+        warn(
+            f"{int(removed.sum())} of {len(removed)} targets were removed from the catalogue: they "
+            "rank last and count as misses. Leave their events out, or add_items them again."
+        )
 
 
 def last_items(sequences: Ragged) -> np.ndarray:

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from embrec._utils.checks import check_positive
 from embrec.data.ragged import Ragged
+from embrec.data.targets import are_seen, warn_of_misses
 from embrec.evaluation.asked import (
     Asking,
     History,
@@ -80,7 +81,9 @@ def evaluate(
         that is trained on the last events of each user has not seen the others. Items that the
         catalogue lacks are passed over.
     exclude_seen : bool, default=False
-        Whether the other items of a history are out of the running. (The thesis ranks all.)
+        Whether what is in a history is out of the running, as in ``recommend`` by default. A target
+        that is in it then ranks last, with a warning. The result says which it is. (The thesis
+        ranks all.)
     popularity_discount : float, default=0.0
         An item of ``n`` events in training loses ``popularity_discount * log(1 + n)`` of its score,
         as in ``recommend``; here all items are ranked so, and not some candidates.
@@ -121,6 +124,8 @@ def evaluate(
     rng = check_random_state(random_state)
     seed = int(rng.randint(2**31 - 1))
     answers = rank(asking, sequences, y, rng)
+    removed = ~recommender.index_.snapshot.are_active(answers.targets)
+    warn_of_misses(answers.are_seen & exclude_seen, removed)
     queries = _describe(answers, sequences, recommender.catalog_.ids.take(answers.targets), counts)
     found = TargetRanks(answers.ranks, answers.n_candidates)
     queries |= figures_per_query(names, found, answers.best, counts)
@@ -129,6 +134,7 @@ def evaluate(
         queries=pd.DataFrame(queries),
         recommended=recommender.catalog_.ids_at(answers.best),
         metrics=names,
+        exclude_seen=exclude_seen,
         n_items=recommender.index_.snapshot.n_active,
         confidence=confidence,
         n_bootstrap=n_bootstrap,
@@ -144,6 +150,7 @@ class _Answers(NamedTuple):
     numbers: np.ndarray
     targets: np.ndarray
     lengths: np.ndarray
+    are_seen: np.ndarray
     ranks: np.ndarray
     n_candidates: np.ndarray
     best: np.ndarray
@@ -182,7 +189,9 @@ class _Ranking:
             ranked = self.index.rank_and_find(
                 queries, asked.targets, self.n_best, rules, ties=self.ties
             )
-            parts.append((asked.numbers, asked.targets, asked.histories.lengths, *ranked))
+            seen = are_seen(asked.histories, asked.targets)
+            lengths = asked.histories.lengths
+            parts.append((asked.numbers, asked.targets, lengths, seen, *ranked))
         return _Answers(*map(np.concatenate, zip(*parts, strict=True)))
 
 
@@ -196,6 +205,7 @@ def _describe(
         **users,
         "target": targets,
         "context_length": answers.lengths,
+        "seen": answers.are_seen,
         "n_events": counts[answers.targets],
         "rank": answers.ranks,
         "n_candidates": answers.n_candidates,

@@ -25,11 +25,14 @@ class Evaluation:
         Of the model.
     queries : DataFrame of n rows
         One row per query: ``sequence`` (its number in ``X``), ``user`` (if ``X`` is a log),
-        ``target`` (id), ``context_length``, ``n_events`` (of the target in training), ``rank`` (0
-        is best), ``n_candidates``, and each metric that is a mean over queries.
+        ``target`` (id), ``context_length``, ``seen`` (whether the history holds the target),
+        ``n_events`` (of the target in training), ``rank`` (0 is best), ``n_candidates``, and each
+        metric that is a mean over queries.
     recommended : ndarray of shape (n, k)
         Ids of what is recommended; None is no item. Of no columns if no metric needs them.
     metrics : tuple of str
+    exclude_seen : bool
+        Whether what is in a history was out of the running.
     n_items : int
         Size of the catalogue.
     confidence : float
@@ -45,6 +48,7 @@ class Evaluation:
     queries: pd.DataFrame
     recommended: np.ndarray
     metrics: tuple[str, ...]
+    exclude_seen: bool
     n_items: int
     confidence: float
     n_bootstrap: int
@@ -99,7 +103,8 @@ class Evaluation:
         ]
         pivot = table.pivot(index=["slice", "n"], columns="metric", values="shown")
         order = pd.MultiIndex.from_frame(table[["slice", "n"]].drop_duplicates())
-        return f"{self.name}\n{pivot.loc[order, list(self.metrics)].to_string()}"
+        ranked = "seen left out" if self.exclude_seen else "all ranked"
+        return f"{self.name}, {ranked}\n{pivot.loc[order, list(self.metrics)].to_string()}"
 
     __repr__ = __str__
 

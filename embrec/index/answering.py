@@ -8,7 +8,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from embrec._utils.checks import check_k
 from embrec.index.filters import Filter, present_slots
-from embrec.index.searching import parts, search
+from embrec.index.searching import search
 from embrec.scoring.products import Vectors
 from embrec.scoring.ranks import Ties, rank_and_find
 
@@ -79,7 +79,7 @@ class AnsweringMixin:
         ----------
         queries : ndarray or CSR of shape (n_queries, d)
         targets : ndarray of shape (n_queries,), int
-            The row to rank for each query.
+            The row to rank for each query. One that the rules leave out is last.
         rules : Filter, optional
             Further limits on what it is ranked against.
         ties : {"pessimistic", "average", "optimistic"}, default="pessimistic"
@@ -125,11 +125,13 @@ class AnsweringMixin:
         snapshot = self.snapshot
         ranks, n_candidates, slots = rank_and_find(
             self._as_queries(queries),
-            parts(snapshot),
+            snapshot.parts,
             present_slots(snapshot, targets),
             k,
             rules.slots(snapshot).candidates(),
             ties=ties,
+            order=snapshot.slot_rows,
+            longest_square=snapshot.longest_square,
             memory=self.memory,
         )
         return ranks, n_candidates, snapshot.rows_at(slots.ravel()).reshape(slots.shape)

@@ -7,9 +7,9 @@ import scipy.sparse as sp
 from sklearn.utils.validation import check_is_fitted
 
 from embrec.index.filters import Filter
-from embrec.index.rows import squared_lengths
 from embrec.index.searching import search
 from embrec.index.snapshot import Snapshot
+from embrec.scoring.products import squared_lengths
 
 
 class NeighborsMixin:

@@ -122,8 +122,9 @@ class QuantizedSearch:
         # in units of the query's scale
         lengths = queries.norm(dim=1, keepdim=True) / codes.scales
         remainders = codes.remainders(queries)[:, None] / codes.scales
-        # a hair more, for what float32 rounds
-        slack = 1.0001 * (lengths * (self._remainder + 1e-6) + remainders * (1 + self._remainder))
+        # a hair more, for what float32 rounds here and in the scores of pairs
+        hair = (queries.shape[1] + 16) * torch.finfo(torch.float32).eps
+        slack = 1.0001 * (lengths * (self._remainder + hair) + remainders * (1 + self._remainder))
         return _padded(*self._select(scores, slack, n), len(queries), n, self._n // 16)
 
     def _products(self, queries: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ import scipy.sparse as sp
 from embrec.data.growing import Growing, GrowingSparse
 from embrec.index.slots import SlotFinder
 from embrec.index.snapshot import NEVER, Snapshot
+from embrec.scoring.products import squared_lengths
 
 
 class RowStore:
@@ -157,10 +158,3 @@ def _kill(died: np.ndarray, which: np.ndarray, version: int) -> int:
     alive = which[died[which] == NEVER]
     died[alive] = version
     return len(alive)
-
-
-def squared_lengths(vectors: Any) -> np.ndarray:
-    """Square the lengths of vectors: (n,) float32."""
-    if sp.issparse(vectors):
-        return np.asarray(vectors.multiply(vectors).sum(axis=1)).ravel()
-    return np.einsum("ij,ij->i", vectors, vectors)

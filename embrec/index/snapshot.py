@@ -9,6 +9,7 @@ import scipy.sparse as sp
 import torch
 
 from embrec.index.slots import SlotFinder
+from embrec.scoring.products import take
 
 #: The version at which living slots die.
 NEVER = np.iinfo(np.int64).max
@@ -152,25 +153,25 @@ class Snapshot:
         gone = np.setdiff1d(np.flatnonzero(~self.active), np.setdiff1d(removed, rows))
         return removed, (rows, self.take(rows), gone)
 
+    @property
+    def parts(self) -> list[Any]:
+        """The vectors of all slots, in two parts if there are two."""
+        return [self.base, self.tail] if len(self.tail_rows) else [self.base]
+
+    @cached_property
+    def slot_rows(self) -> np.ndarray | None:
+        """The row of each slot: (n_slots,) int64, or None if it is the slot itself."""
+        if len(self.tail_rows) == 0:
+            return None
+        return np.concatenate([np.arange(self.n_base), self.tail_rows])
+
     def take(self, rows: np.ndarray) -> Any:
         """Gather the vectors of rows, removed ones included: (n, d)."""
         return self.at(self.slots(rows))
 
     def at(self, slots: np.ndarray) -> Any:
         """Gather vectors: (n, d)."""
-        if len(self.tail_rows) == 0:
-            return self.base[slots]
-        in_tail = slots >= self.n_base
-        if not in_tail.any():
-            return self.base[slots]
-        if sp.issparse(self.base):
-            parts = [self.base[slots[~in_tail]], self.tail[slots[in_tail] - self.n_base]]
-            order = np.argsort(np.argsort(in_tail, kind="stable"))
-            return sp.vstack(parts, format="csr")[order]
-        vectors = np.empty((len(slots), self.base.shape[1]), dtype=np.float32)
-        vectors[~in_tail] = self.base[slots[~in_tail]]
-        vectors[in_tail] = self.tail[slots[in_tail] - self.n_base]
-        return vectors
+        return take(self.parts, slots)
 
     def whole(self) -> Any:
         """Vectors of all rows in order: (n_rows, d); the base itself if that is all."""

@@ -18,7 +18,8 @@ class RankingScorer:
     metrics : str or sequence of str
         "auc", "mrr", "hit_rate@K", "ndcg@K".
     exclude_seen : bool, default=False
-        Whether a query's own items are out of the running (the thesis leaves them in).
+        Whether a query's own items are out of the running, as in ``recommend`` by default; a target
+        that is one of them then ranks last. (The thesis leaves them in.)
     ties : {"pessimistic", "average", "optimistic"}, default="pessimistic"
         How items that score as the relevant one count.
     """
@@ -102,7 +103,8 @@ def ranking_scorer(
         "auc", "mrr", "hit_rate@K", "ndcg@K". One name makes a scorer that returns a number,
         several one that returns a dict; a search then needs ``refit="hit_rate@50"``, say.
     exclude_seen : bool, default=False
-        Whether a query's own items are out of the running (the thesis leaves them in).
+        Whether a query's own items are out of the running, as in ``recommend`` by default; a target
+        that is one of them then ranks last. (The thesis leaves them in.)
     ties : {"pessimistic", "average", "optimistic"}, default="pessimistic"
         How items that score exactly as the relevant one count: ahead of it, half, or not.
 

@@ -18,7 +18,7 @@ from embrec._utils.checks import check_k
 from embrec.data.ids import check_ids, preview
 from embrec.data.items import ItemTable, read_items
 from embrec.data.tables import Table
-from embrec.data.targets import split_targets
+from embrec.data.targets import are_seen, split_targets, warn_of_misses
 from embrec.index.filters import Filter
 from embrec.metrics import TargetRanks, hit_rate_at_k
 from embrec.persistence.folder import load_estimator, save_estimator
@@ -96,8 +96,8 @@ class BaseRecommender(RecommenderContract):
             item, and its score the less for it. Maximal marginal relevance [2]_, over the cosines
             of item embeddings and scores scaled to between 0 and 1.
         n_candidates : int, optional
-            How many of the best by score the last two choose from; by default 100, or
-            ``10 * k`` if that is more.
+            How many of the best by score the last two choose from; by default 100 for the first 10
+            items, 200 up to the 20th, 400 up to the 40th, and so on.
         on_unknown : {"raise", "skip"}, optional
             What to do with an item in a history that the catalogue never had; by default what the
             constructor says. An item that was removed is not unknown.
@@ -128,7 +128,7 @@ class BaseRecommender(RecommenderContract):
         """
         check_is_fitted(self)
         reranking = Reranking(popularity_discount, diversity, n_candidates)
-        reranking.pool_size(check_k(k))  # what is wrong with these is said first
+        reranking.rounds(check_k(k))  # what is wrong with these is said first
         histories = self.encode(self.read_sequences(X), on_unknown)
         rules = make_filter(self.catalog_, histories, exclude_seen, include, exclude)
         return answer(self, self.query_vectors(histories), k, rules, reranking)
@@ -165,7 +165,8 @@ class BaseRecommender(RecommenderContract):
         y : array-like of shape (n,), optional
             The next item of each sequence; all of ``X`` is history then.
         exclude_seen : bool, default=False
-            Whether the other items of the history are out of the running. (The thesis ranks all.)
+            Whether what is in the history is out of the running, as in `recommend` by default; a
+            target that is in it ranks last then, with a warning. (The thesis ranks all.)
         ties : {"pessimistic", "average", "optimistic"}, default="pessimistic"
             How items that score exactly as the target count: ahead of it, half, or not.
 
@@ -183,6 +184,8 @@ class BaseRecommender(RecommenderContract):
         sequences = self.read_sequences(X)
         sequences, targets = split_targets(sequences, y, self.catalog_.rows_of)
         histories = self.encode(sequences)
+        removed = ~self.index_.snapshot.are_active(targets)
+        warn_of_misses(are_seen(histories, targets) & exclude_seen, removed)
         rules = Filter(excluded=(histories,) if exclude_seen else ())
         queries = self.query_vectors(histories)
         return TargetRanks(*self.index_.rank(queries, targets, rules, ties=ties))

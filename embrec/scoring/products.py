@@ -39,6 +39,7 @@ def score_blocks(
     parts: list[Any] = vectors if isinstance(vectors, list) else [vectors]
     n_vectors = sum(part.shape[0] for part in parts)
     n_rows = max(1, memory // (4 * max(1, n_vectors)))
+    queries = in_order(queries)
     # once, not in every product
     turned = [part.T.tocsr() if sp.issparse(part) else part for part in parts]
     for start in range(0, queries.shape[0], n_rows):
@@ -66,3 +67,40 @@ def _multiply(queries: np.ndarray, vectors: np.ndarray, out: np.ndarray) -> None
         return
     for query, scores in zip(queries, out, strict=True):
         np.matmul(vectors, query, out=scores)
+
+
+def in_order(vectors: Any) -> Any:
+    """Sort the columns of sparse vectors, so that products are summed in one order."""
+    if sp.issparse(vectors) and not vectors.has_sorted_indices:
+        return vectors.sorted_indices()
+    return vectors
+
+
+def take(parts: list[Any], columns: np.ndarray) -> Any:
+    """Gather vectors from one or two parts that lie below each other: (n, d)."""
+    first = parts[0]
+    if isinstance(first, Tensor):
+        whole = first if len(parts) == 1 else torch.cat(parts)
+        return whole[torch.from_numpy(columns).to(first.device)]
+    n = first.shape[0]
+    later = columns >= n
+    if len(parts) == 1 or not later.any():
+        return first[columns]
+    if sp.issparse(first):
+        both = [first[columns[~later]], parts[1][columns[later] - n]]
+        order = np.argsort(np.argsort(later, kind="stable"))
+        return sp.vstack(both, format="csr")[order]
+    vectors = np.empty((len(columns), first.shape[1]), dtype=np.float32)
+    vectors[~later] = first[columns[~later]]
+    vectors[later] = parts[1][columns[later] - n]
+    return vectors
+
+
+def squared_lengths(vectors: Any) -> np.ndarray:
+    """Square the lengths of vectors: (n,) float32."""
+    if sp.issparse(vectors):
+        return np.asarray(vectors.multiply(vectors).sum(axis=1)).ravel()
+    if isinstance(vectors, Tensor):
+        squares: np.ndarray = vectors.square().sum(1).cpu().numpy()
+        return squares
+    return np.einsum("ij,ij->i", vectors, vectors)

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from embrec.scoring.candidates import Candidates
+from embrec.scoring.pairs import Pairs
 from embrec.scoring.products import SCORE_MEMORY, Vectors, score_blocks
-from embrec.scoring.top_k import largest
+from embrec.scoring.top_k import choose, nothing
 
 Ties: TypeAlias = Literal["pessimistic", "average", "optimistic"]
 
@@ -29,7 +30,7 @@ def rank_targets(
     queries : Tensor, ndarray or CSR of shape (n_queries, d)
     vectors : Tensor, ndarray or CSR of shape (n_vectors, d)
     targets : ndarray of shape (n_queries,), int
-        The row of ``vectors`` to rank for each query; a candidate always.
+        The row of ``vectors`` to rank for each query.
     candidates : Candidates, optional
         What the target is ranked against; everything by default.
     ties : {"pessimistic", "average", "optimistic"}, default="pessimistic"
@@ -41,7 +42,8 @@ def rank_targets(
     -------
     ranks : ndarray of shape (n_queries,), float64
         How many candidates are ahead of the target: 0 is best. A target whose score is NaN is
-        last, and other scores that are NaN are ahead.
+        last, and other scores that are NaN are ahead. One that is no candidate is last: it could
+        never be found.
     n_candidates : ndarray of shape (n_queries,), int64
         How many candidates there are, the target included.
     """
@@ -56,6 +58,8 @@ def rank_and_find(
     candidates: Candidates | None = None,
     *,
     ties: Ties = "pessimistic",
+    order: np.ndarray | None = None,
+    longest_square: float | None = None,
     memory: int = SCORE_MEMORY,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Do as `rank_targets` does, and find the best k among the same scores.
@@ -63,9 +67,11 @@ def rank_and_find(
     Parameters
     ----------
     queries, vectors, targets, candidates, ties, memory
-        As for `rank_targets`. A target is among what may be found, whatever the candidates.
+        As for `rank_targets`.
     k : int
         May be 0.
+    order, longest_square
+        As for `top_k`.
 
     Returns
     -------
@@ -77,26 +83,53 @@ def rank_and_find(
     n_queries = queries.shape[0]
     ranks = np.empty(n_queries, dtype=np.float64)
     n_candidates = np.empty(n_queries, dtype=np.int64)
-    found = np.full((n_queries, k), -1, dtype=np.int64)
+    found, _ = nothing(n_queries, k)
+    pairs = Pairs(queries, vectors if isinstance(vectors, list) else [vectors], longest_square)
+    check_ties(ties)
     for start, scores in score_blocks(queries, vectors, memory=memory):
         block = slice(start, start + len(scores))
-        columns = torch.as_tensor(targets[block].astype(np.int64), device=scores.device)[:, None]
-        target_scores = scores.gather(1, columns)
-        if candidates is None:
-            n_candidates[block] = scores.shape[1]
-        else:
+        of_block = targets[block].astype(np.int64)
+        n_candidates[block] = scores.shape[1]
+        columns = torch.as_tensor(of_block, device=scores.device)[:, None]
+        if candidates is not None:
             candidates.mask(scores, start)
-            scores.scatter_(1, columns, target_scores)
             may = (scores != -torch.inf).scatter_(1, columns, True)
             n_candidates[block] = _count_true(may).cpu().numpy()
-        ranks[block] = count_ahead(scores, target_scores, ties).cpu().numpy()
+        target_scores = scores.gather(1, columns)
+        if scores.device.type == "cpu":
+            ahead = _count_by_pairs(scores.numpy(), of_block, start, pairs, ties)
+        else:
+            ahead = count_ahead(scores, target_scores, ties).cpu().numpy()
+        # a target that may not answer is tied with all others that may not, and yet behind the rest
+        never = (target_scores[:, 0] == -torch.inf).cpu().numpy()
+        ranks[block] = np.where(never, np.inf, ahead)
         if k:
-            scores.masked_fill_(scores.isnan(), -torch.inf)
-            values, rows = largest(scores, min(k, scores.shape[1]))
-            rows = rows.masked_fill(values == -torch.inf, -1)
-            found[block, : rows.shape[1]] = rows.cpu().numpy()
+            found[block], _ = choose(scores, start, k, pairs, order)
     # nothing is behind NaN, not even what is no candidate
     return np.minimum(ranks, n_candidates - 1), n_candidates, found
+
+
+def _count_by_pairs(
+    scores: np.ndarray, targets: np.ndarray, start: int, pairs: Pairs, ties: Ties
+) -> np.ndarray:
+    """Count what is ahead, as `count_ahead` does; where it is close the scores of pairs decide."""
+    every = np.arange(len(scores))
+    own = pairs.scores(every + start, targets)[:, None]
+    slack = pairs.slack[start : start + len(scores)]
+    with np.errstate(over="ignore", invalid="ignore"):
+        ahead = scores > own + slack
+        near = scores < own - slack  # these are behind
+    ahead[every, targets] = False
+    n_ahead = _count(ahead)
+    np.logical_not(np.logical_or(near, ahead, out=near), out=near)
+    near[every, targets] = False
+    near[np.isnan(own[:, 0])] = False
+    numbers, columns = np.divmod(np.flatnonzero(near), scores.shape[1])
+    of_near = pairs.many_scores(numbers + start, columns) if len(numbers) else own[:0, 0]
+    level = np.bincount(numbers, of_near == own[numbers, 0], len(scores))
+    n_ahead = n_ahead + np.bincount(numbers, ~(of_near <= own[numbers, 0]), len(scores))
+    ranks: np.ndarray = n_ahead + {"pessimistic": 1, "average": 0.5, "optimistic": 0}[ties] * level
+    return np.where(np.isnan(own[:, 0]), np.inf, ranks)
 
 
 def check_ties(ties: str) -> None:
@@ -133,7 +166,12 @@ def count_ahead(scores: Tensor, target_scores: Tensor, ties: Ties) -> Tensor:
 
 
 def _count_true(mask: Tensor) -> Tensor:
-    """Count per row; on a CPU numpy does it an order of magnitude faster than torch's sum."""
     if mask.device.type == "cpu":
-        return torch.from_numpy(np.count_nonzero(mask.numpy(), axis=1))
+        return torch.from_numpy(_count(mask.numpy()))
     return mask.sum(1)
+
+
+def _count(mask: np.ndarray) -> np.ndarray:
+    """Count per row, an order of magnitude faster than torch's sum."""
+    counts: np.ndarray = np.count_nonzero(mask, axis=1)
+    return counts

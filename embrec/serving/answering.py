@@ -50,7 +50,9 @@ def answer(
     scores : ndarray of shape (n, k), float32
     """
     catalog = model.catalog_
-    scores, rows = catalog.index.search(queries, reranking.pool_size(k), rules)
+    rounds = reranking.rounds(k)
+    pool = min(rounds[-1][1], max(k, catalog.index.snapshot.n_active))
+    scores, rows = catalog.index.search(queries, pool, rules)
     if reranking.is_off:
         return catalog.ids_at(rows), scores
     if reranking.popularity_discount:
@@ -59,7 +61,7 @@ def answer(
     snapshot, n_columns = catalog.index.snapshot, model.n_embedding_columns
     chosen = choose(
         scores,
-        k,
+        rounds,
         reranking.diversity,
         lambda some: snapshot.take(np.maximum(rows[some], 0).ravel())[:, :n_columns],
     )

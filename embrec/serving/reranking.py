@@ -1,6 +1,6 @@
 """Choosing k of the best candidates with more in mind than their scores: popularity, diversity."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any
@@ -12,9 +12,10 @@ from sklearn.preprocessing import normalize
 from embrec._utils.checks import check_positive
 from embrec.scoring.products import SCORE_MEMORY
 
-#: So many candidates for each item that is asked for, and at least `MIN_CANDIDATES`.
+#: So many candidates for each item that is asked for.
 CANDIDATES_PER_ITEM = 10
-MIN_CANDIDATES = 100
+#: The first so many items are chosen from the same candidates; then twice as many, and so on.
+FIRST_ITEMS = 10
 
 
 @dataclass(frozen=True)
@@ -52,18 +53,38 @@ class Reranking:
         """Whether the best by score are chosen."""
         return self.popularity_discount == 0 and self.diversity == 0
 
-    def pool_size(self, k: int) -> int:
-        """Say how many candidates to choose k from."""
+    def rounds(self, k: int) -> list[tuple[int, int]]:
+        """Say from how many candidates the items of a list are chosen.
+
+        Parameters
+        ----------
+        k : int
+            Length of the list.
+
+        Returns
+        -------
+        list of (stop, n_candidates)
+            Items up to place ``stop`` are chosen from so many. The rounds for one k are those for
+            any larger one, up to its end.
+
+        Raises
+        ------
+        ValueError
+            If fewer candidates were asked for than items.
+        """
         if self.is_off:
-            return k
-        if self.n_candidates is None:
-            return max(MIN_CANDIDATES, CANDIDATES_PER_ITEM * k)
-        if self.n_candidates < k:
-            raise ValueError(
-                f"n_candidates must be at least k, as k items are chosen from them; got "
-                f"n_candidates={self.n_candidates}, k={k}."
-            )
-        return self.n_candidates
+            return [(k, k)]
+        if self.n_candidates is not None:
+            if self.n_candidates < k:
+                raise ValueError(
+                    f"n_candidates must be at least k, as k items are chosen from them; got "
+                    f"n_candidates={self.n_candidates}, k={k}."
+                )
+            return [(k, self.n_candidates)]
+        stops = [FIRST_ITEMS]
+        while stops[-1] < k:
+            stops.append(2 * stops[-1])
+        return [(min(stop, k), CANDIDATES_PER_ITEM * stop) for stop in stops]
 
 
 def _check(value: Any, name: str, expected: str, largest: float) -> None:
@@ -104,13 +125,13 @@ def penalties(counts: np.ndarray, discount: float) -> np.ndarray:
 
 def choose(
     scores: np.ndarray,
-    k: int,
+    rounds: Sequence[tuple[int, int]],
     diversity: float = 0.0,
     vectors: Callable[[slice], Any] | None = None,
     *,
     memory: int = SCORE_MEMORY,
 ) -> np.ndarray:
-    """Choose k of each row's candidates, by score or by maximal marginal relevance.
+    """Choose some of each row's candidates, by score or by maximal marginal relevance.
 
     The latter chooses one after another whatever has the largest ``(1 - diversity) * r - diversity
     * s``: ``r`` is its score, scaled to between 0 for the worst of the row's candidates and 1 for
@@ -120,8 +141,8 @@ def choose(
     ----------
     scores : ndarray of shape (n, m), float32
         -inf where there is no candidate.
-    k : int
-        At most m.
+    rounds : list of (stop, n_candidates)
+        What stands before place ``stop`` is chosen from the first so many columns.
     diversity : float, default=0.0
     vectors : callable
         Gives the vectors of a slice of rows: ndarray or CSR of shape (n_slice * m, d).
@@ -130,7 +151,7 @@ def choose(
 
     Returns
     -------
-    ndarray of shape (n, k), int64
+    ndarray of shape (n, the last stop), int64
         Columns of ``scores``, in the order they were chosen; -1 where there are no more candidates.
 
     References
@@ -139,20 +160,27 @@ def choose(
     and producing summaries". SIGIR 1998.
     """
     if diversity == 0 or vectors is None:
-        chosen = np.argsort(-scores, axis=1, kind="stable")[:, :k]
-        return np.where(np.isneginf(np.take_along_axis(scores, chosen, 1)), -1, chosen)
-    chosen = np.empty((len(scores), k), dtype=np.int64)
+        return _by_score(scores, rounds)
+    chosen = np.empty((len(scores), rounds[-1][0]), dtype=np.int64)
     start, n = 0, 1
     while start < len(scores):
         rows = slice(start, min(start + n, len(scores)))
         of_block = vectors(rows)
-        chosen[rows] = _by_marginal_relevance(
-            _relevance(scores[rows]), normalize(of_block), k, diversity
-        )
+        chosen[rows] = _by_marginal_relevance(scores[rows], normalize(of_block), rounds, diversity)
         # the first row tells what one takes
         n = max(1, memory * (rows.stop - start) // max(1, _n_bytes(of_block)))
         start = rows.stop
     return chosen
+
+
+def _by_score(scores: np.ndarray, rounds: Sequence[tuple[int, int]]) -> np.ndarray:
+    left, parts, start = scores.copy(), [], 0
+    for stop, n_candidates in rounds:
+        best = np.argsort(-left[:, :n_candidates], axis=1, kind="stable")[:, : stop - start]
+        parts.append(np.where(np.isneginf(np.take_along_axis(left, best, 1)), -1, best))
+        np.put_along_axis(left, best, -np.inf, 1)
+        start = stop
+    return np.concatenate(parts, axis=1)
 
 
 def _n_bytes(vectors: Any) -> int:
@@ -171,21 +199,28 @@ def _relevance(scores: np.ndarray) -> np.ndarray:
 
 
 def _by_marginal_relevance(
-    relevance: np.ndarray, unit: Any, k: int, diversity: float
+    scores: np.ndarray, unit: Any, rounds: Sequence[tuple[int, int]], diversity: float
 ) -> np.ndarray:
-    n, m = relevance.shape
-    every = np.arange(n)
-    chosen = np.empty((n, k), dtype=np.int64)
+    n, m = scores.shape
+    every, start = np.arange(n), 0
+    chosen = np.empty((n, rounds[-1][0]), dtype=np.int64)
     likeness = np.full((n, m), -np.inf, dtype=np.float32)
-    value = relevance
-    # 0 times -inf would be no number
-    left = np.where(np.isneginf(relevance), -np.inf, (1 - diversity) * np.maximum(relevance, 0))
-    for place in range(k):
-        best = value.argmax(axis=1)
-        chosen[:, place] = np.where(np.isneginf(value[every, best]), -1, best)
-        left[every, best] = -np.inf
-        np.maximum(likeness, _cosines(unit, every * m + best, m), out=likeness)
-        value = left - diversity * likeness
+    left = scores.copy()
+    for stop, n_candidates in rounds:
+        some = slice(0, n_candidates)
+        relevance = _relevance(scores[:, some])
+        # 0 times -inf would be no number
+        worth = np.where(
+            np.isneginf(left[:, some]), -np.inf, (1 - diversity) * np.maximum(relevance, 0)
+        )
+        value = worth - diversity * likeness[:, some] if start else relevance
+        for place in range(start, stop):
+            best = value.argmax(axis=1)
+            chosen[:, place] = np.where(np.isneginf(value[every, best]), -1, best)
+            worth[every, best] = left[every, best] = -np.inf
+            np.maximum(likeness, _cosines(unit, every * m + best, m), out=likeness)
+            value = worth - diversity * likeness[:, some]
+        start = stop
     return chosen
 
 

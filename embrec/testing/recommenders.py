@@ -19,7 +19,8 @@ def check_recommender(
     """Raise AssertionError unless a recommender keeps the promises that all make.
 
     It must answer anybody, also an empty history, whatever the company; leave out what was seen;
-    rank by its own scores; take items in and out; and survive clone, pickle, save and load.
+    begin longer lists as shorter ones; rank by its own scores; take items in and out; and survive
+    clone, pickle, save and load.
 
     Parameters
     ----------
@@ -62,13 +63,15 @@ def _check_answers(model: Any, histories: list[list[Any]], ids: list[Any]) -> No
         assert not any(item is not None for row in left for item in row), "seen is left out"
         _, its_scores = model.recommend([history], k=7)
         np.testing.assert_allclose(its_scores[0], score, rtol=1e-4, atol=1e-5)
+    longer, _ = model.recommend(histories, k=40)
+    assert (longer[:, :7] == found).all(), "a list must be the beginning of any longer one"
     only = model.recommend(histories, k=3, include=ids[30:32])[0]
     assert (only[:, 2] == None).all(), "a filter must be kept to"  # noqa: E711
     assert (model.predict(histories) == model.recommend(histories, k=1)[0][:, 0]).all()
 
 
 def _check_ranks(model: Any, history: list[Any], ids: list[Any]) -> None:
-    """Ranks by counting must be the places in a list of all items, but for ties."""
+    """Ranks by counting must be the places in a list of all items, the last of those level."""
     scores = dict(
         zip(
             *(part[0] for part in model.recommend([history], k=len(ids), exclude_seen=False)),
@@ -77,9 +80,7 @@ def _check_ranks(model: Any, history: list[Any], ids: list[Any]) -> None:
     )
     for target in ids[40:43]:
         ranks, n_candidates = model.rank_targets([history], [target])
-        ahead = sum(score > scores[target] + 1e-5 for score in scores.values())
-        level = sum(abs(score - scores[target]) <= 1e-5 for score in scores.values())
-        assert ahead <= ranks[0] < ahead + level
+        assert ranks[0] == sum(score >= scores[target] for score in scores.values()) - 1
         assert n_candidates[0] == len(ids)
 
 

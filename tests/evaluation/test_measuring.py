@@ -18,6 +18,27 @@ def test_figures_are_those_of_the_scorer(models, test_part, name, exclude_seen):
     assert {m: value(found, m) for m in names} == pytest.approx(expected)
 
 
+def test_a_target_that_is_never_recommended_is_a_miss(models):
+    X = [
+        ["photo-0", "photo-1", "photo-1"],
+        ["photo-2", "photo-0"],
+        ["photo-3", "desk-1", "photo-3"],
+    ]
+    model = models["embrec"]
+    with pytest.warns(UserWarning, match="2 of 3 targets are in their own history") as caught:
+        found = evaluate(model, X, metrics="hit_rate@3", exclude_seen=True)
+    assert len(caught) == 1
+    lists, _ = model.recommend([s[:-1] for s in X], k=3)
+    shown = [s[-1] in row for s, row in zip(X, lists.tolist(), strict=True)]
+    assert found.queries["hit_rate@3"].tolist() == shown
+    assert found.queries["seen"].tolist() == [True, False, True]
+    with pytest.warns(UserWarning, match="2 of 3"):
+        ranks, n_candidates = model.rank_targets(X, exclude_seen=True, ties="optimistic")
+    assert (ranks == n_candidates - 1).tolist()[::2] == [True, True]
+    assert "seen left out" in str(found)
+    assert "all ranked" in str(evaluate(model, X, metrics="hit_rate@3"))
+
+
 def test_what_cannot_be_evaluated(models, test_part):
     with pytest.raises(NotFittedError):
         evaluate(PopularityRecommender(), test_part)

@@ -51,7 +51,7 @@ def test_a_users_steps_are_drawn_together(models, test_part):
 def test_how_it_prints(models, test_part):
     found = evaluate(make_pipeline(models["embrec"]), test_part, metrics=["auc", "coverage@2"])
     text = str(found)
-    assert text.splitlines()[0] == "EmbRecEstimator"
+    assert text.splitlines()[0] == "EmbRecEstimator, all ranked"
     low, high = found.table.loc[0, ["low", "high"]]
     assert f"{value(found, 'auc'):.4f} [{low:.4f}, {high:.4f}]" in text
     assert list(found.table.columns) == ["model", "slice", "n", "metric", "value", "low", "high"]

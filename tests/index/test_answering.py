@@ -36,6 +36,10 @@ def expected_ranks(vectors, queries, targets, rules, ties):
             score, own = float(query @ vector), float(query @ vectors[target])
             ahead += score > own
             equal += score == own and row != target
+        if target in excluded or (rules.include is not None and target not in rules.include):
+            ranks.append(n - 1)
+            n_candidates.append(n)
+            continue
         ranks.append(ahead + {"pessimistic": equal, "average": equal / 2, "optimistic": 0}[ties])
         n_candidates.append(n)
     return ranks, n_candidates

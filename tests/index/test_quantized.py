@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from embrec.index import ExactIndex, searching
+from embrec.index import ExactIndex
 from embrec.index.filters import Filter
 from embrec.index.quantized import MOST_FOUND, QuantizedSearch, is_available
+from embrec.scoring.pairs import Pairs
 
 pytestmark = pytest.mark.skipif(not is_available(), reason="no products of int8 here")
 
@@ -113,14 +114,14 @@ def test_a_query_for_which_all_are_alike_takes_no_more_memory(monkeypatch):
     vectors = rng.normal(size=(20_000, 8)).astype(np.float32)
     queries = rng.normal(size=(64, 8)).astype(np.float32)
     queries[9] = 0
-    shapes = []
-    scored = searching._scored
+    numbers = []
+    scores_of = Pairs.scores
     monkeypatch.setattr(
-        searching, "_scored", lambda *args: shapes.append(args[2].shape) or scored(*args)
+        Pairs, "scores", lambda *args: numbers.append(len(args[1])) or scores_of(*args)
     )
     scores, _ = ExactIndex(precision="int8").fit(vectors).search(queries, 5)
     assert (scores[9] == 0).all()
-    assert max(n * m for n, m in shapes) < len(queries) * 64 * 5 * 2
+    assert max(numbers) < len(queries) * 64 * 5 * 2
 
 
 def test_few_others_are_scored():

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from embrec.data.ragged import Ragged
-from embrec.index import AnnoyIndex, ExactIndex, FaissIndex, HnswIndex, approximate, searching
+from embrec.index import AnnoyIndex, ExactIndex, FaissIndex, HnswIndex, approximate, fetching
 from embrec.index.filters import Filter
 
 D = 4
@@ -191,8 +191,8 @@ class StaticIndex(LivingIndex):
     """Through a static search, few vectors though there are."""
 
     def start_static(self):
-        self.shares = searching.FETCHED_SHARE, approximate.MIN_VECTORS
-        searching.FETCHED_SHARE, approximate.MIN_VECTORS = 1.0, 1
+        self.shares = fetching.FETCHED_SHARE, approximate.MIN_VECTORS
+        fetching.FETCHED_SHARE, approximate.MIN_VECTORS = 1.0, 1
 
     @initialize(seed=SEEDS, n=st.integers(1, 30))
     def start(self, seed, n):
@@ -201,7 +201,7 @@ class StaticIndex(LivingIndex):
 
     def teardown(self):
         super().teardown()
-        searching.FETCHED_SHARE, approximate.MIN_VECTORS = self.shares
+        fetching.FETCHED_SHARE, approximate.MIN_VECTORS = self.shares
 
 
 class LivingInt8(StaticIndex):

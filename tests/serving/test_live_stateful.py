@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from embrec import EmbRecEstimator, TfidfItemFeaturizer
 from embrec.components import GRUEncoder, ItemTowers
-from embrec.index import AnnoyIndex, ExactIndex, approximate, searching
+from embrec.index import AnnoyIndex, ExactIndex, approximate, fetching
 
 TITLES = [
     "camera photo",
@@ -163,7 +163,7 @@ class LivingShop(RuleBasedStateMachine):
 
 @pytest.mark.parametrize("index", ["exact", "annoy"])
 def test_agrees_with_brute_force(fitted, index, monkeypatch):
-    monkeypatch.setattr(searching, "FETCHED_SHARE", 1.0)
+    monkeypatch.setattr(fetching, "FETCHED_SHARE", 1.0)
     monkeypatch.setattr(approximate, "MIN_VECTORS", 1)
 
     class Machine(LivingShop):

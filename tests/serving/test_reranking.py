@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.preprocessing import normalize
 
 from embrec import EmbRecEstimator
 from embrec.baselines import ContentNeighborsRecommender, PopularityRecommender
@@ -62,7 +63,7 @@ def test_marginal_relevance_is_that_of_the_paper(scores, k, diversity, seed, spa
     given_as = sp.csr_array(vectors) if sparse else vectors
     chosen = choose(
         scores,
-        k,
+        [(k, m)],
         diversity,
         lambda rows: given_as[rows.start * m : rows.stop * m],
         memory=2 * m * 5 * 4,
@@ -85,7 +86,7 @@ def test_marginal_relevance_is_that_of_the_paper(scores, k, diversity, seed, spa
     k=st.integers(1, 7),
 )
 def test_without_diversity_the_best_are_chosen(scores, k):
-    assert_array_equal(choose(scores, k), np.argsort(-scores, axis=1, kind="stable")[:, :k])
+    assert_array_equal(choose(scores, [(k, 7)]), np.argsort(-scores, axis=1, kind="stable")[:, :k])
 
 
 def test_a_discount_divides_probabilities_by_a_power_of_popularity():
@@ -115,10 +116,38 @@ def test_a_value_out_of_range_is_an_error(options, message):
 
 def test_there_must_be_enough_candidates_to_choose_from():
     with pytest.raises(ValueError, match="n_candidates=5, k=6"):
-        Reranking(diversity=0.1, n_candidates=5).pool_size(6)
-    assert Reranking(n_candidates=5).pool_size(6) == 6  # nothing is chosen
-    assert Reranking(diversity=0.1).pool_size(6) == 100
-    assert Reranking(diversity=0.1).pool_size(60) == 600
+        Reranking(diversity=0.1, n_candidates=5).rounds(6)
+    assert Reranking(n_candidates=5).rounds(6) == [(6, 6)]  # nothing is chosen
+    assert Reranking(diversity=0.1, n_candidates=7).rounds(6) == [(6, 7)]
+    assert Reranking(diversity=0.1).rounds(6) == [(6, 100)]
+    assert Reranking(diversity=0.1).rounds(25) == [(10, 100), (20, 200), (25, 400)]
+
+
+@pytest.mark.parametrize("diversity", [0, 0.4])
+def test_choosing_goes_on_from_more_candidates(diversity):
+    rng = np.random.default_rng(0)
+    scores = -np.sort(-rng.normal(size=(3, 60)).astype(np.float32), axis=1)
+    scores[2, 9:] = -np.inf
+    vectors = rng.normal(size=(180, 4)).astype(np.float32)
+    given = (diversity, lambda rows: vectors[rows.start * 60 : rows.stop * 60])
+    scores[:2] -= rng.uniform(0, 1, 60).astype(np.float32)  # a discount
+    chosen = choose(scores, [(4, 8), (8, 16), (12, 60)], *given)
+    assert (chosen[:, :4] < 8).all()
+    assert (chosen[:, :8] < 16).all()
+    assert (chosen[:2, 8:] >= 16).any()
+    for row in chosen.tolist():
+        found = [column for column in row if column >= 0]
+        assert len(set(found)) == len(found)
+    assert (chosen[2] >= 0).sum() == 9
+    for rounds in ([(3, 8)], [(4, 8), (6, 16)], [(4, 8), (8, 16), (10, 60)]):
+        assert_array_equal(choose(scores, rounds, *given), chosen[:, : rounds[-1][0]])
+    if diversity:  # the second round, from what was chosen in the first
+        likely = normalize(vectors[:60])
+        r = (scores[0, :16] - scores[0, :16].min()) / np.ptp(scores[0, :16])
+        s = (likely[:16] @ likely[chosen[0, :4]].T).max(axis=1)
+        value = (1 - diversity) * r - diversity * s
+        value[chosen[0, :4]] = -np.inf
+        assert chosen[0, 4] == value.argmax()
 
 
 # ---- in recommend
