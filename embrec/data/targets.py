@@ -53,13 +53,13 @@ def are_seen(histories: Ragged, targets: np.ndarray) -> np.ndarray:
     return histories.where(same).lengths > 0
 
 
-def warn_of_misses(seen: np.ndarray, removed: np.ndarray) -> None:
+def warn_of_misses(seen: np.ndarray) -> None:
     """Warn of targets that `recommend` never shows, so that they rank last.
 
     Parameters
     ----------
-    seen, removed : ndarray of shape (n,), bool
-        Which targets are left out for being in their own history, or in the catalogue no more.
+    seen : ndarray of shape (n,), bool
+        Which are left out for being in their own history.
     """
     if seen.any():
         warn(
@@ -67,11 +67,6 @@ def warn_of_misses(seen: np.ndarray, removed: np.ndarray) -> None:
             "exclude_seen=True never recommends them: they rank last and count as misses. Pass "
             "exclude_seen=False if visitors may be shown what they have seen, or leave repeated "
             "events out of the log."
-        )
-    if removed.any():
-        warn(
-            f"{int(removed.sum())} of {len(removed)} targets were removed from the catalogue: they "
-            "rank last and count as misses. Leave their events out, or add_items them again."
         )
 
 

@@ -163,3 +163,17 @@ def test_what_cannot_be_asked(ask, message):
 def test_before_fit(call):
     with pytest.raises(NotFittedError):
         call(ExactIndex())
+
+
+def test_equal_scores_stand_by_row_though_vectors_have_moved():
+    vectors = np.ones((6, 2), dtype=np.float32)
+    index = ExactIndex().fit(vectors)
+    index.replace(np.array([4, 1]), vectors[:2])
+    query = np.ones((1, 2), dtype=np.float32)
+    for k in (3, 6):
+        assert index.search(query, k)[1].tolist() == [list(range(k))]
+        assert index.rank_and_find(query, np.array([5]), k)[2].tolist() == [list(range(k))]
+    assert index.search(query, 2, Filter(include=np.array([5, 4, 1])))[1].tolist() == [[1, 4]]
+    many = ExactIndex().fit(np.ones((300, 2), dtype=np.float32))
+    many.replace(np.array([4, 1]), vectors[:2])
+    assert many.search(query, 2, Filter(include=np.array([5, 4, 1])))[1].tolist() == [[1, 4]]

@@ -113,3 +113,9 @@ def test_too_many_are_all_scored(store, queries, monkeypatch):
     assert not scored
     lists(store, queries, 600)
     assert scored == [6]
+
+
+def test_equal_vectors_that_came_later_stand_by_row(store, queries):
+    store.write(np.array([9, 7]), np.repeat(queries[:1] * 100, 2, axis=0))
+    assert lists(store, queries[:1], 1)[0].tolist() == [[7]]
+    assert lists(store, queries[:1], 2)[0].tolist() == [[7, 9]]

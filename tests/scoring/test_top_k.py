@@ -7,6 +7,8 @@ from drawn_candidates import CANDIDATES, D, M, N, as_kind, build, vectors
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from embrec.scoring.candidates import Candidates
+from embrec.scoring.pairs import Pairs
 from embrec.scoring.top_k import BLOCK, largest, top_k
 
 
@@ -53,3 +55,40 @@ def test_blocks_of_scores_hold_the_largest(k):
     expected = torch.topk(scores, k, dim=1)
     assert values.tolist() == expected.values.tolist()
     assert columns.tolist() == expected.indices.tolist()
+
+
+def expected_lists(queries, items, k, order):
+    """By the scores of the pairs, and of equal ones by the order."""
+    numbers, columns = np.divmod(np.arange(len(queries) * len(items)), len(items))
+    scores = Pairs(queries, [items]).scores(numbers, columns).reshape(len(queries), -1)
+    return np.array([np.lexsort((order, -row))[:k] for row in scores])
+
+
+@pytest.mark.parametrize("n_queries", [1, 30])
+@pytest.mark.parametrize("k", [1, 10, 300])
+def test_what_blocks_round_decides_nothing(n_queries, k):
+    rng = np.random.default_rng(k)
+    queries = rng.normal(size=(n_queries, 64)).astype(np.float32)
+    items = np.repeat(rng.normal(size=(1, 64)), 2000, axis=0) * (
+        1 + 1e-7 * rng.normal(size=(2000, 64))
+    )
+    items = items.astype(np.float32)
+    expected = expected_lists(queries, items, k, np.arange(2000))
+    np.testing.assert_array_equal(top_k(queries, items, k)[0], expected)
+
+
+@pytest.mark.parametrize("kinds", [6, 400])
+@pytest.mark.parametrize("k", [1, 4, 25])
+def test_equal_vectors_stand_in_the_order_that_is_asked_for(kinds, k):
+    """Few kinds of them are so many copies that most are left out early."""
+    rng = np.random.default_rng(kinds)
+    items = rng.normal(size=(kinds, D)).astype(np.float32)[rng.integers(0, kinds, 500)]
+    queries = rng.normal(size=(40, D)).astype(np.float32)
+    allowed = rng.random(500) < 0.7
+    for order in (None, rng.permutation(500)):
+        places = np.arange(500) if order is None else order
+        expected = expected_lists(queries, items[allowed], k, places[allowed])
+        found, _ = top_k(queries, items, k, Candidates(torch.from_numpy(allowed)), order=order)
+        np.testing.assert_array_equal(found, np.flatnonzero(allowed)[expected])
+        both, _ = top_k(queries, [items[:90], items[90:]], k, order=order)
+        np.testing.assert_array_equal(both, expected_lists(queries, items, k, places))

@@ -138,3 +138,8 @@ def test_answers_are_the_best_of_all_that_may_be(model, shop_items):
             got = rows_of(model, ids[row, :n])
             np.testing.assert_allclose(expected[row, got], found[row, :n], atol=1e-6)
             assert len(set(got)) == n
+
+
+def test_no_more_candidates_than_items_take_memory(model):
+    found = model.recommend([["photo-0"]], k=3, diversity=0.2, n_candidates=10**12)[0]
+    assert found.tolist() == model.recommend([["photo-0"]], k=3, diversity=0.2)[0].tolist()
