@@ -6,6 +6,7 @@ a scikit-learn estimator; items are known by their content, visitors by their se
 
 from embrec._version import __version__
 from embrec.data.items import ItemTable, NoContentWarning
+from embrec.data.repeats import RepeatedEventsWarning
 from embrec.data.store import InteractionStore
 from embrec.estimator import EmbRecEstimator
 from embrec.featurizers import (
@@ -32,6 +33,7 @@ __all__ = [
     "InteractionStore",
     "ItemTable",
     "NoContentWarning",
+    "RepeatedEventsWarning",
     "Session",
     "SessionBatch",
     "TextEncoderItemFeaturizer",

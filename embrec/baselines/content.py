@@ -109,7 +109,7 @@ class ContentNeighborsRecommender(BaseRecommender):
         self
         """
         rows = read_items(items, self.item_col)
-        sequences = self.read_sequences(X)
+        sequences = self.read_log(X)
         featurizer = self.featurizer
         if featurizer is None:
             featurizer = default_featurizer(rows.content)
@@ -146,7 +146,7 @@ class ContentNeighborsRecommender(BaseRecommender):
                 raise ValueError("The first call of partial_fit needs items=, the catalogue.")
             return self.fit(X, items=items)
         self._validate_params()  # which scikit-learn leaves out once there is a fit
-        sequences = self.read_sequences(X)
+        sequences = self.read_log(X)
         with current_catalog(self) as catalog:
             return self._count_more(catalog, sequences, items)
 

@@ -115,7 +115,7 @@ class ShopOracleRecommender(BaseRecommender):
         ValueError
             If an item is not in the shop.
         """
-        sequences = self.read_sequences(X)
+        sequences = self.read_log(X)
         catalog = catalog_of(sequences, items, self.item_col)
         counts = count_items(encode(sequences, catalog.ids), len(catalog))
         model = self.shop.model

@@ -65,7 +65,7 @@ class PopularityRecommender(BaseRecommender):
         -------
         self
         """
-        sequences = self.read_sequences(X)
+        sequences = self.read_log(X)
         catalog = catalog_of(sequences, items, self.item_col)
         counts = count_items(encode(sequences, catalog.ids), len(catalog))
         self.catalog_ = LiveCatalog(catalog, ExactIndex().fit(_as_vectors(counts)))
@@ -90,7 +90,7 @@ class PopularityRecommender(BaseRecommender):
         if not hasattr(self, "catalog_"):
             return self.fit(X, items=items)
         self._validate_params()  # which scikit-learn leaves out once there is a fit
-        sequences = self.read_sequences(X)
+        sequences = self.read_log(X)
         with current_catalog(self, training=True) as catalog:
             return self._count_more(catalog, sequences, items)
 

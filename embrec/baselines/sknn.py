@@ -126,7 +126,7 @@ class SessionNeighborsRecommender(BaseRecommender):
         -------
         self
         """
-        sequences = self.read_sequences(X)
+        sequences = self.read_log(X)
         catalog = catalog_of(sequences, items, self.item_col)
         coded = encode(sequences, catalog.ids)
         if len(coded.values) == 0:
@@ -154,7 +154,7 @@ class SessionNeighborsRecommender(BaseRecommender):
         if not hasattr(self, "catalog_"):
             return self.fit(X, items=items)
         self._validate_params()  # which scikit-learn leaves out once there is a fit
-        sequences = self.read_sequences(X)
+        sequences = self.read_log(X)
         with current_catalog(self, training=True) as catalog:
             return self._keep_more(catalog, sequences, items)
 

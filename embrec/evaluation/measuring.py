@@ -114,7 +114,7 @@ def evaluate(
     check_confidence(confidence)
     check_positive(n_bootstrap, "n_bootstrap")
     Reranking(popularity_discount)  # raises if it is out of its range
-    sequences = recommender.read_sequences(X)
+    sequences = recommender.read_log(X)
     counts = recommender.training_counts(np.arange(len(recommender.catalog_)))
     rank = _Ranking(
         recommender, counts, longest_list(names), exclude_seen, popularity_discount, ties

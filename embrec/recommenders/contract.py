@@ -11,6 +11,7 @@ from embrec._utils.parameters import Parametrized
 from embrec.data.interactions import LogColumns, encode, read_sequences
 from embrec.data.items import Features, ItemRows
 from embrec.data.ragged import Ragged
+from embrec.data.repeats import warn_of_repeats
 from embrec.data.store import InteractionStore
 from embrec.index.base import BaseIndex
 from embrec.persistence.state import SavedState
@@ -143,6 +144,12 @@ class RecommenderContract(Parametrized, ABC):
             return Ragged(X.ids[stored.values], stored.offsets, X.users)
         columns = LogColumns(self.user_col, self.item_col, self.timestamp_col)
         return read_sequences(X, columns, what=what)[0]
+
+    def read_log(self, X: Any) -> Ragged:
+        """Read what is learned from, and warn of events that repeat the one before."""
+        sequences = self.read_sequences(X)
+        warn_of_repeats(sequences)
+        return sequences
 
     def encode(self, sequences: Ragged, on_unknown: str | None = None) -> Ragged:
         """Turn sequences of item ids into sequences of rows of ``catalog_``."""

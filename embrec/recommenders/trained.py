@@ -15,6 +15,7 @@ from embrec._utils.compat import Interval, fit_context
 from embrec.data.ids import IdIndex
 from embrec.data.items import Features, ItemRows, ItemTable, read_items
 from embrec.data.ragged import Ragged
+from embrec.data.repeats import warn_of_repeats
 from embrec.data.store import InteractionStore
 from embrec.data.tables import Table
 from embrec.index.choice import make_index
@@ -255,7 +256,10 @@ class TrainedRecommender(NetworkRecommender):
         return parts
 
     def _read_log(self, X: Any, what: str = "X") -> Ragged | InteractionStore:
-        return X if isinstance(X, InteractionStore) else self.read_sequences(X, what=what)
+        log = X if isinstance(X, InteractionStore) else self.read_sequences(X, what=what)
+        if what == "X":
+            warn_of_repeats(log.sequences() if isinstance(log, InteractionStore) else log)
+        return log
 
     def _grown_catalog(
         self, catalog: LiveCatalog, items: Table | ItemTable | None

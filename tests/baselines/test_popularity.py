@@ -56,6 +56,7 @@ def test_popularity_needs_items_from_somewhere():
     assert scores.tolist() == [[-np.inf], [0]]
 
 
+@pytest.mark.filterwarnings("ignore::embrec.RepeatedEventsWarning")
 def test_popularity_goes_on_counting():
     model = PopularityRecommender().partial_fit([["a", "b"], ["a"]])
     model.remove_items(["b"])
@@ -111,6 +112,7 @@ CHANGES = st.lists(
 )
 
 
+@pytest.mark.filterwarnings("ignore::embrec.RepeatedEventsWarning")
 @settings(deadline=None)
 @given(LOGS, CHANGES)
 def test_popularity_against_a_counter(first, changes):

@@ -40,6 +40,7 @@ def naive(log, history, n_neighbors, decay, idf):
     return [sum(sim for sim, n in nearest if i in sessions[n]) for i in range(10)], margin
 
 
+@pytest.mark.filterwarnings("ignore::embrec.RepeatedEventsWarning")
 @settings(max_examples=80, deadline=None)
 @given(
     log=LOG,
@@ -116,6 +117,7 @@ def test_better_than_popularity_where_sessions_have_topics(shop_log, shop_items)
     assert ours > 0.9 > 0.5 > popular
 
 
+@pytest.mark.filterwarnings("ignore::embrec.RepeatedEventsWarning")
 def test_answers_do_not_depend_on_the_blocks(monkeypatch):
     rng = np.random.default_rng(0)
     log = [rng.choice(10, 5).tolist() for _ in range(60)]

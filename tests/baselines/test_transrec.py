@@ -181,6 +181,7 @@ def test_users_of_another_kind_are_an_error():
     assert steps == []  # said before training
 
 
+@pytest.mark.filterwarnings("ignore::embrec.RepeatedEventsWarning")
 @pytest.mark.parametrize("change", ["l2", "users", "validation"])
 def test_checkpoints_are_of_one_run(change, tmp_path):
     settings = {**SMALL, "early_stopping": True, "checkpoint_dir": tmp_path, "l2": 0.0}

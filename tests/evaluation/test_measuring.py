@@ -20,7 +20,7 @@ def test_figures_are_those_of_the_scorer(models, test_part, name, exclude_seen):
 
 def test_a_target_that_is_never_recommended_is_a_miss(models):
     X = [
-        ["photo-0", "photo-1", "photo-1"],
+        ["photo-1", "photo-0", "photo-1"],
         ["photo-2", "photo-0"],
         ["photo-3", "desk-1", "photo-3"],
     ]
