@@ -36,18 +36,22 @@ class ElmoSpec:
         None is `split_tokens`.
     max_words : int or None
         How many tokens are read.
+    stamp : str or None
+        Which version of what `tokenizer` holds in memory.
     """
 
     files: ElmoFiles
     tokenizer: Callable[[str], Iterable[str]] | None = None
     max_words: int | None = 250
+    stamp: str | None = None
 
     @classmethod
     def of(
         cls, options_file: Any, weight_file: Any, *, device: str = "auto", **settings: Any
     ) -> "ElmoSpec":
         """Make a spec of files that are there."""
-        return cls(ElmoFiles.of(options_file, weight_file, device), **settings)
+        stamp = describe_callable(settings.get("tokenizer"))
+        return cls(ElmoFiles.of(options_file, weight_file, device), **settings, stamp=stamp)
 
     def load(self) -> "ElmoEncoder":
         """Read the weights, unless an encoder with other settings has."""

@@ -11,6 +11,8 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin
 from sklearn.utils.validation import check_is_fitted
 
 from embrec._utils.compat import HasMethods, Interval, StrOptions, fit_context
+from embrec._utils.warn import warn
+from embrec.encoders.callables import hash_reads
 from embrec.encoders.protocol import Encoder, EncoderSpec
 from embrec.encoders.running import encode, get_encoder
 from embrec.featurizers._base import ItemFeaturizer
@@ -183,6 +185,13 @@ class FrozenFeaturizer(ClassNamePrefixFeaturesOutMixin, ItemFeaturizer):
             failed[rows] = self._failed(vectors) & (keys[rows] != _NO_CONTENT)
             store.add(keys[rows][~failed[rows]], vectors[~failed[rows]])
         no_content = np.array([_NO_CONTENT], dtype=KEY_DTYPE)
+        if len(lacking) and self._store_name() != store.folder.name:
+            warn(
+                f"{' or '.join(f'{name}=' for name in self._functions())} of {type(self).__name__} "
+                "changes what it reads while it runs, so that memory= will not find these vectors "
+                "again. Pass a function that leaves globals and what it holds as they are "
+                "(functools.lru_cache does), or leave memory= out."
+            )
         if failed.any() and not store.contains(no_content).all():
             store.add(no_content, self._encode([None]))
         return failed
@@ -242,5 +251,14 @@ class FrozenFeaturizer(ClassNamePrefixFeaturesOutMixin, ItemFeaturizer):
     def _open_store(self) -> VectorStore | None:
         if self.memory is None:
             return None
-        name = f"{type(self).__name__.lower()}-{self.model_fingerprint_}"
-        return VectorStore.open(self.memory, name, self._n_encoded)
+        return VectorStore.open(self.memory, self._store_name(), self._n_encoded)
+
+    def _store_name(self) -> str:
+        owner = type(self).__name__
+        reads = hash_reads(self._functions(), owner)
+        return "-".join([owner.lower(), self.model_fingerprint_, *reads])
+
+    def _functions(self) -> dict[str, Any]:
+        """Parameters that compute something, whose results may depend on anything they read."""
+        parameters = {name: getattr(self, name) for name in self._model_parameters}
+        return {name: value for name, value in parameters.items() if callable(value)}

@@ -10,7 +10,7 @@ from torch import nn
 
 from embrec import featurizers, index
 from embrec._utils.optional import import_optional
-from embrec.encoders.callables import is_found_by_name
+from embrec.encoders.reads import is_found_by_name
 
 T = TypeVar("T")
 
