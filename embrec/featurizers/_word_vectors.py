@@ -70,7 +70,7 @@ class WordVectorItemFeaturizer(FrozenTextFeaturizer):
     batch_size : int, default=1024
         How many texts are averaged together.
     memory : str, path-like, joblib.Memory or None, default=None
-        Where to keep the vectors of items, in float16, so that each text is read once; with a
+        Where to keep the vectors of items, so that each text is read once; with a
         Memory of ``mmap_mode="r"``, ``transform`` returns a memory map.
     n_jobs : int or None, default=None
         How many joblib workers share the texts; without a seed, how many threads train too.

@@ -221,6 +221,32 @@ class TestMemory:
             np.testing.assert_array_equal(fitted.transform(texts), [[7, 2], [0, 0], [0, 0], [8, 2]])
         assert seen == [["ink"]]
 
+    @pytest.mark.parametrize("mapped", [False, True])
+    @pytest.mark.parametrize("broken", [np.nan, np.inf])
+    def test_what_is_not_finite_is_not_kept(self, tmp_path, broken, mapped):
+        """As in one batch alone, or when a function fails for a while."""
+
+        def fail(vectors):
+            return np.where(vectors[:, :1] == 3, broken, vectors)
+
+        texts = ["blue ink", "red", None, "red", "paper"]
+        expected = [[8, 2], [broken] * 2, [0, 0], [broken] * 2, [5, 1]]
+        told = r"vectors of 2 of 5 items, such as that at position 1, are not finite.*batch_size"
+        with pytest.warns(UserWarning, match=told):
+            plain = FunctionFeaturizer(factor=fail).fit_transform(texts)
+        np.testing.assert_array_equal(plain, expected)
+        memory = joblib.Memory(tmp_path, mmap_mode="r" if mapped else None, verbose=0)
+        featurizer = FunctionFeaturizer(factor=fail, memory=memory).fit(texts)
+        for _ in range(2):
+            with pytest.warns(UserWarning, match=told):
+                kept = featurizer.transform(texts)
+            np.testing.assert_array_equal(kept, expected)
+        assert isinstance(kept, np.memmap) == mapped
+        assert kept.flags.writeable != mapped
+        files = [path for path in tmp_path.rglob("*.npy") if path.name != "keys.npy"]
+        assert files
+        assert all(np.isfinite(np.load(path)).all() for path in files)
+
     def test_what_functions_read_tells_vectors_apart(self, tmp_path, monkeypatch, seen):
         def transform():
             return FunctionFeaturizer(factor=times_global, memory=tmp_path).fit_transform(["red"])
