@@ -1,6 +1,5 @@
 """Texts to vectors with ELMo: the mean over words and layers."""
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -15,14 +14,7 @@ from embrec.encoders.elmo_files import ElmoFiles, ElmoModel
 from embrec.encoders.files import hash_arrays
 from embrec.encoders.running import load_once
 from embrec.encoders.word_mean import WordReader
-
-# words with apostrophes of both kinds inside; any other character is a token of its own
-_TOKEN = re.compile(r"\w+(?:['\u2019]\w+)*|[^\w\s]")
-
-
-def split_tokens(text: str) -> list[str]:
-    """Split a text into words and marks of punctuation, as the text that ELMo was trained on."""
-    return _TOKEN.findall(text)
+from embrec.encoders.words import split_tokens
 
 
 @dataclass(frozen=True)
@@ -33,7 +25,7 @@ class ElmoSpec:
     ----------
     files : ElmoFiles
     tokenizer : callable or None
-        None is `split_tokens`.
+        None is :func:`~embrec.encoders.words.split_tokens`.
     max_words : int or None
         How many tokens are read.
     stamp : str or None

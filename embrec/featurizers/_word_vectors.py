@@ -49,7 +49,7 @@ class WordVectorItemFeaturizer(FrozenTextFeaturizer):
     lowercase : bool, default=True
         Ignore case. Some files have words in both cases: set it to False for them.
     tokenizer : callable or None, default=None
-        Splits a text into words. None splits at whatever is no letter, digit or underscore.
+        Splits a text into words. None splits at whatever is no letter, digit, mark or underscore.
     vector_size : int, default=250
         Length of the vectors to train. This and what follows is ignored if `vectors` is given.
     window : int, default=5

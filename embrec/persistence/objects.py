@@ -21,6 +21,7 @@ T = TypeVar("T")
 #: numpy has some that read files.
 HARMLESS_TYPES = (
     "embrec.featurizers._vectorizer.FirstTokens",
+    "embrec.featurizers._vectorizer.LongWords",
     "numpy.dtype",
     "numpy.number",
     "pathlib.PosixPath",
