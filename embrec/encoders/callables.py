@@ -1,11 +1,9 @@
 """What tells a function of the user's from others: vectors depend on it."""
 
-import functools
-import sys
-from types import CodeType, FunctionType, ModuleType
+from collections.abc import Mapping
 from typing import Any
 
-import joblib
+from embrec.encoders.contents import UnknownContentError, hash_content
 
 
 def describe_callable(function: Any) -> str:
@@ -21,61 +19,40 @@ def describe_callable(function: Any) -> str:
     Returns
     -------
     str
-        Equal in all processes, unless a value can neither be pickled nor looked into.
+        Equal in all processes.
     """
-    described: str = joblib.hash(_describe(function, ()))
-    return described
+    return hash_content(function, reads=False)
 
 
-def _describe(value: Any, within: tuple[int, ...]) -> Any:
-    if id(value) in within:
-        return "itself"
-    within = (*within, id(value))
-    parts = _parts(value)
-    if parts is not None:
-        return [type(value).__name__, *(_describe(part, within) for part in parts)]
-    if isinstance(value, ModuleType):
-        return value.__name__
-    if isinstance(value, FunctionType):
-        return f"{value.__module__}.{value.__qualname__}"
+def hash_reads(functions: Mapping[str, Any], owner: str) -> list[str]:
+    """Hash all that the results of functions depend on, what they read from outside among it.
+
+    Parameters
+    ----------
+    functions : mapping of str to callable
+        Parameters, by name.
+    owner : str
+        Whose they are.
+
+    Returns
+    -------
+    list of str
+        One for each, equal in all processes.
+
+    Raises
+    ------
+    ValueError
+        If nobody can say what one of them depends on.
+    """
+    return [_hash_reads(name, function, owner) for name, function in functions.items()]
+
+
+def _hash_reads(name: str, function: Any, owner: str) -> str:
     try:
-        return joblib.hash(value)
-    except Exception:  # it holds what cannot be pickled, such as a lambda
-        name = f"{type(value).__module__}.{type(value).__qualname__}"
-        return [name, _describe(vars(value), within) if hasattr(value, "__dict__") else id(value)]
-
-
-def _parts(value: Any) -> list[Any] | None:
-    """Take a value apart, if its parts tell it from others."""
-    if isinstance(value, functools.partial):
-        return [value.func, value.args, value.keywords]
-    if isinstance(value, FunctionType):
-        return None if is_found_by_name(value) else _function_parts(value)
-    if isinstance(value, CodeType):
-        return [value.co_code, *value.co_names, *value.co_consts]
-    if isinstance(value, list | tuple):
-        return [*value]
-    if isinstance(value, dict):
-        return [part for item in value.items() for part in item]
-    if hasattr(value, "__self__") and hasattr(value, "__name__"):  # a method, of what it works with
-        return [value.__name__, value.__self__]
-    return None
-
-
-def is_found_by_name(function: FunctionType) -> bool:
-    """Whether the module of a function has it by its name, so that others can import it."""
-    found: Any = sys.modules.get(function.__module__)
-    for name in function.__qualname__.split("."):
-        found = getattr(found, name, None)
-    return found is function
-
-
-def _function_parts(function: FunctionType) -> list[Any]:
-    cells = [cell.cell_contents for cell in function.__closure__ or ()]
-    return [
-        function.__qualname__,
-        function.__code__,
-        function.__defaults__,
-        function.__kwdefaults__,
-        *cells,
-    ]
+        return hash_content(function, reads=True)
+    except UnknownContentError as error:
+        raise ValueError(
+            f"memory= cannot tell {name}= of {owner} from another: {error}. Vectors that are kept "
+            "would go on as they are when that changes. Pass an object with __call__ that holds "
+            "all it works with, in values that pickle can take; or leave memory= out."
+        ) from error

@@ -1,6 +1,5 @@
 """Texts to vectors with ELMo: the mean over words and layers."""
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -15,14 +14,7 @@ from embrec.encoders.elmo_files import ElmoFiles, ElmoModel
 from embrec.encoders.files import hash_arrays
 from embrec.encoders.running import load_once
 from embrec.encoders.word_mean import WordReader
-
-# words with apostrophes of both kinds inside; any other character is a token of its own
-_TOKEN = re.compile(r"\w+(?:['\u2019]\w+)*|[^\w\s]")
-
-
-def split_tokens(text: str) -> list[str]:
-    """Split a text into words and marks of punctuation, as the text that ELMo was trained on."""
-    return _TOKEN.findall(text)
+from embrec.encoders.words import split_tokens
 
 
 @dataclass(frozen=True)
@@ -33,21 +25,25 @@ class ElmoSpec:
     ----------
     files : ElmoFiles
     tokenizer : callable or None
-        None is `split_tokens`.
+        None is :func:`~embrec.encoders.words.split_tokens`.
     max_words : int or None
         How many tokens are read.
+    stamp : str or None
+        Which version of what `tokenizer` holds in memory.
     """
 
     files: ElmoFiles
     tokenizer: Callable[[str], Iterable[str]] | None = None
     max_words: int | None = 250
+    stamp: str | None = None
 
     @classmethod
     def of(
         cls, options_file: Any, weight_file: Any, *, device: str = "auto", **settings: Any
     ) -> "ElmoSpec":
         """Make a spec of files that are there."""
-        return cls(ElmoFiles.of(options_file, weight_file, device), **settings)
+        stamp = describe_callable(settings.get("tokenizer"))
+        return cls(ElmoFiles.of(options_file, weight_file, device), **settings, stamp=stamp)
 
     def load(self) -> "ElmoEncoder":
         """Read the weights, unless an encoder with other settings has."""

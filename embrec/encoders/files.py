@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
-from zlib import crc32
 
 import numpy as np
-import torch
 from torch import nn
+
+from embrec.encoders.contents import hash_content
 
 #: When a file was written (nanoseconds), and its size.
 Stamp = tuple[int, int]
@@ -60,15 +60,9 @@ def absolute_folder(name: str) -> str:
     return str(path.absolute()) if path.is_dir() else name
 
 
-def network_stamp(network: nn.Module) -> int:
-    """Tell one version of a network in memory from the next, by its layers and weights.
+def network_stamp(network: nn.Module) -> str:
+    """Tell one version of a network in memory from the next, by all that it holds.
 
-    All are read: nothing else shows writes to ``weight.data``.
+    All weights are read: nothing else shows writes to ``weight.data``.
     """
-    stamp = crc32(repr(network).encode())
-    for name, tensor in network.state_dict().items():
-        stamp = crc32(name.encode(), stamp)
-        if isinstance(tensor, torch.Tensor):
-            values = tensor.detach().cpu().contiguous().reshape(-1)
-            stamp = crc32(values.view(torch.uint8).numpy().data, stamp)
-    return stamp
+    return hash_content(network, reads=False)

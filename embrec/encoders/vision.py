@@ -13,6 +13,7 @@ from torch import nn
 from embrec._utils.optional import import_optional
 from embrec.encoders import descriptor
 from embrec.encoders.backbones import load_backbone
+from embrec.encoders.callables import describe_callable
 from embrec.encoders.files import (
     absolute_folder,
     file_stamp,
@@ -45,7 +46,7 @@ class VisionSpec:
     max_pixels : int
     n_decoders : int or None
     stamp : object
-        Which version of files, or of the weights in memory.
+        Which version of files, or of what a network and `preprocess` hold in memory.
     """
 
     backbone: Any
@@ -72,7 +73,8 @@ class VisionSpec:
             raise ValueError("backbone='descriptor' takes neither weights= nor preprocess=.")
         if isinstance(backbone, str) and backbone.startswith("hf:"):
             backbone = f"hf:{absolute_folder(backbone.removeprefix('hf:'))}"
-        return cls(backbone, weights, **settings, stamp=_stamp(backbone, weights))
+        stamp = _stamp(backbone, weights, settings.get("preprocess"))
+        return cls(backbone, weights, **settings, stamp=stamp)
 
     def load(self) -> PictureEncoder:
         """Read the weights; they may be downloaded by the library's own loader."""
@@ -167,8 +169,8 @@ def _try_out(network: _Network, picture: torch.Tensor) -> int:
         ) from error
 
 
-def _stamp(backbone: Any, weights: str | None) -> Any:
-    stamp: list[Any] = []
+def _stamp(backbone: Any, weights: str | None, preprocess: Any) -> Any:
+    stamp: list[Any] = [describe_callable(preprocess)]
     if isinstance(backbone, nn.Module):
         stamp += [network_stamp(backbone)]
     elif backbone.startswith("hf:"):

@@ -11,6 +11,7 @@ from embrec._utils.optional import import_optional
 from embrec._utils.warn import warn
 from embrec.encoders.files import Stamp, check_file, file_stamp
 from embrec.encoders.word_table import Subwords, WordTable
+from embrec.encoders.words import compose
 
 #: First bytes of a fastText model.
 _FASTTEXT_MAGIC = (793712314).to_bytes(4, "little")
@@ -100,7 +101,8 @@ TableSpec: TypeAlias = WordFileSpec | LoadedVectorsSpec
 def as_word_table(vectors: Any) -> WordTable:
     """Take words and vectors from gensim's KeyedVectors, subwords too if they are fastText's.
 
-    Of a word that is there several times, the first one counts.
+    Letters and accents of words are put together, as in texts. Of a word that is there several
+    times, the first one counts.
     """
     subwords = None
     groups = getattr(vectors, "vectors_ngrams", None)
@@ -108,10 +110,17 @@ def as_word_table(vectors: Any) -> WordTable:
         subwords = Subwords(_float32(groups), int(vectors.min_n), int(vectors.max_n))
     words, matrix = list(vectors.index_to_key), _float32(vectors.vectors)
     # gensim leaves None where it skipped a word that it had, and where room was never used
-    rows = [row for row, word in enumerate(words) if word is not None]
+    row_of = {compose(word): row for row, word in reversed([*enumerate(words)]) if word is not None}
+    rows = sorted(row_of.values())
+    n_repeated = sum(word is not None for word in words) - len(rows)
+    if n_repeated:
+        warn(
+            f"{n_repeated} words with vectors are equal to others once their letters and accents "
+            "are put together (NFC), as those of texts are; the first of each counts."
+        )
     if len(rows) < len(words):
         words, matrix = [words[row] for row in rows], matrix[rows]
-    return WordTable(words, matrix, subwords)
+    return WordTable(list(map(compose, words)), matrix, subwords)
 
 
 def _float32(vectors: Any) -> np.ndarray:

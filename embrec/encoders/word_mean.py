@@ -1,6 +1,5 @@
 """A text as the mean of the vectors of its words."""
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,8 +15,7 @@ from embrec.encoders.files import hash_arrays
 from embrec.encoders.running import load_once
 from embrec.encoders.word_files import TableSpec
 from embrec.encoders.word_table import WordTable
-
-_WORD = re.compile(r"\w+")
+from embrec.encoders.words import split_words
 
 
 @dataclass(frozen=True)
@@ -27,7 +25,7 @@ class WordReader:
     Parameters
     ----------
     tokenizer : callable or None
-        None splits at whatever is no letter, digit or underscore.
+        None is :func:`~embrec.encoders.words.split_words`.
     lowercase : bool
     max_words : int or None
         How many words count.
@@ -39,7 +37,7 @@ class WordReader:
 
     def __call__(self, text: str) -> list[str]:
         """Split a text."""
-        split = _WORD.findall if self.tokenizer is None else self.tokenizer
+        split = split_words if self.tokenizer is None else self.tokenizer
         return list(split(text.lower() if self.lowercase else text))[: self.max_words]
 
 

@@ -11,6 +11,8 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin
 from sklearn.utils.validation import check_is_fitted
 
 from embrec._utils.compat import HasMethods, Interval, StrOptions, fit_context
+from embrec._utils.warn import warn
+from embrec.encoders.callables import hash_reads
 from embrec.encoders.protocol import Encoder, EncoderSpec
 from embrec.encoders.running import encode, get_encoder
 from embrec.featurizers._base import ItemFeaturizer
@@ -106,7 +108,7 @@ class FrozenFeaturizer(ClassNamePrefixFeaturesOutMixin, ItemFeaturizer):
         Returns
         -------
         ndarray of shape (n_items, n_features), float32
-            Zeros for items without content. A read-only float16 memory map if `memory` has a
+            Zeros for items without content. A read-only memory map if `memory` has a
             ``mmap_mode``.
 
         Raises
@@ -163,29 +165,64 @@ class FrozenFeaturizer(ClassNamePrefixFeaturesOutMixin, ItemFeaturizer):
         first = np.full(len(keys), len(contents))
         np.minimum.at(first, places, np.arange(len(contents)))
         store = self._open_store()
+        different = [contents[i] for i in first]
         if store is None:
-            return self._encode([contents[i] for i in first])[places]
-        failed = self._fill(store, keys, [contents[i] for i in first])
+            vectors = self._encode(different)[places]
+            self._report_broken(np.flatnonzero(~np.isfinite(vectors).all(axis=1)), len(contents))
+            return vectors
+        failed, broken = self._fill(store, keys, different)
         keys[failed] = _NO_CONTENT  # has the same vector, and lasts
-        return store.read(keys[places])
+        if not broken:
+            return store.read(keys[places])
+        vectors = store.read(keys[places], writable=True)
+        rows = np.flatnonzero(np.isin(places, list(broken)))
+        with np.errstate(over="ignore"):  # a memory map may be of float16
+            vectors[rows] = [broken[place] for place in places[rows].tolist()]
+        vectors.flags.writeable = not store.mapped
+        self._report_broken(rows, len(contents))
+        return vectors
 
-    def _fill(self, store: VectorStore, keys: np.ndarray, contents: Sequence[Any]) -> np.ndarray:
+    def _fill(
+        self, store: VectorStore, keys: np.ndarray, contents: Sequence[Any]
+    ) -> tuple[np.ndarray, dict[int, np.ndarray]]:
         """Encode what the store lacks, some at a time so that little is lost to a crash.
 
-        Returns which could not be read: they are not stored, for next time they may be readable.
+        Returns which could not be read, and the vectors that are not finite, by row. Neither are
+        stored: next time they may be readable, or right.
         """
         failed = np.zeros(len(keys), dtype=bool)
+        broken: dict[int, np.ndarray] = {}
         lacking = np.flatnonzero(~store.contains(keys))
         n_rows = max(1, STORED_AT_A_TIME // (4 * self._n_encoded))
         for start in range(0, len(lacking), n_rows):
             rows = lacking[start : start + n_rows]
             vectors = self._encode([contents[i] for i in rows])
             failed[rows] = self._failed(vectors) & (keys[rows] != _NO_CONTENT)
-            store.add(keys[rows][~failed[rows]], vectors[~failed[rows]])
+            finite = np.isfinite(vectors).all(axis=1)
+            kept = finite & ~failed[rows]
+            store.add(keys[rows][kept], vectors[kept])
+            broken |= dict(zip(rows[~finite].tolist(), vectors[~finite], strict=True))
+        if len(lacking) and self._store_name() != store.folder.name:
+            warn(
+                f"{' or '.join(f'{name}=' for name in self._functions())} of {type(self).__name__} "
+                "changes what it reads while it runs, so that memory= will not find these vectors "
+                "again. Pass a function that leaves globals and what it holds as they are "
+                "(functools.lru_cache does), or leave memory= out."
+            )
+        failed[list(broken)] = True
         no_content = np.array([_NO_CONTENT], dtype=KEY_DTYPE)
         if failed.any() and not store.contains(no_content).all():
             store.add(no_content, self._encode([None]))
-        return failed
+        return failed, broken
+
+    def _report_broken(self, rows: np.ndarray, n_items: int) -> None:
+        if len(rows):
+            warn(
+                f"The vectors of {len(rows)} of {n_items} items, such as that at position "
+                f"{rows[0]}, are not finite (NaN or infinite): the model fails on these "
+                f"{self._unit}, or on those that it computes with them. memory= does not keep such "
+                "vectors. Try batch_size=1, or another device=."
+            )
 
     def _failed(self, vectors: np.ndarray) -> np.ndarray:
         """Tell which vectors stand for contents that could not be read: (n,) bool."""
@@ -242,5 +279,14 @@ class FrozenFeaturizer(ClassNamePrefixFeaturesOutMixin, ItemFeaturizer):
     def _open_store(self) -> VectorStore | None:
         if self.memory is None:
             return None
-        name = f"{type(self).__name__.lower()}-{self.model_fingerprint_}"
-        return VectorStore.open(self.memory, name, self._n_encoded)
+        return VectorStore.open(self.memory, self._store_name(), self._n_encoded)
+
+    def _store_name(self) -> str:
+        owner = type(self).__name__
+        reads = hash_reads(self._functions(), owner)
+        return "-".join([owner.lower(), self.model_fingerprint_, *reads])
+
+    def _functions(self) -> dict[str, Any]:
+        """Parameters that compute something, whose results may depend on anything they read."""
+        parameters = {name: getattr(self, name) for name in self._model_parameters}
+        return {name: value for name, value in parameters.items() if callable(value)}

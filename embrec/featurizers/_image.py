@@ -78,7 +78,7 @@ class ImageFeaturizer(FrozenFeaturizer):
     device : str, default="auto"
         Where to compute; "auto" is CUDA if there is any, else the CPU.
     memory : str, path-like, joblib.Memory or None, default=None
-        Where to keep vectors, in float16, so that each picture is decoded once, whatever its
+        Where to keep vectors, so that each picture is decoded once, whatever its
         name; with a Memory of ``mmap_mode="r"``, ``transform`` returns a memory map.
     n_jobs : int or None, default=None
         How many joblib workers share the batches, each with a model of its own.

@@ -5,6 +5,7 @@ from numbers import Integral
 from typing import Any, ClassVar
 
 from embrec._utils.compat import Interval
+from embrec.encoders.words import compose
 from embrec.featurizers._base import ItemFeaturizer
 from embrec.featurizers._markup import strip_markup
 from embrec.featurizers._text_columns import (
@@ -35,7 +36,7 @@ class TextReader(ItemFeaturizer):
 
     def _join(self, items: TextItems, columns: Sequence[str] | None) -> list[str]:
         texts = join_text(items, columns)
-        return strip_markup(texts) if self.strip_html else texts
+        return list(map(compose, strip_markup(texts) if self.strip_html else texts))
 
     def _texts(self, items: TextItems) -> list[str]:
         texts = self._join(items, check_columns(self.columns))

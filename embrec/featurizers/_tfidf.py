@@ -70,7 +70,8 @@ class TfidfItemFeaturizer(TextReader, SparseItemFeaturizer):
     analyzer : {"word", "char", "char_wb"} or callable, default="word"
         What terms are made of.
     token_pattern : str or None, default=r"(?u)\b\w\w+\b"
-        What a word is. Ignored if `tokenizer` is given.
+        What a word is. Ignored if `tokenizer` is given. The default stands for words of two or
+        more letters, digits, underscores and marks, as vowels of Hindi or Arabic are.
     tokenizer : callable or None, default=None
         Splits a text into words.
     preprocessor : callable or None, default=None

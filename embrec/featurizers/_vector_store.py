@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 import numpy as np
 from sklearn.utils.validation import check_memory
@@ -65,7 +65,7 @@ class _DamagedSegment(Exception):
 
 
 class VectorStore:
-    """Vectors of contents, in float16, in a folder that several processes may use at once.
+    """Vectors of contents, in a folder that several processes may use at once.
 
     Parameters
     ----------
@@ -131,30 +131,30 @@ class VectorStore:
         keys : ndarray of shape (n,), KEY_DTYPE
             Sorted and unique.
         vectors : ndarray of shape (n, n_features), float32
+            Finite.
         """
         if not len(keys):
             return
-        with np.errstate(over="ignore"):
-            half = vectors.astype(np.float16)
-        fits = np.array_equal(np.isfinite(half), np.isfinite(vectors))
-        stored = half if fits else vectors
+        stored = _as_stored(vectors)
         self._write_segment(keys, [stored], stored.dtype)
         segments = self._segments()
         if len(segments) > MAX_SEGMENTS:
             self._merge(sorted(segments, key=lambda segment: len(segment.keys))[:-1])
 
-    def read(self, keys: np.ndarray) -> np.ndarray:
+    def read(self, keys: np.ndarray, *, writable: bool = False) -> np.ndarray:
         """Return the vectors of keys that are there.
 
         Parameters
         ----------
         keys : ndarray of shape (n,), KEY_DTYPE
+        writable : bool, default=False
+            Whether a memory map may be written to, which changes no file.
 
         Returns
         -------
         ndarray of shape (n, n_features), float32
-            If the store is mapped, a read-only memory map of float16 (float32 if some values are
-            too large for that).
+            If the store is mapped, a memory map, of float16 if that holds all values as well as it
+            holds any.
         """
         if not self.mapped:
             vectors = np.empty((len(keys), self.n_features), dtype=np.float32)
@@ -162,16 +162,19 @@ class VectorStore:
             return vectors
         name = blake2b(keys.tobytes(), digest_size=16).hexdigest()
         path = self.folder / "blocks" / f"{name}.npy"
-        return self._again(lambda segments: self._block(segments, keys, path))
+        mode: Literal["r", "c"] = "c" if writable else "r"
+        return self._again(lambda segments: self._block(segments, keys, path, mode))
 
-    def _block(self, segments: list[_Segment], keys: np.ndarray, path: Path) -> np.ndarray:
+    def _block(
+        self, segments: list[_Segment], keys: np.ndarray, path: Path, mode: Literal["r", "c"]
+    ) -> np.ndarray:
         if path.exists():
             # in use: its time of access, which the system may not keep
             os.utime(path, ns=(time.time_ns(), path.stat().st_mtime_ns))
         else:
             self._write_block(segments, keys, path)
             self._forget_blocks(path)
-        block: np.ndarray = np.load(path, mmap_mode="r")
+        block: np.ndarray = np.load(path, mmap_mode=mode)
         return block
 
     def _segments(self) -> list[_Segment]:
@@ -254,6 +257,14 @@ class VectorStore:
                 if budget < 0 and path != newest:
                     with suppress(OSError):  # Windows keeps what is open
                         path.unlink()
+
+
+def _as_stored(vectors: np.ndarray) -> np.ndarray:
+    """Take float16 if that holds no value worse than others: none is too large or too small."""
+    with np.errstate(over="ignore"):
+        half = vectors.astype(np.float16)
+    loss = np.abs(half - vectors)  # of float32
+    return half if (loss <= np.abs(vectors) * np.float32(2**-11)).all() else vectors
 
 
 def _hide(path: Path) -> None:

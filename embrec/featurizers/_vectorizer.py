@@ -1,6 +1,6 @@
 """scikit-learn's TfidfVectorizer, with fewer warnings and a clearer error."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from itertools import islice
 from typing import Any
 
@@ -10,6 +10,8 @@ from joblib import effective_n_jobs
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.utils import gen_even_slices
 from sklearn.utils.parallel import Parallel, delayed
+
+from embrec.encoders.words import compose, split_long_words
 
 #: Parameters that go to TfidfVectorizer as they are.
 VECTORIZER_PARAMETERS = (
@@ -31,10 +33,18 @@ VECTORIZER_PARAMETERS = (
     "preprocessor",
     "vocabulary",
 )
-#: The vectorizer's own default.
+#: The vectorizer's own default, which stands for `LongWords`.
 WORD_PATTERN = r"(?u)\b\w\w+\b"
 #: The thesis' choice; the vectorizer's own default is words alone.
 UNIGRAMS_AND_BIGRAMS = (1, 2)
+
+
+class LongWords:
+    """A tokenizer that finds words of two characters or more; saved models may hold no function."""
+
+    def __call__(self, text: str) -> list[str]:
+        """Split a text."""
+        return split_long_words(text)
 
 
 class FirstTokens:
@@ -91,12 +101,26 @@ def usable_parameters(parameters: Mapping[str, Any], max_words: int | None) -> d
     parameters = dict(parameters)
     if parameters["tokenizer"] is not None and max_words is not None:
         parameters["tokenizer"] = FirstTokens(parameters["tokenizer"], max_words)
+    for name in ("stop_words", "vocabulary"):
+        parameters[name] = _composed(parameters[name])
+    if parameters["analyzer"] == "word" and parameters["token_pattern"] == WORD_PATTERN:
+        parameters["tokenizer"] = parameters["tokenizer"] or LongWords()
     # it warns of parameters that it does not use, even if nobody chose them
     if parameters["tokenizer"] is not None and parameters["token_pattern"] == WORD_PATTERN:
         parameters["token_pattern"] = None
     if callable(parameters["analyzer"]) and parameters["ngram_range"] == UNIGRAMS_AND_BIGRAMS:
         parameters["ngram_range"] = (1, 1)
     return parameters
+
+
+def _composed(terms: Any) -> Any:
+    """Write terms as the texts are written, in which letters and accents are together."""
+    if isinstance(terms, Mapping):
+        return dict(zip(_composed(list(terms)), terms.values(), strict=True))
+    if terms is None or isinstance(terms, str):  # the name of a list
+        return terms
+    composed = [compose(term) if isinstance(term, str) else term for term in terms]
+    return set(composed) if isinstance(terms, Set) else composed
 
 
 def transform_in_parts(

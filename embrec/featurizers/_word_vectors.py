@@ -49,7 +49,7 @@ class WordVectorItemFeaturizer(FrozenTextFeaturizer):
     lowercase : bool, default=True
         Ignore case. Some files have words in both cases: set it to False for them.
     tokenizer : callable or None, default=None
-        Splits a text into words. None splits at whatever is no letter, digit or underscore.
+        Splits a text into words. None splits at whatever is no letter, digit, mark or underscore.
     vector_size : int, default=250
         Length of the vectors to train. This and what follows is ignored if `vectors` is given.
     window : int, default=5
@@ -70,7 +70,7 @@ class WordVectorItemFeaturizer(FrozenTextFeaturizer):
     batch_size : int, default=1024
         How many texts are averaged together.
     memory : str, path-like, joblib.Memory or None, default=None
-        Where to keep the vectors of items, in float16, so that each text is read once; with a
+        Where to keep the vectors of items, so that each text is read once; with a
         Memory of ``mmap_mode="r"``, ``transform`` returns a memory map.
     n_jobs : int or None, default=None
         How many joblib workers share the texts; without a seed, how many threads train too.

@@ -1,16 +1,19 @@
 """Featurizers and the like in a file of skops: what can be saved, what is read."""
 
+import pickle
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
+from io import BytesIO
 from pathlib import Path
 from types import FunctionType
 from typing import Any, TypeVar
 
+import numpy as np
 from torch import nn
 
 from embrec import featurizers, index
 from embrec._utils.optional import import_optional
-from embrec.encoders.callables import is_found_by_name
+from embrec.encoders.reads import is_found_by_name
 
 T = TypeVar("T")
 
@@ -18,6 +21,7 @@ T = TypeVar("T")
 #: numpy has some that read files.
 HARMLESS_TYPES = (
     "embrec.featurizers._vectorizer.FirstTokens",
+    "embrec.featurizers._vectorizer.LongWords",
     "numpy.dtype",
     "numpy.number",
     "pathlib.PosixPath",
@@ -64,6 +68,8 @@ def dump_objects(objects: Mapping[str, Any], path: Path) -> None:
                 f"Write it by def at the top of a module. {_OTHERWISE}"
             )
     skops_io.dump(dict(objects), path)
+    if "numpy.memmap" in skops_io.get_untrusted_types(file=path):
+        skops_io.dump(_with_plain_arrays(dict(objects)), path)
     lost = [name for name in skops_io.get_untrusted_types(file=path) if not _is_importable(name)]
     if lost:
         raise ValueError(
@@ -71,6 +77,39 @@ def dump_objects(objects: Mapping[str, Any], path: Path) -> None:
             "recommender. Write a function by def, or a class, at the top of a module, and use "
             f"that. {_OTHERWISE}"
         )
+
+
+class _ArraysAside(pickle.Pickler):
+    """Puts arrays aside as they are, and in place of maps of files plain arrays over them."""
+
+    def __init__(self, file: BytesIO) -> None:
+        super().__init__(file)
+        self.arrays: list[np.ndarray] = []
+
+    def persistent_id(self, value: Any) -> int | None:
+        if type(value) not in (np.ndarray, np.memmap):
+            return None
+        self.arrays.append(np.asarray(value))
+        return len(self.arrays) - 1
+
+
+class _ArraysBack(pickle.Unpickler):
+    def __init__(self, file: BytesIO, arrays: Sequence[np.ndarray]) -> None:
+        super().__init__(file)
+        self._arrays = arrays
+
+    def persistent_load(self, number: int) -> np.ndarray:
+        return self._arrays[number]
+
+
+def _with_plain_arrays(objects: T) -> T:
+    """Copy objects, but not their arrays; none lies in a file that joblib has mapped."""
+    file = BytesIO()
+    pickler = _ArraysAside(file)
+    pickler.dump(objects)
+    file.seek(0)
+    copied: T = _ArraysBack(file, pickler.arrays).load()
+    return copied
 
 
 def load_objects(path: Path, trusted: Sequence[str]) -> dict[str, Any]:

@@ -1,15 +1,11 @@
 """What tells functions of users apart."""
 
-import os
 import re
-import subprocess
-import sys
 from functools import partial
 
 import pytest
 
-from embrec.encoders import callables
-from embrec.encoders.callables import describe_callable, is_found_by_name
+from embrec.encoders.callables import describe_callable, hash_reads
 
 
 def at_the_top(text):
@@ -77,30 +73,10 @@ def test_what_has_a_name_is_known_by_it(function):
     assert names.count(describe_callable(function)) == 1
 
 
-def test_other_processes_agree():
-    """Though they hash strings otherwise."""
-    # the module by itself: all of embrec would take seconds to import
-    code = f"""if True:
-        import re, runpy
-        from functools import partial
-        d = runpy.run_path({callables.__file__!r})["describe_callable"]
-        print(d(partial(re.findall, r"\\w+")), d(lambda text: text.split("a")))
-    """
-    found = [
-        subprocess.run(
-            [sys.executable, "-c", code],
-            capture_output=True,
-            text=True,
-            check=True,
-            env=os.environ | {"PYTHONHASHSEED": seed},
-        ).stdout.split()
-        for seed in ("1", "2")
-    ]
-    assert found[0] == found[1]
-    assert found[0][0] == describe_callable(partial(re.findall, r"\w+"))
-
-
-def test_found_by_name():
-    assert is_found_by_name(at_the_top)
-    assert is_found_by_name(Splitter.split)
-    assert not is_found_by_name(closure("a"))
+def test_parameters_are_named_in_the_error():
+    letters = (letter for letter in "abc")
+    with pytest.raises(
+        ValueError, match=r"preprocess= of Vision .*: letters, .* a .*generator.*memory="
+    ):
+        hash_reads({"tokenizer": len, "preprocess": lambda text: next(letters)}, "Vision")
+    assert len(hash_reads({"tokenizer": len, "preprocess": closure("a")}, "Vision")) == 2

@@ -12,7 +12,7 @@ from elmo_reference import Reference, random_weights, tiny_options, write_files
 
 from embrec.encoders.elmo import ElmoSpec, split_tokens
 from embrec.encoders.protocol import Encoder, EncoderSpec
-from embrec.encoders.running import encode, forget_encoders
+from embrec.encoders.running import encode, forget_encoders, get_encoder
 
 TEXTS = [
     "Red pens, and ink!",
@@ -131,6 +131,14 @@ class TestEncoder:
         # words of no character are none
         empty = spec(files, tokenizer=lambda text: text.split(" ")).load()
         assert empty.cost("pen  ink ") == 2
+
+    def test_a_tokenizer_changed_in_place_is_another(self, files):
+        marks = [" "]
+        tokenizer = lambda text: text.split(*marks)  # noqa: E731
+        before = get_encoder(spec(files, tokenizer=tokenizer))
+        assert get_encoder(spec(files, tokenizer=tokenizer)) is before
+        marks[0] = ","
+        assert get_encoder(spec(files, tokenizer=tokenizer)).fingerprint != before.fingerprint
 
     def test_a_tokenizer_that_makes_no_words(self, files):
         encoder = spec(files, tokenizer=lambda text: [7]).load()

@@ -58,3 +58,7 @@ def test_networks_by_layers_and_weights():
     assert network_stamp(network) != before
     assert network_stamp(nn.Sequential(nn.ReLU())) != network_stamp(nn.Sequential(nn.Tanh()))
     assert network_stamp(nn.BatchNorm1d(2).to(torch.float64)) != network_stamp(nn.BatchNorm1d(2))
+    network.scale = 2  # layers do not show it
+    before = network_stamp(network)
+    network.scale = 3
+    assert network_stamp(network) != before

@@ -102,6 +102,20 @@ def test_a_network_changed_in_place_is_loaded_anew():
     assert get_encoder(spec(network)).fingerprint != before.fingerprint
 
 
+def test_a_function_changed_in_place_is_loaded_anew():
+    class Prepare:
+        side = torch.ones(1)
+
+        def __call__(self, image):
+            return small(image) * self.side
+
+    network, prepare = Means(), Prepare()
+    before = get_encoder(spec(network, preprocess=prepare))
+    assert get_encoder(spec(network, preprocess=prepare)) is before
+    prepare.side = torch.zeros(1)
+    assert get_encoder(spec(network, preprocess=prepare)).fingerprint != before.fingerprint
+
+
 def test_weights_written_anew_are_read_anew(tmp_path):
     path = tmp_path / "w.pth"
     network = Means()

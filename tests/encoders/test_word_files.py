@@ -163,3 +163,14 @@ def test_room_for_words_that_never_came():
     vectors = KeyedVectors(3, count=9)
     vectors.add_vectors(WORDS, VECTORS)
     assert_is_the_table(LoadedVectorsSpec(vectors).load())
+
+
+def test_words_are_written_as_texts_are(tmp_path):
+    """Letters and accents together, whatever the file; the first of equal words counts."""
+    path = tmp_path / "apart.txt"
+    words = ["cafe\u0301", "pen", "caf\xe9"]
+    path.write_text("3 1\n" + "".join(f"{word} {i}\n" for i, word in enumerate(words)))
+    with pytest.warns(UserWarning, match="1 words with vectors are equal to others"):
+        table = load(path)
+    assert list(table.words) == ["caf\xe9", "pen"]
+    np.testing.assert_array_equal(table.vectors, [[0], [1]])

@@ -85,6 +85,7 @@ class TestMean:
     def test_the_reader(self):
         assert WordReader()("Red-Pen, 2x café!") == ["red", "pen", "2x", "café"]
         assert WordReader(lowercase=False, max_words=2)("Red-Pen, 2x") == ["Red", "Pen"]
+        assert WordReader()("नीला, x") == ["नीला", "x"]
         assert WordReader(tokenizer=list)("赤ペン") == ["赤", "ペ", "ン"]
 
     def test_fingerprints_tell_settings_apart(self):

@@ -89,6 +89,22 @@ class Unreadable(CountFeaturizer):
         return vectors[:, 1] == 1
 
 
+@dataclass
+class Applied(Counts):
+    """Numbers of letters, as a function changes them."""
+
+    fingerprint = "applied"
+
+    def encode(self, batches):
+        for vectors in Counts(1.0).encode(batches):
+            yield self.factor(vectors)
+
+
+class FunctionFeaturizer(CountFeaturizer):
+    def _source(self):
+        return Applied(self.factor)
+
+
 @pytest.fixture(autouse=True)
 def seen():
     forget_encoders()
@@ -204,3 +220,64 @@ class TestMemory:
             # as if it were missing: its own vector is not kept
             np.testing.assert_array_equal(fitted.transform(texts), [[7, 2], [0, 0], [0, 0], [8, 2]])
         assert seen == [["ink"]]
+
+    @pytest.mark.parametrize("mapped", [False, True])
+    @pytest.mark.parametrize("broken", [np.nan, np.inf])
+    def test_what_is_not_finite_is_not_kept(self, tmp_path, broken, mapped):
+        """As in one batch alone, or when a function fails for a while."""
+
+        def fail(vectors):
+            return np.where(vectors[:, :1] == 3, broken, vectors)
+
+        texts = ["blue ink", "red", None, "red", "paper"]
+        expected = [[8, 2], [broken] * 2, [0, 0], [broken] * 2, [5, 1]]
+        told = r"vectors of 2 of 5 items, such as that at position 1, are not finite.*batch_size"
+        with pytest.warns(UserWarning, match=told):
+            plain = FunctionFeaturizer(factor=fail).fit_transform(texts)
+        np.testing.assert_array_equal(plain, expected)
+        memory = joblib.Memory(tmp_path, mmap_mode="r" if mapped else None, verbose=0)
+        featurizer = FunctionFeaturizer(factor=fail, memory=memory).fit(texts)
+        for _ in range(2):
+            with pytest.warns(UserWarning, match=told):
+                kept = featurizer.transform(texts)
+            np.testing.assert_array_equal(kept, expected)
+        assert isinstance(kept, np.memmap) == mapped
+        assert kept.flags.writeable != mapped
+        files = [path for path in tmp_path.rglob("*.npy") if path.name != "keys.npy"]
+        assert files
+        assert all(np.isfinite(np.load(path)).all() for path in files)
+
+    def test_what_functions_read_tells_vectors_apart(self, tmp_path, monkeypatch, seen):
+        def transform():
+            return FunctionFeaturizer(factor=times_global, memory=tmp_path).fit_transform(["red"])
+
+        monkeypatch.setitem(globals(), "TIMES", torch.tensor([2.0, 3.0]))
+        assert transform().tolist() == [[6, 3]]
+        n_files = len(list(tmp_path.rglob("*")))
+        monkeypatch.setitem(globals(), "TIMES", torch.tensor([0.0, 2.0, 3.0])[1:])  # equal
+        assert transform().tolist() == [[6, 3]]
+        assert (len(seen), len(list(tmp_path.rglob("*")))) == (1, n_files)
+        monkeypatch.setitem(globals(), "TIMES", torch.tensor([4.0, 4.0]))
+        assert transform().tolist() == [[12, 4]]
+
+    def test_functions_that_read_what_nobody_can_know(self, tmp_path, monkeypatch):
+        monkeypatch.setitem(globals(), "TIMES", (n for n in range(1, 9)))
+        featurizer = FunctionFeaturizer(factor=lambda vectors: vectors * next(TIMES))
+        assert featurizer.fit_transform(["red"]).tolist() == [[3, 1]]
+        with pytest.raises(ValueError, match=r"factor= of Function.*TIMES.*generator.*memory= out"):
+            featurizer.set_params(memory=tmp_path).transform(["red"])
+        assert list(tmp_path.iterdir()) == []
+
+    def test_functions_that_change_what_they_read(self, tmp_path):
+        calls = []
+        featurizer = FunctionFeaturizer(factor=lambda vectors: calls.append(1) or vectors)
+        featurizer.fit(["red"]).set_params(memory=tmp_path)
+        with pytest.warns(UserWarning, match="factor= of FunctionFeaturizer changes what"):
+            assert featurizer.transform(["red"]).tolist() == [[3, 1]]
+
+
+TIMES = None
+
+
+def times_global(vectors):
+    return vectors * TIMES.numpy()

@@ -77,3 +77,10 @@ def test_errors_of_columns_and_max_words():
         TfidfItemFeaturizer(columns=3).fit(texts)
     with pytest.raises(ValueError, match="'strip_html' parameter of TfidfItemFeaturizer must be"):
         TfidfItemFeaturizer(strip_html="yes").fit(texts)
+
+
+def test_letters_and_accents_are_put_together():
+    """Those that entities stand for, too."""
+    texts = ["cafe\u0301", "cafe&#769;", "caf\xe9"]
+    terms = TfidfItemFeaturizer(ngram_range=(1, 1)).fit(texts).get_feature_names_out()
+    assert terms.tolist() == ["caf\xe9"]

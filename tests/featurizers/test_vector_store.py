@@ -68,10 +68,27 @@ def test_float16_on_disk_where_it_suffices(store, tmp_path):
     assert np.load(file).dtype == np.float16
 
 
-def test_what_float16_cannot_hold_is_kept(store):
+@pytest.mark.parametrize("value", [1e6, -7e4, 1e-5, 3e-8, -1e-30, 1e-44])
+def test_what_float16_cannot_hold_is_kept(store, value):
     add(store, [1])
-    store.add(keys_of([2]), np.array([[1e6, 1, 1]], dtype=np.float32))
-    np.testing.assert_array_equal(store.read(keys_of([2, 1])), [[1e6, 1, 1], [1, 0.5, -1]])
+    kept = np.array([[value, 1, 0]], dtype=np.float32)
+    store.add(keys_of([2]), kept)
+    np.testing.assert_array_equal(store.read(keys_of([2, 1])), [kept[0], [1, 0.5, -1]])
+
+
+def test_no_value_loses_more_than_float16_does(tmp_path):
+    """Whatever its size: 11 bits are kept, in half the space where that is enough."""
+    rng = np.random.default_rng(0)
+    types = []
+    for size in range(-26, 18):
+        store = VectorStore(tmp_path / str(size), 3)
+        vectors = (2.0**size * rng.uniform(1, 2, size=(1, 3))).astype(np.float32)
+        store.add(keys_of([1]), vectors)
+        np.testing.assert_allclose(store.read(keys_of([1])), vectors, rtol=2**-11, atol=0)
+        [file] = store.folder.glob("segments/*/vectors.npy")
+        types.append(np.load(file, mmap_mode="r").itemsize)
+    assert types[:10] == [4] * 10  # then there may be a bit to spare
+    assert types[12:] == [2] * 30 + [4] * 2
 
 
 def test_adding_writes_what_is_new_alone(store, tmp_path):
@@ -166,6 +183,12 @@ class TestMapped:
         assert block.dtype == np.float16
         assert not block.flags.writeable
         np.testing.assert_array_equal(block, vectors_of(asked))
+
+    def test_a_map_that_may_be_written_to_changes_no_file(self, tmp_path):
+        store = VectorStore(tmp_path, 3, mapped=True)
+        add(store, range(3))
+        store.read(keys_of([0, 1]), writable=True)[:] = np.nan
+        np.testing.assert_array_equal(store.read(keys_of([0, 1])), vectors_of([0, 1]))
 
     def test_is_written_once(self, tmp_path):
         store = VectorStore(tmp_path, 3, mapped=True)

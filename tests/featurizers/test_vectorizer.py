@@ -3,6 +3,7 @@
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.feature_extraction.text import TfidfVectorizer
 
@@ -65,3 +66,31 @@ def test_other_errors_pass():
 
     with pytest.raises(ValueError, match=r"^my own$"):
         fit_vectorizer(make_vectorizer({**DEFAULTS, "tokenizer": tokenizer}), ["a b"])
+
+
+@pytest.mark.parametrize(
+    "own", [{}, {"column_weights": {"title": 2}}, {"n_hash_features": 64}], ids=str
+)
+def test_words_of_scripts_with_marks_are_whole(own):
+    items = pd.DataFrame({"title": ["\u0928\u0940\u0932\u093e", "\u0928\u093f\u0932\u0940"]})
+    features = TfidfItemFeaturizer(ngram_range=(1, 1), **own).fit_transform(items).toarray()
+    # cut at the marks, they would have no word of two characters
+    np.testing.assert_array_equal(np.sort(features, axis=1)[:, -2:], [[0, 1], [0, 1]])
+    assert not np.array_equal(features[0], features[1])
+
+
+def test_terms_of_users_are_written_as_texts_are():
+    apart, together = "cafe\u0301", "caf\xe9"
+    texts = [f"{together} pen", f"{apart} ink"]
+    given = TfidfItemFeaturizer(vocabulary={"pen": 1, apart: 0}, ngram_range=(1, 1)).fit(texts)
+    assert given.get_feature_names_out().tolist() == [together, "pen"]
+    for words in ([apart], {apart}):
+        known = TfidfItemFeaturizer(vocabulary=words, ngram_range=(1, 1)).fit(texts)
+        assert known.get_feature_names_out().tolist() == [together]
+    rest = TfidfItemFeaturizer(stop_words=[apart], ngram_range=(1, 1)).fit(texts)
+    assert rest.get_feature_names_out().tolist() == ["ink", "pen"]
+
+
+def test_a_pattern_of_ones_own_is_used_as_it_is():
+    found = TfidfItemFeaturizer(token_pattern=r"\w+", ngram_range=(1, 1)).fit(["a b\u0301c"])
+    assert found.get_feature_names_out().tolist() == ["a", "b", "c"]

@@ -2,6 +2,7 @@
 
 from zipfile import ZipFile
 
+import joblib
 import numpy as np
 import pytest
 import torch
@@ -31,6 +32,23 @@ def test_a_function_of_a_module_comes_back(tmp_path):
     texts = ["a b", "x,b"]
     np.testing.assert_array_equal(
         loaded.transform(texts).toarray(), featurizer.transform(texts).toarray()
+    )
+
+
+def test_objects_that_joblib_mapped_from_a_file(tmp_path):
+    texts = ["a b", "b c"]
+    featurizer = TfidfItemFeaturizer(token_pattern=r"\w").fit(texts)
+    scaler = StandardScaler().fit(np.eye(3))
+    joblib.dump([featurizer, scaler], tmp_path / "pickle")
+    mapped = dict(zip("fs", joblib.load(tmp_path / "pickle", mmap_mode="r"), strict=True))
+    assert isinstance(mapped["s"].mean_, np.memmap)
+    dump_objects(mapped, tmp_path / "file")
+    assert isinstance(mapped["s"].mean_, np.memmap)  # they stay as they were
+    found = load_objects(tmp_path / "file", ())
+    assert type(found["s"].mean_) is np.ndarray
+    np.testing.assert_array_equal(found["s"].mean_, scaler.mean_)
+    np.testing.assert_array_equal(
+        found["f"].transform(texts).toarray(), featurizer.transform(texts).toarray()
     )
 
 
