@@ -4,6 +4,7 @@
 a scikit-learn estimator; items are known by their content, visitors by their sequence.
 """
 
+from embrec._utils.pickles import PickleVersionWarning
 from embrec._version import __version__
 from embrec.data.items import ItemTable, NoContentWarning
 from embrec.data.store import InteractionStore
@@ -32,6 +33,7 @@ __all__ = [
     "InteractionStore",
     "ItemTable",
     "NoContentWarning",
+    "PickleVersionWarning",
     "Session",
     "SessionBatch",
     "TextEncoderItemFeaturizer",

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from torch import nn
 
 from embrec import featurizers, index
+from embrec._utils.pickles import of_saved_folder
 from embrec.encoders.callables import is_found_by_name
 
 T = TypeVar("T")
@@ -101,7 +102,8 @@ def load_objects(path: Path, trusted: Sequence[str]) -> dict[str, Any]:
             f"{path} needs {', '.join(lost)}, which cannot be imported here. What is defined in "
             "a script or notebook is found by that alone: put it into a module, and save again."
         )
-    loaded: dict[str, Any] = skops.io.load(path, trusted=needed)
+    with of_saved_folder():
+        loaded: dict[str, Any] = skops.io.load(path, trusted=needed)
     return loaded
 
 
