@@ -167,10 +167,8 @@ def _kind_of_lists(values: pd.Series) -> ColumnKind:
 def _texts_in(cell: Any) -> Iterator[Any]:
     """Yield what a list holds, or the lists in it: categories, or levels of paths."""
     for one in cell:
-        if isinstance(one, _LISTS):
-            yield from one
-        else:
-            yield one
+        inside = one if isinstance(one, _LISTS) else [one]
+        yield from (text for text in inside if text is not None)
 
 
 def _is_named_a_code(name: str) -> bool:

@@ -55,6 +55,7 @@ HELD = {
     "genres": (["|".join(RNG.permutation(GENRES)[: 1 + i % 3]) for i in range(N)], "lists |"),
     "tags": (drawn("new, red", "blue", "red, blue, new"), "lists ,"),
     "lists": (drawn(["new", "red"], ["blue"], []), "lists"),
+    "lists with nothing in them": (drawn([None], []), "left out: empty lists"),
     "lists of paths": (drawn([["Desk", "Inks"]], [["Home"], ["Art", "Oil"]]), "lists"),
     "words in lists": ([[f"a{i}", f"b{i}"] for i in range(N)], "words"),
     "prices": (RNG.normal(size=N).tolist(), "numbers"),
