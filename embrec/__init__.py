@@ -4,6 +4,7 @@
 a scikit-learn estimator; items are known by their content, visitors by their sequence.
 """
 
+from embrec._utils.pickles import PickleVersionWarning
 from embrec._version import __version__
 from embrec.data.items import ItemTable, NoContentWarning
 from embrec.data.repeats import RepeatedEventsWarning
@@ -13,6 +14,7 @@ from embrec.featurizers import (
     CategoryPathFeaturizer,
     ElmoItemFeaturizer,
     ImageFeaturizer,
+    NumberFeaturizer,
     TextEncoderItemFeaturizer,
     TfidfItemFeaturizer,
     UnreadablePictureWarning,
@@ -33,6 +35,8 @@ __all__ = [
     "InteractionStore",
     "ItemTable",
     "NoContentWarning",
+    "NumberFeaturizer",
+    "PickleVersionWarning",
     "RepeatedEventsWarning",
     "Session",
     "SessionBatch",

@@ -38,8 +38,8 @@ class EmbRecEstimator(TransformerMixin, TrainedRecommender, auto_wrap_output_key
     ----------
     featurizer : transformer, default=None
         Any scikit-learn transformer over the content columns of ``items`` (the id column is left
-        out). A FeatureUnion gives one item tower per branch, anything else one tower. None is
-        ``TfidfItemFeaturizer`` over the columns that hold text.
+        out). A FeatureUnion gives one item tower per branch, anything else one tower. None chooses
+        by what the columns hold: see the guide to featurizers.
     item_model : ItemModel, default=None
         How items become vectors: `ItemTowers` or `FixedItems`, see `embrec.components`. None is
         ``ItemTowers()``, or what the loss needs.
@@ -270,7 +270,7 @@ class EmbRecEstimator(TransformerMixin, TrainedRecommender, auto_wrap_output_key
     def _fit_featurizer(self, items: ItemRows) -> tuple[Any, list[Features]]:
         featurizer = self.featurizer
         if featurizer is None:
-            featurizer = default_featurizer(items.content)
+            featurizer = default_featurizer(items.content, verbose=self.verbose > 0)
         fitted, blocks = fit_feature_blocks(featurizer, items.content)
         warn_of_no_content(items.ids, blocks)
         return fitted, blocks

@@ -12,7 +12,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-extras="parquet,polars,words,elmo,image,skops,annoy,faiss,hnsw"
+extras="parquet,polars,words,elmo,image,annoy,faiss,hnsw"
 tests=("$@")
 if [ ${#tests[@]} -eq 0 ]; then
     tests=(tests/data tests/scoring tests/serving tests/recommenders tests/featurizers

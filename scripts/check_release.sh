@@ -29,7 +29,7 @@ echo "== install"
 torch=$(sed -n 's/^torch==/torch==/p' constraints.txt)
 "$folder/venv/bin/python" -m pip "${quiet[@]}" -c constraints.txt "$torch"
 wheel=$(ls "$folder"/dist/*.whl)
-"$folder/venv/bin/python" -m pip "${quiet[@]}" -c constraints.txt "embrec[skops] @ file://$wheel"
+"$folder/venv/bin/python" -m pip "${quiet[@]}" -c constraints.txt "embrec @ file://$wheel"
 "$folder/venv/bin/python" -m pip check
 
 echo "== smoke test"

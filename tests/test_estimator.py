@@ -591,19 +591,22 @@ def test_pickle_joblib_and_deepcopy_answer_alike(trained, tmp_path):
 # ---- without a featurizer
 
 
-def test_without_a_featurizer_text_columns_are_read(shop_log, shop_items):
-    items = shop_items.assign(in_stock=True, brand=pd.Series(["acme"] * 15, dtype="category"))
+def test_without_a_featurizer_all_columns_are_read(shop_log, shop_items):
+    items = shop_items.assign(brand=pd.Series(["acme", "zed", "acme"] * 5, dtype="category"))
     model = make(featurizer=None, max_epochs=1).fit(shop_log, items=items)
-    words = model.featurizer_.get_feature_names_out().tolist()
-    assert "camera" in words
-    assert "acme" in words
-    assert not any(word[0].isdigit() or "true" in word for word in words)
+    names = model.featurizer_.get_feature_names_out().tolist()
+    assert "words__camera" in names
+    assert names[-3:] == [
+        "attributes__categories_0__acme",
+        "attributes__categories_0__zed",
+        "attributes__numbers__price",
+    ]
 
 
 @pytest.mark.parametrize(
     ("columns", "message"),
-    [(["item"], "no column besides the id"), (["item", "price"], "No column of items holds text")],
+    [(["item"], "no column besides the id"), (["item", "one"], "No column of items holds content")],
 )
 def test_without_a_featurizer_and_without_text(columns, message, shop_log, shop_items):
     with pytest.raises(ValueError, match=message):
-        make(featurizer=None).fit(shop_log, items=shop_items[columns])
+        make(featurizer=None).fit(shop_log, items=shop_items.assign(one=1)[columns])

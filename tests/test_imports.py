@@ -1,6 +1,9 @@
 """What importing costs, and that imports only go upward."""
 
 import ast
+import re
+import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -160,12 +163,12 @@ def run():
         yield run
 
 
-OPTIONAL = ["pyarrow", "polars", "PIL", "skops", "annoy", "matplotlib", "transformers"]
+OPTIONAL = ["pyarrow", "polars", "PIL", "annoy", "matplotlib", "transformers"]
 OPTIONAL += ["sentence_transformers", "gensim", "h5py", "skimage", "torchvision", "timm"]
 OPTIONAL += ["faiss", "usearch", "onnx", "onnxscript", "onnxruntime"]
 
 
-def test_importing_embrec_loads_no_optional_library(run, tmp_path):
+def test_importing_embrec_loads_no_optional_library_nor_skops(run, tmp_path):
     # pandas loads pyarrow by itself where it finds it, so it is the one to be asked
     code = f"""if True:
         import sys
@@ -174,7 +177,7 @@ def test_importing_embrec_loads_no_optional_library(run, tmp_path):
         assert "embrec" not in before
         import embrec, embrec.baselines, embrec.metrics, embrec.model_selection, embrec.datasets
         import embrec.export, embrec.index, embrec.components, embrec.testing
-        print(*[n for n in {OPTIONAL} if n in set(sys.modules) - before])
+        print(*[n for n in {[*OPTIONAL, "skops"]} if n in set(sys.modules) - before])
     """
     assert run(code, tmp_path) == []
 
@@ -188,6 +191,15 @@ def test_embrec_imports_without_the_optional_libraries(run, tmp_path):
         print(embrec.__version__)
     """
     assert run(code, tmp_path) == [embrec.__version__]
+
+
+def test_what_is_imported_outright_is_a_dependency():
+    """Whatever else is needed goes through `import_optional`, which names the extra."""
+    pyproject = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())["project"]
+    declared = {re.match(r"[\w-]+", one).group() for one in pyproject["dependencies"]}
+    foreign = {top(i) for found in GRAPH.values() for i in found} - {"embrec", "__future__"}
+    foreign -= sys.stdlib_module_names
+    assert {name.replace("sklearn", "scikit-learn") for name in foreign} == declared
 
 
 def test_public_names():

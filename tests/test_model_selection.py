@@ -19,6 +19,8 @@ from embrec.model_selection import (
     leave_last_out_split,
 )
 
+pytestmark = pytest.mark.filterwarnings("ignore::embrec.RepeatedEventsWarning")
+
 SPLITTERS = [
     LeaveLastOut(),
     TemporalSplit(),

@@ -1,5 +1,7 @@
 """The service of the guide, asked over HTTP as a shop would."""
 
+import importlib.util
+import json
 import shutil
 import signal
 import socket
@@ -12,6 +14,8 @@ from urllib.parse import quote
 
 import pandas as pd
 import pytest
+from sklearn.compose import ColumnTransformer
+from sklearn.preprocessing import StandardScaler
 
 from embrec import EmbRecEstimator, TfidfItemFeaturizer
 from embrec.components import ItemTowers
@@ -326,3 +330,175 @@ def test_redis_that_goes_away(saved, serving, redis_server):
         assert client.post("/clicks", json={"item": "photo-1"}).status_code == 503
         client.cookies.clear()
         assert client.get("/recommendations").status_code == 200
+
+
+@pytest.fixture
+def restart(model, tmp_path, monkeypatch):
+    """A function that runs the service's code here, after a kill of what it ran before."""
+    testclient = pytest.importorskip("fastapi.testclient")
+    model.save(tmp_path / "model")
+    for name, value in {**KEYS, "EMBREC_MODEL": f"{tmp_path}/model", "REDIS_URL": ""}.items():
+        monkeypatch.setenv(name, value)
+    running = []
+
+    def kill():
+        for service in running:
+            service.shop.journal.file.close()  # as the system does: nothing more is written
+        running.clear()
+
+    def restart():
+        kill()
+        spec = importlib.util.spec_from_file_location("service", EXAMPLES / "service.py")
+        service = importlib.util.module_from_spec(spec)
+        monkeypatch.setitem(sys.modules, "service", service)
+        spec.loader.exec_module(service)
+        running.append(service)
+        client = testclient.TestClient(service.app, raise_server_exceptions=False)
+        client.headers.update(SHOP)
+        return service, client
+
+    yield restart
+    kill()
+
+
+def recommended(client):
+    return client.get("/recommendations", params={"k": 100}).json()["items"]
+
+
+def lines(path):
+    return [json.loads(line) for line in path.read_bytes().splitlines()]
+
+
+@pytest.mark.filterwarnings("ignore:.*have no content")
+def test_changes_outlast_a_kill(restart, tmp_path):
+    _, client = restart()
+    assert client.delete("/items/desk-1").json() == {"n_items": 14}
+    new = [{"item": "new", "title": "camera photo"}, {"item": "dull"}, {"item": "odd", "title": 1}]
+    assert client.put("/items", json=new).json() == {"n_items": 17}
+    assert client.put("/items", json=[{"item": "new", "title": "desk"}]).json() == {"n_items": 17}
+    assert client.put("/items", json=[{"item": "desk-0", "brand": "no title"}]).status_code == 422
+    before = recommended(client), client.get("/items/new/similar").json()
+    for torn in (b"", b'{"remove": ["photo-0"]}', b'{"remove": ["pho\0\0\0\n'):
+        with (tmp_path / "model.changes").open("ab") as journal:
+            journal.write(torn)  # of a request that was never answered
+        _, client = restart()
+        assert (recommended(client), client.get("/items/new/similar").json()) == before
+        assert "desk-1" not in before[0]
+    assert client.get("/health").json()["n_lost"] == 0
+    assert client.put("/items", json=[{"item": "late", "title": "desk"}]).status_code == 200
+    assert "late" in recommended(restart()[1])
+    assert len(lines(tmp_path / "model.changes")) == 4
+
+
+def test_a_journal_that_is_damaged_or_in_use(restart, tmp_path):
+    _, client = restart()
+    client.delete("/items/desk-1")
+    client.delete("/items/desk-2")
+    service, _ = restart()
+    with pytest.raises(SystemExit, match="is in use: more than one process need REDIS_URL"):
+        service.LocalJournal(service.JOURNAL)
+    journal = tmp_path / "model.changes"
+    journal.write_bytes(journal.read_bytes().replace(b'"desk-1"', b'"desk-1'))
+    with pytest.raises(SystemExit, match=r"Line 1 of .*model.changes is damaged"):
+        restart()
+
+
+@pytest.mark.filterwarnings("ignore:.*have no content")
+def test_a_journal_does_not_grow_for_ever(restart, tmp_path, monkeypatch):
+    service, client = restart()
+    service.JOURNAL_GROWTH = service.shop.journal.limit = 300
+    client.delete("/items/desk-1")
+    first = [{"item": "a", "title": "camera"}, {"item": "b"}]
+    client.put("/items", json=first)
+    for i in range(40):
+        assert client.put("/items", json=[{"item": "a", "title": f"photo {i}"}]).status_code == 200
+        # at most twice what is kept, and that much more
+        assert (tmp_path / "model.changes").stat().st_size < 800
+    kept = lines(tmp_path / "model.changes")
+    assert len(kept) < 20
+    assert kept[:2] == [{"remove": ["desk-1"]}, {"put": [{"item": "b", "title": None}]}]
+    assert kept[-1] == {"put": [{"item": "a", "title": "photo 39"}]}
+    before = client.get("/items/b/similar").json(), client.get("/items/a/similar").json()
+    assert client.post("/model").status_code == 200
+    for client in (client, restart()[1]):  # noqa: B020 - the one before, and after
+        assert "desk-1" not in recommended(client)
+        after = client.get("/items/b/similar").json(), client.get("/items/a/similar").json()
+        assert after == before
+
+
+def test_a_disk_that_is_full(restart, tmp_path, monkeypatch):
+    service, client = restart()
+    client.delete("/items/desk-1")
+
+    class Full:
+        """A file that takes a part of what is written."""
+
+        def __getattr__(self, name):
+            return getattr(journal.file, name)
+
+        def write(self, data):
+            return journal.file.write(data[:10])
+
+    journal = service.shop.journal
+    with monkeypatch.context() as patch:
+        write = service.write_whole
+        patch.setattr(service, "write_whole", lambda file, data: write(Full(), data))
+        answer = client.delete("/items/desk-2")
+    assert answer.status_code == 503
+    assert "send it again" in answer.json()["detail"]
+    assert client.delete("/items/desk-2").status_code == 200
+    assert lines(tmp_path / "model.changes") == [{"remove": ["desk-1"]}, {"remove": ["desk-2"]}]
+
+
+@pytest.mark.filterwarnings("ignore:.*have no content")
+def test_a_newer_model_that_refuses_what_was_put(restart, model, shop_log, shop_items, tmp_path):
+    _, client = restart()
+    client.put("/items", json=[{"item": "new", "title": "camera"}])
+    client.delete("/items/desk-1")
+    newer = EmbRecEstimator(
+        TfidfItemFeaturizer(columns=["title", "brand"]), max_epochs=1, random_state=0
+    ).fit(shop_log, items=shop_items.assign(brand="acme"))
+    newer.save(tmp_path / "model")
+    answer = client.post("/model")
+    assert answer.status_code == 409
+    assert "the one before it goes on" in answer.json()["detail"]
+    assert '"new"' in answer.json()["detail"]
+    assert client.get("/health").json()["fingerprint"] == model.fingerprint_
+    assert client.get("/items/new/similar").status_code == 200
+    _, client = restart()
+    health = client.get("/health").json()
+    assert (health["n_lost"], health["fingerprint"]) == (1, newer.fingerprint_)
+    assert "desk-1" not in recommended(client)
+    assert client.put("/items", json=[{"item": "new", "title": "camera"}]).status_code == 422
+    assert client.put("/items", json=[{"item": "new", "title": "x", "brand": "y"}]).is_success
+    assert client.post("/model").status_code == 200
+    assert client.get("/health").json()["n_lost"] == 0
+
+
+@pytest.mark.filterwarnings("ignore:.*have no content")
+@pytest.mark.parametrize("value", ["NaN", "-Infinity", "1e999", '"\\ud800"', "1" + "0" * 400])
+def test_bodies_that_are_no_json_or_no_number(restart, tmp_path, value):
+    _, client = restart()
+    client.headers["Content-Type"] = "application/json"
+    for body in (f'[{{"item": {value}, "title": "x"}}]', f'[{{"item": "x", "title": {value}}}]'):
+        answer = client.put("/items", content=body)
+        assert answer.status_code == 422 or (value[0] == "1" and answer.status_code == 200)
+        assert answer.json()
+    for body in (f'{{"item": {value}}}', value):
+        answer = client.post("/clicks", content=body)
+        assert answer.status_code in (404, 422)
+        assert answer.json()["detail"]
+    assert client.get("/health").json()["n_items"] == 15 + (value == "1" + "0" * 400)
+
+
+@pytest.mark.filterwarnings("ignore:.*have no content")
+def test_numbers_beyond_all_bounds(restart, shop_log, shop_items, tmp_path):
+    prices = ColumnTransformer([("price", StandardScaler(), ["price"])])
+    EmbRecEstimator(prices, max_epochs=1, random_state=0).fit(shop_log, items=shop_items).save(
+        tmp_path / "model"
+    )
+    _, client = restart()
+    client.headers["Content-Type"] = "application/json"
+    body = f'[{{"item": "new", "title": "", "price": 1{"0" * 400}}}]'
+    assert client.put("/items", content=body).status_code == 422
+    assert client.put("/items", json=[{"item": "new", "price": 1}]).status_code == 200

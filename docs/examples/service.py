@@ -5,10 +5,11 @@
     REDIS_URL=redis://... uvicorn service:app --workers 4
 
 Without Redis a visitor's session travels in a signed cookie, and one process serves the shop; what
-changes in the catalogue is in its memory, so the shop sends it again after a restart. With Redis,
-sessions are kept there, and any number of processes follow one stream of changes.
+changes in the catalogue is in a file beside the model, and is made again after a restart. With
+Redis, sessions are kept there, and any number of processes follow one stream of changes.
 """
 
+import fcntl
 import json
 import logging
 import os
@@ -16,12 +17,16 @@ import secrets
 import threading
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from bisect import bisect_right
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Annotated, Any
+from contextlib import contextmanager, suppress
+from operator import itemgetter
+from typing import Annotated, Any, BinaryIO
 
 import pandas as pd
 from fastapi import Cookie, Depends, FastAPI, Header, HTTPException, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
 from itsdangerous import BadSignature, TimestampSigner
 from pydantic import BaseModel
 
@@ -33,6 +38,10 @@ SECRET_KEY, SHOP_KEY = os.environ["SECRET_KEY"], os.environ["SHOP_KEY"]
 if min(len(SECRET_KEY), len(SHOP_KEY)) < 16:
     raise SystemExit("SECRET_KEY and SHOP_KEY must have at least 16 characters.")
 REDIS_URL = os.environ.get("REDIS_URL")
+#: Where changes of the catalogue are written down, if there is no Redis.
+JOURNAL = os.environ.get("JOURNAL", f"{MODEL.rstrip('/')}.changes")
+#: Bytes that it grows by before it is written anew.
+JOURNAL_GROWTH = 2**20
 #: Seconds that a session is kept after its last click.
 KEPT = 30 * 24 * 3600
 #: Items that a session names, and bytes that a browser keeps of a cookie.
@@ -46,50 +55,117 @@ log = logging.getLogger("uvicorn.error")
 # ---- what has changed since the model was saved
 
 
+def as_line(change: Any) -> bytes:
+    """Write a change as JSON that every reader takes; NaN is none, nor half a character."""
+    return json.dumps(change, allow_nan=False, ensure_ascii=False).encode() + b"\n"
+
+
+def open_alone(path: str) -> BinaryIO:
+    """Open a file to append to, which no other process has open so."""
+    file = open(path, "a+b", buffering=0)  # noqa: SIM115 - as long as the process lasts
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        file.close()
+        raise SystemExit(f"{path} is in use: more than one process need REDIS_URL.") from error
+    return file
+
+
+def write_whole(file: BinaryIO, data: bytes) -> None:
+    """Write, and see it reach the disk."""
+    if file.write(data) < len(data):
+        raise OSError(f"The disk took no more than a part of {len(data)} bytes.")
+    os.fsync(file.fileno())
+
+
 class LocalJournal:
-    """Changes of the catalogue, in the memory of one process: of each item the last."""
+    """Changes of the catalogue in a file of one process, a line for each.
+
+    Once the file has doubled it is written anew, with the last change of every item.
+    """
 
     start = 0
 
-    def __init__(self) -> None:
-        self.n_entries = 0
-        self.newest: Any = None
-        self.latest: dict[Any, tuple[int, Any]] = {}
-        self.before: dict[Any, tuple[int, Any] | None] = {}
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.file = open_alone(path)
+        sync_folder(path)
+        self.size = 0  # what lies beyond was not written whole
+        self.limit = JOURNAL_GROWTH
+        self.changes: list[tuple[int, Any]] = []
+        self.read()
+
+    def read(self) -> None:
+        """Read the file; a last line that was cut off belongs to a request without an answer."""
+        self.file.seek(0)
+        lines = self.file.read().splitlines(keepends=True)
+        for entry, line in enumerate(lines, 1):
+            try:
+                change = json.loads(line)
+                if not line.endswith(b"\n") or not isinstance(change, dict):
+                    raise ValueError("it is cut off")
+            except ValueError as error:
+                if entry < len(lines):
+                    self.file.close()
+                    raise SystemExit(
+                        f"Line {entry} of {self.path} is damaged ({error}), so a change of the "
+                        "catalogue is lost. Take the line out, and send that change again."
+                    ) from error
+                log.warning("The last line of %s is cut off, and left out.", self.path)
+                return
+            self.changes.append((entry, change))
+            self.size += len(line)
 
     def add(self, change: Any) -> int:
-        """Write a change down, and return its entry."""
-        self.n_entries += 1
-        self.newest = change
-        of_items = {str(record.get("item")): record for record in change.get("put", ())}
-        of_items |= dict.fromkeys(change.get("remove", ()))
-        self.before = {item: self.latest.get(item) for item in of_items}
-        for item, record in of_items.items():
-            self.latest[item] = self.n_entries, record
-        return self.n_entries
-
-    def forget(self, entry: int) -> None:
-        """Take back the change that was added last, as it cannot be made."""
-        self.newest = {}
-        for item, before in self.before.items():
-            del self.latest[item]
-            if before is not None:
-                self.latest[item] = before
+        """Write a change down, on the disk before this returns; return its entry."""
+        line = as_line(change)
+        self.file.truncate(self.size)
+        write_whole(self.file, line)
+        self.size += len(line)
+        entry = self.changes[-1][0] + 1 if self.changes else 1
+        self.changes.append((entry, change))
+        return entry
 
     def after(self, position: int) -> list[tuple[int, Any]]:
         """Return later entries and their changes."""
-        if position == self.n_entries - 1:
-            return [(self.n_entries, self.newest)]
-        later: dict[int, dict[str, list[Any]]] = {}
-        for item, (entry, record) in self.latest.items():
-            if entry > position:
-                change = later.setdefault(entry, {})
-                change.setdefault("remove" if record is None else "put", []).append(record or item)
-        return sorted(later.items())
+        return self.changes[bisect_right(self.changes, position, key=itemgetter(0)) :]
+
+    def compact(self, item_col: str) -> None:
+        """Keep of each item the last change, with its entry, if the file has grown long."""
+        if self.size <= self.limit:
+            return
+        self.limit = 2 * self.size + JOURNAL_GROWTH  # should this fail
+        last = {
+            item: (entry, kind, what)
+            for entry, change in self.changes
+            for item, (kind, what) in by_item(change, item_col).items()
+        }
+        kept: dict[int, dict[str, list[Any]]] = {}
+        for entry, kind, what in last.values():
+            kept.setdefault(entry, {}).setdefault(kind, []).append(what)
+        changes = sorted(kept.items())
+        data = b"".join(as_line(change) for _, change in changes)
+        new = f"{self.path}.new"
+        with suppress(FileNotFoundError):
+            os.remove(new)
+        file = open_alone(new)
+        write_whole(file, data)
+        os.replace(new, self.path)
+        sync_folder(self.path)
+        self.file.close()
+        self.file, self.size, self.changes = file, len(data), changes
+        self.limit = 2 * self.size + JOURNAL_GROWTH
+
+
+def sync_folder(path: str) -> None:
+    """See the name of a file reach the disk."""
+    folder = os.open(os.path.dirname(os.path.abspath(path)), os.O_RDONLY)
+    os.fsync(folder)
+    os.close(folder)
 
 
 class RedisJournal:
-    """The same in a stream of Redis, which all processes follow."""
+    """Changes in a stream of Redis, which all processes follow."""
 
     start = "0-0"
     stream = "catalogue-changes"
@@ -99,7 +175,7 @@ class RedisJournal:
 
     def add(self, change: Any) -> str:
         """Write a change down, and return its entry."""
-        return self.redis.xadd(self.stream, {"change": json.dumps(change)}).decode()
+        return self.redis.xadd(self.stream, {"change": as_line(change)}).decode()
 
     def forget(self, entry: str) -> None:
         """Take back a change that cannot be made."""
@@ -122,6 +198,12 @@ if REDIS_URL:
     redis = Redis.from_url(REDIS_URL, socket_timeout=5)
 
 
+def by_item(change: Any, item_col: str) -> dict[str, tuple[str, Any]]:
+    """Take a change apart: what happens to each item, and what it takes."""
+    put = {json.dumps(one.get(item_col, one)): ("put", one) for one in change.get("put", ())}
+    return put | {json.dumps(item): ("remove", item) for item in change.get("remove", ())}
+
+
 def apply(model: EmbRecEstimator, change: dict[str, Any]) -> None:
     """Change a model's catalogue; doing it again does no harm."""
     if "put" in change:
@@ -135,47 +217,87 @@ class Shop:
 
     def __init__(self) -> None:
         self.name = secrets.token_hex()
-        self.journal: Any = RedisJournal(redis) if redis else LocalJournal()
+        self.journal: Any = RedisJournal(redis) if redis else LocalJournal(JOURNAL)
         self.change = threading.Lock()
         self.reloaded: set[Any] = set()
+        self.lost: set[str] = set()  # what could not be repeated when the model was loaded
         self.load()
         if redis:
             threading.Thread(target=self.follow, daemon=True).start()
 
-    def load(self) -> None:
-        """Load the model, repeat what has changed since it was saved, then let it answer."""
+    def load(self, *, whole: bool = False) -> None:
+        """Load the model, repeat what has changed since it was saved, then let it answer.
+
+        If that is to be ``whole``, a change that the model does not take is an error, and the model
+        before it goes on.
+        """
         self.is_stale = False  # before the files are read: what is said from now on counts
         model = EmbRecEstimator.load(MODEL, mmap_mode="r")
-        position = self.replay(model, self.journal.start)[0]
+        lost: set[str] = set()
+        position = self.replay(model, self.journal.start, lost)[0]
         with self.change:
-            self.position = self.replay(model, position)[0]
-            self.model = model
+            self.position = self.replay(model, position, lost)[0]
+            told = f"{len(lost)} items: {sorted(lost)[:10]}"
+            if lost and whole:
+                raise ValueError(
+                    "This model, which may need other columns, does not take the last change of "
+                    f"{told}. So the one before it goes on. Put them again as this one needs them."
+                )
+            self.model, self.lost = model, lost
+        if lost:
+            log.error("The model does not take the last change of %s", told)
 
-    def replay(self, model: EmbRecEstimator, position: Any, own: Any = None) -> tuple[Any, Any]:
-        """Make the changes after a position; return the last, and what failed of one's own."""
-        failure = None
+    def replay(self, model: Any, position: Any, lost: set[str]) -> tuple[Any, dict[Any, Exception]]:
+        """Make the changes after a position; return the last, and what those that fail say.
+
+        Items whose last change failed are added to ``lost``.
+        """
+        failed = {}
         for entry, change in self.journal.after(position):
             position = entry
             if change.get("reload", self.name) != self.name and entry not in self.reloaded:
                 self.reloaded.add(entry)  # once, however often the journal is repeated
                 self.is_stale = True
+            items = by_item(change, model.item_col).keys()
             try:
                 apply(model, change)
+                lost.difference_update(items)
             except Exception as error:  # the shop goes on selling
-                if entry == own:
-                    failure = error
-                else:
-                    log.warning("Change %s of the catalogue cannot be made: %s", entry, error)
-        return position, failure
+                log.warning("A change cannot be made: %s: %.1000s", error, change)
+                failed[entry] = error
+                lost.update(items)
+        return position, failed
 
     def publish(self, change: dict[str, Any]) -> None:
         """Change the catalogue in all processes, in one order; in this one before it returns."""
-        with self.change:  # so that nobody else makes it, and keeps its failure
-            entry = self.journal.add(change)
-            self.position, failure = self.replay(self.model, self.position, own=entry)
-        if failure is not None:
+        with self.change:
+            if redis:
+                self.publish_to_all(change)
+            else:
+                self.publish_to_file(change)
+
+    def publish_to_all(self, change: dict[str, Any]) -> None:
+        """Change the catalogue by the stream; what cannot be made is taken back from there."""
+        entry = self.journal.add(change)
+        self.position, failed = self.replay(self.model, self.position, set())
+        if entry in failed:
             self.journal.forget(entry)
-            raise failure
+            raise failed[entry]
+
+    def publish_to_file(self, change: dict[str, Any]) -> None:
+        """Change the catalogue, and write down what could be made."""
+        as_line(change)  # what cannot be written is not made
+        apply(self.model, change)
+        try:
+            self.position = self.journal.add(change)
+        except OSError as error:
+            raise HTTPException(
+                503, f"Made, but not written down, so send it again or a restart undoes it: {error}"
+            ) from error
+        try:
+            self.journal.compact(self.model.item_col)
+        except OSError as error:
+            log.warning("The journal cannot be written anew, and goes on growing: %s", error)
 
     def follow(self) -> None:
         """Do what other processes publish."""
@@ -183,7 +305,7 @@ class Shop:
             try:
                 self.journal.wait(self.position)
                 with self.change:
-                    self.position = self.replay(self.model, self.position)[0]
+                    self.position = self.replay(self.model, self.position, set())[0]
                 if self.is_stale:
                     self.load()
             except Exception as error:
@@ -193,6 +315,13 @@ class Shop:
 
 shop = Shop()
 app = FastAPI()
+
+
+@app.exception_handler(RequestValidationError)
+def misunderstood(request: Request, error: RequestValidationError) -> Response:
+    """Say what is wrong with a request, but not repeat it: NaN in it would be no JSON."""
+    told = [{name: one[name] for name in ("type", "loc", "msg")} for one in error.errors()]
+    return JSONResponse({"detail": told}, 422)
 
 
 @app.exception_handler(ConnectionError)
@@ -213,7 +342,7 @@ def refusing(status: int) -> Iterator[None]:
     """Turn what embrec says of bad input into an answer."""
     try:
         yield
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
         raise HTTPException(status, str(error)) from error
 
 
@@ -314,8 +443,9 @@ def count_items() -> dict[str, int]:
 @app.put("/items", dependencies=[Depends(check_key)])
 def put_items(items: list[dict[str, Any]]) -> dict[str, int]:
     """Add items, and change those that are there."""
-    with refusing(422):
-        shop.publish({"put": items})
+    columns = dict.fromkeys(name for item in items for name in item)
+    with refusing(422):  # each item stands alone, whatever becomes of the others
+        shop.publish({"put": [{name: item.get(name) for name in columns} for item in items]})
     return count_items()
 
 
@@ -333,14 +463,18 @@ def reload_model() -> dict[str, str]:
 
     Answers go on meanwhile; visitors go on from their histories.
     """
-    shop.load()
-    shop.publish({"reload": shop.name})
+    with refusing(409):
+        shop.load(whole=True)
+    if redis:
+        shop.publish({"reload": shop.name})
     return {"fingerprint": shop.model.fingerprint_}
 
 
 @app.get("/health")
 def health() -> dict[str, Any]:
-    """Tell which model answers, and over how many items."""
-    return {"fingerprint": shop.model.fingerprint_, "recall": shop.model.index_.recall_} | (
-        count_items()
-    )
+    """Tell which model answers, over how many items, and without how many changes."""
+    return {
+        "fingerprint": shop.model.fingerprint_,
+        "recall": shop.model.index_.recall_,
+        "n_lost": len(shop.lost),
+    } | count_items()

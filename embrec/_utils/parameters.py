@@ -8,9 +8,10 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from embrec._utils.compat import InvalidParameterError, StrOptions
+from embrec._utils.pickles import Versioned
 
 
-class Parametrized(BaseEstimator):
+class Parametrized(Versioned, BaseEstimator):
     """Base of what has parameters: a name that is none gets an answer that helps.
 
     True and False are refused where a number is asked for: Python takes them for 1 and 0.

@@ -8,10 +8,11 @@ import sklearn
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from embrec._utils.compat import validate_data
+from embrec._utils.pickles import Versioned
 from embrec.featurizers._text_columns import TextItems
 
 
-class ItemFeaturizer(TransformerMixin, BaseEstimator):
+class ItemFeaturizer(TransformerMixin, Versioned, BaseEstimator):
     """Base class: reads columns of anything, missing values too, and gives float32."""
 
     columns: Any

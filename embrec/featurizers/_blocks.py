@@ -11,6 +11,7 @@ from sklearn.pipeline import FeatureUnion
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.parallel import Parallel, delayed
 
+from embrec.data.tables import MissingColumnError, check_table, is_table
 from embrec.featurizers._block_checks import as_block
 
 #: Feature matrix of shape (n_items, n_features), float32.
@@ -202,8 +203,23 @@ def _transform_branch(branch: Branch, items: Any) -> Block:
         output = transformer.transform(items)
     except Exception as error:
         error.add_note(f"This was raised while computing feature block {name!r}.")
+        _say_what_is_missing(transformer, items, error)
         raise
     return _weigh(as_block(output, name, len(items)), weight)
+
+
+def _say_what_is_missing(transformer: Any, items: Any, error: Exception) -> None:
+    """Raise an error that names the columns which are missing, if some are."""
+    if not is_table(items):
+        return
+    present = check_table(items, what="items").columns
+    missing = [c for c in getattr(transformer, "feature_names_in_", ()) if c not in present]
+    if missing:
+        raise MissingColumnError(
+            f"{error}\nItems come whole, with every column that the featurizer reads, also if only "
+            f"one changes. In fit the catalogue had the columns {missing[:30]} too, which these "
+            "items lack."
+        ) from error
 
 
 def _weigh(block: Block, weight: float | None) -> Block:

@@ -301,13 +301,6 @@ class TfidfItemFeaturizer(TextReader, SparseItemFeaturizer):
         terms: np.ndarray = self.vectorizer_.get_feature_names_out()
         return terms
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        # models saved by embrec 0.1
-        old = {"strip_html": False, "column_weights": None, "n_hash_features": None, "n_jobs": None}
-        if "vectorizer_" in state:
-            old["idf_"] = None
-        super().__setstate__(old | state)
-
     def _fit(self, X: Any) -> Any:
         items = self._read_items(X)
         parameters = {name: getattr(self, name) for name in VECTORIZER_PARAMETERS}

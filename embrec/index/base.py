@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from embrec._utils.compat import Interval, StrOptions, fit_context, validate_data
 from embrec._utils.forks import renew_after_fork
+from embrec._utils.pickles import Versioned
 from embrec.index.answering import AnsweringMixin
 from embrec.index.background import BackgroundBuilder
 from embrec.index.changing import ChangingMixin
@@ -27,6 +28,7 @@ class BaseIndex(  # type: ignore[call-arg]
     NeighborsMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
+    Versioned,
     BaseEstimator,
     auto_wrap_output_keys=None,
 ):

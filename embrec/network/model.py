@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NoReturn
 
 from torch import Tensor, nn
 
+from embrec._utils.pickles import refuse_old_name
 from embrec.network.features import FeatureTensor
 from embrec.network.items import ItemModule
 from embrec.network.packing import PackedBatch, Packing
@@ -105,3 +107,7 @@ class SequenceNetwork(nn.Module):
             Rows of ``items``.
         """
         return None
+
+
+def __getattr__(name: str) -> NoReturn:
+    refuse_old_name(__name__, name, "EmbRecNetwork")

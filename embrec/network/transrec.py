@@ -1,9 +1,12 @@
 """The TransRec network: items as points, a step to the next item as a translation."""
 
+from typing import NoReturn
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from embrec._utils.pickles import refuse_old_name
 from embrec.network.id_vectors import IdVectors
 from embrec.network.items import ItemModule
 from embrec.network.model import SequenceNetwork
@@ -106,3 +109,7 @@ class TransRecNetwork(SequenceNetwork):
         if own is not None:
             steps = steps + own.square().sum(1).mean()
         return self.l2 * (before + after + others + steps)
+
+
+def __getattr__(name: str) -> NoReturn:
+    refuse_old_name(__name__, name, "TransRecSize")

@@ -12,7 +12,7 @@ import numpy as np
 from torch import nn
 
 from embrec import featurizers, index
-from embrec._utils.optional import import_optional
+from embrec._utils.pickles import of_saved_folder
 from embrec.encoders.reads import is_found_by_name
 
 T = TypeVar("T")
@@ -50,10 +50,9 @@ def dump_objects(objects: Mapping[str, Any], path: Path) -> None:
     ValueError
         If another process could not read them: they hold a torch network, or a function that its
         module does not have.
-    ImportError
-        If skops is missing.
     """
-    skops_io = import_optional("skops.io", extra="skops", purpose="save with a featurizer")
+    import skops.io  # takes seconds: it imports pytest and all of scikit-learn
+
     for name, network in _parameters(objects, nn.Module):
         raise ValueError(
             f"{name} is a {type(network).__name__} in memory, and a saved recommender holds no "
@@ -67,10 +66,10 @@ def dump_objects(objects: Mapping[str, Any], path: Path) -> None:
                 "not have by that name, so that nobody could import it who loads the recommender. "
                 f"Write it by def at the top of a module. {_OTHERWISE}"
             )
-    skops_io.dump(dict(objects), path)
-    if "numpy.memmap" in skops_io.get_untrusted_types(file=path):
-        skops_io.dump(_with_plain_arrays(dict(objects)), path)
-    lost = [name for name in skops_io.get_untrusted_types(file=path) if not _is_importable(name)]
+    skops.io.dump(dict(objects), path)
+    if "numpy.memmap" in skops.io.get_untrusted_types(file=path):
+        skops.io.dump(_with_plain_arrays(dict(objects)), path)
+    lost = [name for name in skops.io.get_untrusted_types(file=path) if not _is_importable(name)]
     if lost:
         raise ValueError(
             f"The featurizer holds {', '.join(lost)}, which nobody could import who loads the "
@@ -125,12 +124,11 @@ def load_objects(path: Path, trusted: Sequence[str]) -> dict[str, Any]:
     ------
     ValueError
         If the file is made of others, or of what is not to be found here.
-    ImportError
-        If skops is missing.
     """
-    skops_io = import_optional("skops.io", extra="skops", purpose="load with a featurizer")
+    import skops.io  # as above
+
     known = {*own_types(), *HARMLESS_TYPES, *trusted}
-    needed = skops_io.get_untrusted_types(file=path)
+    needed = skops.io.get_untrusted_types(file=path)
     foreign = [name for name in needed if name not in known]
     if foreign:
         raise ValueError(
@@ -143,7 +141,8 @@ def load_objects(path: Path, trusted: Sequence[str]) -> dict[str, Any]:
             f"{path} needs {', '.join(lost)}, which cannot be imported here. What is defined in "
             "a script or notebook is found by that alone: put it into a module, and save again."
         )
-    loaded: dict[str, Any] = skops_io.load(path, trusted=needed)
+    with of_saved_folder():
+        loaded: dict[str, Any] = skops.io.load(path, trusted=needed)
     return loaded
 
 

@@ -57,7 +57,6 @@ def test_content_of_several_kinds_counts_alike(shop_log, shop_items):
 
 
 def test_counts_of_content_neighbours_grow_and_are_saved(shop_log, shop_items, tmp_path):
-    pytest.importorskip("skops")
     half = len(shop_log) // 2
     model = ContentNeighborsRecommender().fit(shop_log[:half], items=shop_items)
     model.partial_fit(shop_log[half:])

@@ -286,3 +286,19 @@ def test_unfitted():
 def test_featurizers_that_cannot_work(featurizer, error, message):
     with pytest.raises(error, match=message):
         fit_feature_blocks(featurizer, ITEMS)
+
+
+@pytest.mark.parametrize(
+    "featurizer",
+    [
+        TfidfItemFeaturizer(),
+        TfidfItemFeaturizer(columns=["title"]),
+        ColumnTransformer([("words", TfidfItemFeaturizer(), ["title"])]),
+    ],
+    ids=["all columns", "columns", "ColumnTransformer"],
+)
+def test_items_that_lack_a_column(featurizer):
+    fitted, _ = fit_feature_blocks(featurizer, ITEMS)
+    message = r"Items come whole.*In fit the catalogue had the columns \['title', 'stock'\] too"
+    with pytest.raises(ValueError, match=f"(?s)title.*{message}"):
+        transform_feature_blocks(fitted, ITEMS[["price"]])

@@ -135,7 +135,6 @@ def test_pickles_hold_no_weights(tmp_path):
 
 
 def test_a_saved_recommender_finds_its_model(tmp_path, shop_log, shop_items):
-    pytest.importorskip("skops")
     # skops keeps nothing but plain types
     files = {name: str(path) for name, path in tiny_elmo_files().items()}
     content = ElmoItemFeaturizer("title", **files)

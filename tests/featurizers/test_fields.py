@@ -242,7 +242,6 @@ def test_workers_share_the_texts(settings):
     ids=["weights", "hashing", "plain"],
 )
 def test_saved_and_loaded(settings, tmp_path, shop_log, shop_items):
-    pytest.importorskip("skops")
     content = TfidfItemFeaturizer("title", **settings)
     rec = EmbRecEstimator(content, max_epochs=1, random_state=0).fit(shop_log, items=shop_items)
     rec.save(tmp_path / "rec")

@@ -154,7 +154,6 @@ def test_a_pickle_holds_no_weights(tmp_path):
 
 
 def test_a_saved_recommender_finds_its_model(tmp_path, shop_log, shop_items):
-    pytest.importorskip("skops")
     content = TextEncoderItemFeaturizer("title", model=tiny_bert_folder(), memory=tmp_path)
     rec = EmbRecEstimator(content, max_epochs=1, random_state=0).fit(shop_log, items=shop_items)
     rec.save(tmp_path / "rec")

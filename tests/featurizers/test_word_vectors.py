@@ -131,7 +131,6 @@ def test_a_pickle_of_a_file_is_its_path(vector_file):
 
 
 def test_a_saved_recommender(tmp_path, shop_log, shop_items):
-    pytest.importorskip("skops")
     content = WordVectorItemFeaturizer(
         "title", **SMALL, weighting="idf", subwords=True, n_buckets=100
     )

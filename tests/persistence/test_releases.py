@@ -19,7 +19,6 @@ def test_this_version_is_among_them():
 
 @pytest.mark.parametrize("path", SAVED, ids=lambda path: "/".join(path.parts[-3:-1]))
 def test_what_was_saved_answers_as_it_did(path):
-    pytest.importorskip("skops")
     meta = json.loads(path.read_text(encoding="utf-8"))
     kind = {"EmbRecEstimator": EmbRecEstimator}.get(meta["class"])
     model = (kind or getattr(baselines, meta["class"])).load(path.parent)

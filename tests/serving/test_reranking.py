@@ -7,7 +7,7 @@ from hypothesis.extra import numpy as hnp
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.preprocessing import normalize
 
-from embrec import EmbRecEstimator
+from embrec import EmbRecEstimator, TfidfItemFeaturizer
 from embrec.baselines import ContentNeighborsRecommender, PopularityRecommender
 from embrec.components import GRUEncoder, ItemTowers
 from embrec.serving.reranking import Reranking, choose, discounted
@@ -160,7 +160,9 @@ def models(shop_log, shop_items):
         "embrec with biases": EmbRecEstimator(
             **SMALL | {"item_model": ItemTowers(8, 8, bias=True)}
         ).fit(shop_log, items=shop_items),
-        "content": ContentNeighborsRecommender().fit(shop_log, items=shop_items),
+        "content": ContentNeighborsRecommender(TfidfItemFeaturizer(columns=["title"])).fit(
+            shop_log, items=shop_items
+        ),
         "popularity": PopularityRecommender().fit(shop_log, items=shop_items),
     }
 
