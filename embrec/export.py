@@ -27,7 +27,7 @@ META = "embrec-export.json"
 ARRAYS = "arrays.safetensors"
 ITEMS = "items.json"
 #: Raised when what is written changes so that older readers would misread it.
-FORMAT = 1
+FORMAT = 2
 
 _Write = Callable[[ExportedProgram, Path, list[str]], None]
 
@@ -35,12 +35,12 @@ _Write = Callable[[ExportedProgram, Path, list[str]], None]
 def to_onnx(recommender: TrainedRecommender, path: str | Path) -> None:
     """Export a recommender to a folder that onnxruntime can serve.
 
-    The folder holds ``session_step.onnx``, which turns states and the vectors of the items just
-    touched into new states and queries; ``item_tower.onnx``, which turns the features of new items
-    into vectors; ``arrays.safetensors`` with ``item_vectors``, ``active`` and ``initial_state``;
-    ``items.json`` with the ids of their rows; and ``embrec-export.json``, which says how all this
-    fits together. An item's score is the inner product of the query and its vector. The featurizer
-    is not part of it.
+    The folder holds ``embrec-export.json``, which says how all this fits together, and in a
+    sub-folder of the names it gives: ``session_step.onnx``, which turns states and the vectors of
+    the items just touched into new states and queries; ``item_tower.onnx``, which turns the
+    features of new items into vectors; ``arrays.safetensors`` with ``item_vectors``, ``active`` and
+    ``initial_state``; and ``items.json`` with the ids of their rows. An item's score is the inner
+    product of the query and its vector. The featurizer is not part of it.
 
     Parameters
     ----------
@@ -97,12 +97,13 @@ def _export(recommender: Any, path: Path, suffix: str, write: _Write) -> None:
         partial(_write_all, recommender, suffix=suffix, write=write),
         marker=META,
         what="export of embrec",
+        former=(ARRAYS, ITEMS, f"session_step{suffix}", f"item_tower{suffix}"),
     )
 
 
 def _write_all(
     recommender: TrainedRecommender, folder: Path, *, suffix: str, write: _Write
-) -> None:
+) -> dict[str, Any]:
     network = copy_network(recommender.network_, torch.device("cpu"))
     step, tower = f"session_step{suffix}", None
     with warnings.catch_warnings():
@@ -127,8 +128,7 @@ def _write_all(
     }
     write_arrays(arrays, folder / ARRAYS)
     (folder / ITEMS).write_text(json.dumps(ids), encoding="utf-8")
-    meta = _describe(network, recommender.fingerprint_, step, tower)
-    (folder / META).write_text(json.dumps(meta, indent=2) + "\n", encoding="utf-8")
+    return _describe(network, recommender.fingerprint_, folder.name, step, tower)
 
 
 def _write_onnx(program: ExportedProgram, path: Path, outputs: list[str]) -> None:
@@ -150,7 +150,7 @@ def _write_torch(program: ExportedProgram, path: Path, outputs: list[str]) -> No
 
 
 def _describe(
-    network: SequenceNetwork, fingerprint: str, step: str, tower: str | None
+    network: SequenceNetwork, fingerprint: str, folder: str, step: str, tower: str | None
 ) -> dict[str, Any]:
     items = network.items
     n_features = list(items.n_features) if isinstance(items, TowerItems) else []
@@ -163,17 +163,17 @@ def _describe(
         "vector_size": network.vector_size,
         "n_features": n_features,
         "session_step": {
-            "file": step,
+            "file": f"{folder}/{step}",
             "inputs": ["states", "vectors"],
             "outputs": ["new_states", "queries"],
         },
         "item_tower": None
         if tower is None
         else {
-            "file": tower,
+            "file": f"{folder}/{tower}",
             "inputs": [*features, "own"] if items.has_ids else features,
             "outputs": ["vectors"],
         },
-        "items": ITEMS,
-        "arrays": ARRAYS,
+        "items": f"{folder}/{ITEMS}",
+        "arrays": f"{folder}/{ARRAYS}",
     }

@@ -4,28 +4,34 @@ A build never has more than a bounded number of events in memory: tables are spo
 codes, the spool is dealt into groups of users, each group is sorted by time.
 """
 
-import json
-import secrets
-import shutil
-import tempfile
 from collections.abc import Iterable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from safetensors.numpy import load_file, save
 
-from embrec._utils.files import is_empty_folder, replace_folder, sync
+from embrec._utils.files import (
+    check_version,
+    checksum,
+    is_free,
+    read_folder,
+    write_folder,
+)
 from embrec._version import __version__
 from embrec.data.id_arrays import pack_ids, unpack_ids
 from embrec.data.interactions import DEFAULT_TIMESTAMP_COL, LogColumns
+from embrec.data.memmaps import release, row_blocks
 from embrec.data.ragged import Ragged
 from embrec.data.spool import EVENT, Spool, StrPath, group_users, list_files, read_parquet
 from embrec.data.tables import Table, is_table
 
 #: Raised when what is written changes so that older code cannot read it.
-FORMAT = 1
+FORMAT = 2
+
+#: Events that are checked at a time.
+CHECKED_TOGETHER = 2**22
 
 META, CODES, OFFSETS = "interactions.json", "codes.i32", "offsets.i64"
 ITEMS, USERS = "items.safetensors", "users.safetensors"
@@ -64,14 +70,17 @@ class InteractionStore:
 
     def __init__(self, folder: StrPath) -> None:
         self.folder = Path(folder).resolve()
-        meta = _read_meta(self.folder)
+        _check_marker(self.folder)
+        read_folder(self.folder, self._open, marker=META)
+
+    def _open(self, meta: dict[str, Any]) -> None:
+        files = _checked_files(self.folder, meta)
+        self._meta = meta
         self.n_events: int = meta["n_events"]
         self.n_items: int = meta["n_items"]
-        self._build: str = meta["build"]
-        # a map keeps its file, whatever takes the file's name later
-        self.codes = np.memmap(self.folder / CODES, dtype="<i4", mode="r")
-        self.offsets = np.memmap(self.folder / OFFSETS, dtype="<i8", mode="r")
-        self._check_build()
+        # a map keeps its file when that is removed
+        self.codes = np.memmap(files / CODES, dtype="<i4", mode="r")
+        self.offsets = np.memmap(files / OFFSETS, dtype="<i8", mode="r")
 
     @classmethod
     def open(cls, folder: StrPath) -> "InteractionStore":
@@ -140,8 +149,8 @@ class InteractionStore:
 
         In memory are one table, ``batch_rows`` events (more if one user has more) and every user
         and item id, once. On disk the build needs 32 bytes per event beside the folder. It is
-        written whole or not at all; a build that is killed leaves a hidden folder
-        ``.<name>.<random>`` beside it, to be removed by hand.
+        written whole or not at all; what a build leaves that is killed, the next one removes. Two
+        builds of one folder wait for each other (not on Windows).
 
         Parameters
         ----------
@@ -186,15 +195,35 @@ class InteractionStore:
         return self._read_ids(USERS)
 
     def _read_ids(self, name: str) -> np.ndarray:
-        ids = unpack_ids(load_file(self.folder / name))
-        self._check_build()
-        return ids
-
-    def _check_build(self) -> None:
-        if _read_meta(self.folder)["build"] != self._build:
+        try:
+            return unpack_ids(load_file(_files_of(self.folder, self._meta) / name))
+        except FileNotFoundError as error:
             raise ValueError(
                 f"{self.folder} was replaced by another store while this one was open. Open it "
                 "again, and go on with that."
+            ) from error
+
+    def check(self) -> None:
+        """Read all events, and see that they are as they were written; `fit` does so too.
+
+        Opening a store looks at the rest: sizes, offsets and ids, and the beginning of the events.
+
+        Raises
+        ------
+        ValueError
+            If it is damaged.
+        """
+        counts, found = np.diff(self.offsets), checksum()
+        is_whole = len(self.codes) == counts.sum() == self.n_events and bool((counts >= 0).all())
+        for _, codes in row_blocks(self.codes, CHECKED_TOGETHER):
+            found.update(codes)
+            is_whole &= bool(codes.min() >= 0 and codes.max() < self.n_items)
+            release(codes)
+        if self._meta["format"] > 1:  # which had none
+            is_whole &= found.hexdigest() == self._meta["files"][CODES]["blake2b"]
+        if not is_whole:
+            raise ValueError(
+                f"{self.folder} is damaged: its events are not what was written. Build it again."
             )
 
     def sequences(self) -> Ragged:
@@ -212,25 +241,33 @@ class InteractionStore:
         return type(self), (str(self.folder),)
 
 
-def _read_meta(folder: Path) -> dict[str, Any]:
+def _check_marker(folder: Path) -> None:
     if not folder.exists():
         raise FileNotFoundError(f"There is no {folder} to open as a store of interactions.")
-    foreign = f"{folder} holds no store of interactions:"
-    advice = "Build one with InteractionStore.from_parquet."
     if not (folder / META).is_file():
-        raise ValueError(f"{foreign} there is no {META} in it. {advice}")
-    try:
-        meta: dict[str, Any] = json.loads((folder / META).read_text(encoding="utf-8"))
-        ours = meta["class"] == InteractionStore.__name__
-    except (ValueError, TypeError, KeyError):
-        ours = False
-    if not ours:
-        raise ValueError(f"{foreign} its {META} is damaged or of something else. {advice}")
+        raise ValueError(
+            f"{folder} holds no store of interactions: there is no {META} in it. Build one with "
+            "InteractionStore.from_parquet."
+        )
+
+
+def _files_of(folder: Path, meta: dict[str, Any]) -> Path:
+    return folder / meta.get("folder", "")  # format 1 kept all in one
+
+
+def _checked_files(folder: Path, meta: dict[str, Any]) -> Path:
+    if meta.get("class") != InteractionStore.__name__:
+        raise ValueError(
+            f"{folder} holds no store of interactions: its {META} is damaged or of something else. "
+            "Build one with InteractionStore.from_parquet."
+        )
     if meta["format"] > FORMAT:
         raise ValueError(
             f"{folder} was written by embrec {meta['embrec_version']} in format {meta['format']}; "
             f"this is embrec {__version__}, which reads formats up to {FORMAT}. Upgrade it."
         )
+    if meta["format"] > 1:
+        return check_version(folder, meta, mapped=(CODES,))
     for name, expected in meta["bytes"].items():
         file = folder / name
         got = f"{file.stat().st_size} bytes" if file.is_file() else "missing"
@@ -238,7 +275,7 @@ def _read_meta(folder: Path) -> dict[str, Any]:
             raise ValueError(
                 f"{folder} is damaged: {name} is {got}, expected {expected} bytes. Build it again."
             )
-    return meta
+    return folder
 
 
 # ---- building
@@ -256,25 +293,35 @@ def _build(
         raise ValueError(f"batch_rows must be at least 1, got {batch_rows}.")
     folder = Path(folder).resolve()
     _check_target(folder, overwrite)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    try:
-        spool = Spool(staging / "spool", columns)
-        for what, table in tables:
-            spool.append(table, what)
-        new = staging / "new"
-        new.mkdir()  # with the usual permissions, unlike what mkdtemp makes
-        _write(spool, new, staging / "dealt", batch_rows)
-        _check_target(folder, overwrite)  # the build may have taken hours
-        replace_folder(new, folder, aside=staging / "old")
-        sync(folder.parent)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
+    write_folder(
+        folder,
+        partial(_write_all, tables, folder, columns, batch_rows, overwrite),
+        marker=META,
+        what="store of interactions",
+        former=(CODES, OFFSETS, ITEMS, USERS),
+    )
     return folder
 
 
+def _write_all(
+    tables: Iterable[tuple[str, Table]],
+    folder: Path,
+    columns: LogColumns,
+    batch_rows: int,
+    overwrite: bool,
+    new: Path,
+) -> dict[str, Any]:
+    spool = Spool(new / "spool", columns)
+    for what, table in tables:
+        spool.append(table, what)
+    meta = _write(spool, new, new / "dealt", batch_rows)
+    (new / "dealt").unlink()
+    _check_target(folder, overwrite)  # others may have had their turn before
+    return meta
+
+
 def _check_target(folder: Path, overwrite: bool) -> None:
-    if not folder.exists() or is_empty_folder(folder):
+    if is_free(folder):
         return
     if not (folder / META).is_file():
         raise FileExistsError(f"{folder} is there and holds no store; choose another path.")
@@ -284,8 +331,8 @@ def _check_target(folder: Path, overwrite: bool) -> None:
         )
 
 
-def _write(spool: Spool, folder: Path, dealt: Path, batch_rows: int) -> None:
-    """Write the files of a store, and see them reach the disk."""
+def _write(spool: Spool, folder: Path, dealt: Path, batch_rows: int) -> dict[str, Any]:
+    """Write the files of a store, and return what its marker says."""
     if not spool.parts:
         raise ValueError("The log is empty: none of its tables has a row.")
     offsets = spool.count_users()
@@ -301,15 +348,10 @@ def _write(spool: Spool, folder: Path, dealt: Path, batch_rows: int) -> None:
             events["item"][np.lexsort((times, events["user"]))].tofile(target)
     for ids, name in ((spool.users, USERS), (spool.items, ITEMS)):
         (folder / name).write_bytes(save(pack_ids(ids.in_order())))
-    meta = {
+    return {
         "format": FORMAT,
         "embrec_version": __version__,
         "class": InteractionStore.__name__,
-        "build": secrets.token_hex(8),
         "n_events": int(offsets[-1]),
         "n_items": len(spool.items),
-        "bytes": {file.name: file.stat().st_size for file in folder.iterdir()},
     }
-    (folder / META).write_text(json.dumps(meta, indent=2) + "\n", encoding="utf-8")
-    for path in (*folder.iterdir(), folder):
-        sync(path)

@@ -1,19 +1,20 @@
 """A folder for a fitted recommender, and back: JSON, safetensors and skops, never pickle."""
 
-import json
 from collections.abc import Collection, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from safetensors.numpy import load_file
 
-from embrec._utils.files import write_folder
+from embrec._utils.files import check_version, read_folder, write_folder
 from embrec._version import __version__
 from embrec.components.base import Component, describe, make
 from embrec.data.id_arrays import pack_ids, unpack_ids
 from embrec.index.base import BaseIndex
 from embrec.index.saving import (
+    FILE,
     IndexParts,
     describe_index,
     describe_settings,
@@ -33,9 +34,9 @@ from embrec.serving.catalog import ItemCatalog
 from embrec.serving.live import LiveCatalog
 
 #: Raised when what is written changes so that older code cannot read it.
-FORMAT = 4
+FORMAT = 5
 #: The oldest that this version reads.
-OLDEST = 4
+OLDEST = 5
 
 META = "embrec.json"
 ARRAYS = "arrays.safetensors"
@@ -45,16 +46,20 @@ OBJECTS = "objects.skops"
 def save_estimator(estimator: Any, path: Path) -> None:
     """Write a fitted recommender to a folder, whole or not at all."""
     write_folder(
-        path, lambda folder: _write(estimator, folder), marker=META, what="saved recommender"
+        path,
+        partial(_write, estimator),
+        marker=META,
+        what="saved recommender",
+        former=(ARRAYS, OBJECTS, FILE),
     )
 
 
-def _write(estimator: Any, folder: Path) -> None:
+def _write(estimator: Any, folder: Path) -> dict[str, Any]:
     with estimator.catalog_.writing():
-        _write_fitted(estimator, folder)
+        return _write_fitted(estimator, folder)
 
 
-def _write_fitted(estimator: Any, folder: Path) -> None:
+def _write_fitted(estimator: Any, folder: Path) -> dict[str, Any]:
     state: SavedState = estimator.get_state()
     params = estimator.get_params(deep=False)
     for name in estimator._unsaved_parameters:
@@ -78,10 +83,10 @@ def _write_fitted(estimator: Any, folder: Path) -> None:
         "index": index.description,
         "objects": bool(objects),
     }
-    (folder / META).write_text(json.dumps(meta, indent=2) + "\n", encoding="utf-8")
     write_arrays(arrays, folder / ARRAYS)
     if objects:
         dump_objects(objects, folder / OBJECTS)
+    return meta
 
 
 def load_estimator(
@@ -91,7 +96,30 @@ def load_estimator(
     if mmap_mode not in (None, "r"):
         raise ValueError(f"mmap_mode must be None or 'r'; got {mmap_mode!r}.")
     trusted = _checked_names(trusted)
-    meta = _read_meta(cls, path)
+    if not path.exists():
+        raise FileNotFoundError(f"There is no {path} to load a recommender from.")
+    if not (path / META).is_file():
+        raise ValueError(f"{path} holds no saved recommender: there is no {META} in it.")
+    return read_folder(path, partial(_read, cls, path, trusted, mmap_mode), marker=META)
+
+
+def _read(
+    cls: type, path: Path, trusted: Sequence[str], mmap_mode: str | None, meta: dict[str, Any]
+) -> Any:
+    _check_meta(cls, path, meta)
+    folder = check_version(path, meta, mapped=() if mmap_mode is None else (ARRAYS, FILE))
+    try:
+        return _made_of(cls, folder, trusted, mmap_mode, meta)
+    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError) as error:
+        raise ValueError(
+            f"{path} cannot be loaded: what is in it does not fit together "
+            f"({type(error).__name__}: {error}). Save the recommender again."
+        ) from error
+
+
+def _made_of(
+    cls: type, path: Path, trusted: Sequence[str], mmap_mode: str | None, meta: dict[str, Any]
+) -> Any:
     arrays = load_file(path / ARRAYS) if mmap_mode is None else map_items(path / ARRAYS)
     objects = load_objects(path / OBJECTS, trusted) if meta["objects"] else {}
     unsaved = getattr(cls, "_unsaved_parameters", ())
@@ -110,28 +138,24 @@ def load_estimator(
     return estimator
 
 
-def _read_meta(cls: type, path: Path) -> dict[str, Any]:
-    if not path.exists():
-        raise FileNotFoundError(f"There is no {path} to load a recommender from.")
-    if not (path / META).is_file():
-        raise ValueError(f"{path} holds no saved recommender: there is no {META} in it.")
-    meta: dict[str, Any] = json.loads((path / META).read_text(encoding="utf-8"))
+def _check_meta(cls: type, path: Path, meta: dict[str, Any]) -> None:
+    writer = f"embrec {meta.get('embrec_version')}"
     if meta["format"] > FORMAT:
         raise ValueError(
-            f"{path} was written by embrec {meta['embrec_version']} in format {meta['format']}; "
+            f"{path} was written by {writer} in format {meta['format']}; "
             f"this is embrec {__version__}, which reads formats up to {FORMAT}. Upgrade it."
         )
     if meta["format"] < OLDEST:
         raise ValueError(
-            f"{path} was written by embrec {meta['embrec_version']} in format {meta['format']}; "
+            f"{path} was written by {writer} in format {meta['format']}; "
             f"this is embrec {__version__}, which reads formats from {OLDEST} on. Fit and save it "
-            f"again, or load it with embrec {meta['embrec_version']}."
+            f"again, or load it with {writer}."
         )
-    if meta["class"] != cls.__name__:
+    if meta.get("class") != cls.__name__:
         raise ValueError(
-            f"{path} holds a {meta['class']}, not a {cls.__name__}; call {meta['class']}.load."
+            f"{path} holds a {meta.get('class')}, not a {cls.__name__}; call "
+            f"{meta.get('class')}.load."
         )
-    return meta
 
 
 def _checked_names(trusted: Any) -> list[str]:

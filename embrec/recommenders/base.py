@@ -362,8 +362,8 @@ class BaseRecommender(RecommenderContract):
             in `skops.io.load`. Look at them before you name them.
         mmap_mode : {"r"}, optional
             "r" maps items' vectors and features from the file instead of reading them, as in
-            `joblib.load`: processes that serve one model then share them. The folder must not be
-            written to but by `save`, which replaces it.
+            `joblib.load`: processes that serve one model then share them. Of what is mapped, the
+            size and the first 64 KiB are checked, of all else a checksum.
 
         Returns
         -------
@@ -372,7 +372,7 @@ class BaseRecommender(RecommenderContract):
         Raises
         ------
         ValueError
-            If the folder holds something else, or was written by a newer format.
+            If the folder holds something else, is damaged, or was written by a newer format.
         """
         estimator: Self = load_estimator(cls, Path(path), trusted=trusted, mmap_mode=mmap_mode)
         return estimator

@@ -257,6 +257,8 @@ class TrainedRecommender(NetworkRecommender):
 
     def _read_log(self, X: Any, what: str = "X") -> Ragged | InteractionStore:
         log = X if isinstance(X, InteractionStore) else self.read_sequences(X, what=what)
+        if isinstance(log, InteractionStore):
+            log.check()
         if what == "X":
             warn_of_repeats(log.sequences() if isinstance(log, InteractionStore) else log)
         return log
@@ -367,17 +369,21 @@ class TrainedRecommender(NetworkRecommender):
         index = make_index(self.index).fit(vectors, queries=_queries(network, vectors, data))
         if removed is not None:
             index.remove(removed)
-        identity, seed = fingerprint(network), int(rng.randint(2**31))
-        # nothing from here on can fail
-        self.network_, self.fingerprint_ = network, identity
-        self.catalog_ = LiveCatalog(items, index)
-        self.training_log_, self.best_epoch_ = run.log, run.best_epoch
-        self.device_ = next(network.parameters()).device
-        self._fitted_parts, self._size, self._trained_items = parts, size, data.trained
-        # a number, not the generator, which may be shared and would change if training failed
-        self._next_seed = seed
-        for name, value in more.items():
-            setattr(self, name, value)
+        fitted = {
+            "network_": network,
+            "fingerprint_": fingerprint(network),
+            "catalog_": LiveCatalog(items, index),
+            "training_log_": run.log,
+            "best_epoch_": run.best_epoch,
+            "device_": next(network.parameters()).device,
+            "_fitted_parts": parts,
+            "_size": size,
+            "_trained_items": data.trained,
+            # a number, not the generator, which may be shared and would change if training failed
+            "_next_seed": int(rng.randint(2**31)),
+            **more,
+        }
+        self.__dict__ = {**vars(self), **fitted}
         return self
 
 

@@ -1,112 +1,208 @@
-"""Folders that are there whole or not at all, and what reaches the disk."""
+"""Folders that hold one version at a time."""
 
+import json
 import os
+import threading
+from pathlib import Path
 
 import pytest
 
-from embrec._utils.files import is_empty_folder, sync, write_folder
+from embrec._utils import files
+from embrec._utils.files import check_version, is_free, read_folder, write_folder
 
 
-def write(path, **files):
-    """Write a folder with a marker and some files."""
+def save(path, text, **options):
+    def write(folder):
+        (folder / "text").write_text(text)
+        return {"format": 1, "says": text}
 
-    def fill(folder):
-        for name, text in {"marker": "", **files}.items():
-            (folder / name).write_text(text)
-
-    write_folder(path, fill, marker="marker", what="saved thing")
+    write_folder(path, write, marker="m.json", what="text", **options)
 
 
-def content(path):
-    return {file.name: file.read_text() for file in path.iterdir()}
+def load(path):
+    def read(meta):
+        return meta["says"], (check_version(path, meta) / "text").read_text()
+
+    return read_folder(path, read, marker="m.json")
 
 
-def test_a_folder_replaces_another_of_its_kind_whole(tmp_path):
-    path = tmp_path / "not" / "yet"
-    write(path, old="1", both="2")
-    write(path, new="3", both="4")
-    assert content(path) == {"marker": "", "new": "3", "both": "4"}
-    assert os.listdir(path.parent) == ["yet"]  # nothing hidden is left
-    (tmp_path / "usual").mkdir()
-    assert path.stat().st_mode == (tmp_path / "usual").stat().st_mode
+def version_of(path):
+    return path / json.loads((path / "m.json").read_text())["folder"]
+
+
+def test_a_version_takes_the_place_of_another_and_leaves_nothing(tmp_path):
+    path = tmp_path / "one"
+    for text in ("old", "new"):
+        save(path, text)
+        assert load(path) == (text, text)
+        assert {each.name for each in path.iterdir()} == {"m.json", version_of(path).name}
+
+
+def test_what_killed_writers_left_goes_and_what_is_of_others_stays(tmp_path):
+    path = tmp_path / "one"
+    (path / "v-0123456789abcdef").mkdir(parents=True)
+    (path / "v-0123456789abcdef" / "half").touch()
+    (path / "v-0123456789abcdef.json").touch()
+    save(path, "new")
+    (path / "notes").touch()
+    (path / "former").touch()
+    save(path, "newer", former=["former"])
+    names = {each.name for each in path.iterdir()}
+    assert names == {"m.json", "notes", version_of(path).name}
+
+
+def test_whoever_reads_meanwhile_gets_one_version_whole(tmp_path):
+    save(tmp_path, "old")
+    found = []
+
+    def read(meta):
+        found.append(meta["says"])
+        if len(found) == 1:
+            save(tmp_path, "new")
+        return meta["says"], (check_version(tmp_path, meta) / "text").read_text()
+
+    assert read_folder(tmp_path, read, marker="m.json") == ("new", "new")
+    assert found == ["old", "new"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there is no flock on Windows")
+def test_whoever_writes_meanwhile_waits(tmp_path):
+    import fcntl
+
+    def is_locked():
+        descriptor = os.open(tmp_path, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
+
+    def write(folder):
+        assert is_locked()
+        return {"format": 1, "says": "first"}
+
+    def fail(folder):
+        raise KeyboardInterrupt
+
+    write_folder(tmp_path, write, marker="m.json", what="text")
+    assert not is_locked()
+    with pytest.raises(KeyboardInterrupt):
+        write_folder(tmp_path, fail, marker="m.json", what="text")
+    assert not is_locked()
+
+
+def test_writers_at_once_come_one_after_another(tmp_path):
+    texts = [str(i) for i in range(8)]
+    threads = [threading.Thread(target=save, args=(tmp_path / "one", text)) for text in texts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+        assert not thread.is_alive()
+    said, read = load(tmp_path / "one")
+    assert said == read
+    assert said in texts
+    assert len(list((tmp_path / "one").iterdir())) == 2
 
 
 def test_what_is_something_else_is_left_alone(tmp_path):
     (tmp_path / "letter").write_text("mine")
     for path in (tmp_path, tmp_path / "letter"):
-        with pytest.raises(FileExistsError, match="is there and holds no saved thing; choose"):
-            write(path)
+        with pytest.raises(FileExistsError, match="is there and holds no text; choose"):
+            save(path, "new")
     # a folder of the marker's name is no marker
-    (tmp_path / "folder" / "marker").mkdir(parents=True)
-    with pytest.raises(FileExistsError, match="folder is there and holds no saved thing"):
-        write(tmp_path / "folder")
+    (tmp_path / "folder" / "m.json").mkdir(parents=True)
+    with pytest.raises(FileExistsError, match="folder is there and holds no text"):
+        save(tmp_path / "folder", "new")
     assert sorted(os.listdir(tmp_path)) == ["folder", "letter"]
 
 
 def test_an_empty_folder_is_filled(tmp_path):
     path = tmp_path / "empty"
-    assert not is_empty_folder(path)
     path.mkdir()
-    assert is_empty_folder(path)
-    write(path, new="1")
-    assert not is_empty_folder(path)
-    assert not is_empty_folder(path / "new")
-    assert content(path) == {"marker": "", "new": "1"}
+    assert is_free(path)
+    save(path, "new")
+    assert not is_free(path)
+    assert load(path) == ("new", "new")
 
 
 def test_a_link_stays_one(tmp_path):
-    write(tmp_path / "real", version="1")
+    save(tmp_path / "real", "1")
     (tmp_path / "current").symlink_to("real", target_is_directory=True)
-    write(tmp_path / "current", version="2")
+    save(tmp_path / "current", "2")
     assert (tmp_path / "current").is_symlink()
-    assert content(tmp_path / "real") == {"marker": "", "version": "2"}
+    assert load(tmp_path / "real") == ("2", "2")
 
 
-def test_a_failure_in_the_middle_of_writing_leaves_the_old_folder(tmp_path):
-    write(tmp_path / "thing", version="1")
+@pytest.mark.parametrize("step", ["write", "fsync", "replace"])
+def test_a_failure_leaves_the_old_version(step, tmp_path, monkeypatch):
+    save(tmp_path / "thing", "1")
 
-    def fail(folder):
-        (folder / "marker").touch()
-        raise KeyboardInterrupt
+    def fail(*_):
+        raise OSError("disk full")
 
+    monkeypatch.setattr(*((Path, "write_text") if step == "write" else (os, step)), fail)
     for name in ("thing", "new"):
-        with pytest.raises(KeyboardInterrupt):
-            write_folder(tmp_path / name, fail, marker="marker", what="saved thing")
+        with pytest.raises(OSError, match="disk full"):
+            save(tmp_path / name, "2")
+    monkeypatch.undo()
     assert os.listdir(tmp_path) == ["thing"]
-    assert content(tmp_path / "thing") == {"marker": "", "version": "1"}
-
-
-@pytest.mark.parametrize("step", [1, 2], ids=["first", "second"])
-def test_a_rename_that_fails_leaves_the_old_folder(step, tmp_path, monkeypatch):
-    write(tmp_path / "thing", version="1")
-    rename, calls = os.rename, []
-
-    def failing(source, target):
-        calls.append(source)
-        if len(calls) == step:
-            raise OSError("disk full")
-        rename(source, target)
-
-    monkeypatch.setattr(os, "rename", failing)
-    with pytest.raises(OSError, match="disk full"):
-        write(tmp_path / "thing", version="2")
-    assert os.listdir(tmp_path) == ["thing"]
-    assert content(tmp_path / "thing") == {"marker": "", "version": "1"}
+    assert len(os.listdir(tmp_path / "thing")) == 2
+    assert load(tmp_path / "thing") == ("1", "1")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such call for folders")
-def test_files_and_names_in_folders_reach_the_disk(tmp_path, monkeypatch):
-    (tmp_path / "file").write_text("x")
-    reached, descriptors, fsync = [], [], os.fsync
+def test_all_reaches_the_disk_before_it_is_named(tmp_path, monkeypatch):
+    """In the order that a power failure asks for: files, their names, the marker, its name."""
+    done, fsync, replace = [], os.fsync, os.replace
+    monkeypatch.setattr(os, "fsync", lambda fd: done.append(os.fstat(fd).st_ino) or fsync(fd))
+    monkeypatch.setattr(os, "replace", lambda *names: done.append("named") or replace(*names))
+    path = tmp_path / "one"
+    save(path, "text")
+    version = version_of(path)
+    before = {each.stat().st_ino for each in (path / "m.json", version, version / "text")}
+    at = done.index("named")
+    assert set(done[:at]) == before
+    assert done[at + 1 :] == [each.stat().st_ino for each in (path, tmp_path)]
 
-    def recorded(descriptor):
-        reached.append(os.fstat(descriptor).st_ino)
-        descriptors.append(descriptor)
-        fsync(descriptor)
 
-    monkeypatch.setattr(os, "fsync", recorded)
-    for path in (tmp_path / "file", tmp_path):
-        sync(path)
-        with pytest.raises(OSError, match="Bad file descriptor"):
-            os.fstat(descriptors[-1])
-    assert reached == [path.stat().st_ino for path in (tmp_path / "file", tmp_path)]
+@pytest.mark.parametrize("whole", [True, False])
+def test_every_changed_byte_is_found(whole, tmp_path):
+    save(tmp_path, "text")
+    meta = json.loads((tmp_path / "m.json").read_text())
+    file = version_of(tmp_path) / "text"
+    mapped = () if whole else ("text",)
+    for damaged in (b"tex", b"textt", b"tExt", b"texT"):
+        file.write_bytes(damaged)
+        with pytest.raises(ValueError, match=f"{tmp_path} is damaged: v-.*text is "):
+            check_version(tmp_path, meta, mapped=mapped)
+
+
+def test_of_a_mapped_file_the_beginning_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "HEAD", 2)
+    save(tmp_path, "text")
+    meta = json.loads((tmp_path / "m.json").read_text())
+    (version_of(tmp_path) / "text").write_text("teXt")
+    check_version(tmp_path, meta, mapped=["text"])
+    with pytest.raises(ValueError, match="its checksum is another"):
+        check_version(tmp_path, meta)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"format": "1"}', '{"format": 1, "says": "x"}', "[" * 10**5, "\0"]
+)
+def test_a_damaged_marker(text, tmp_path):
+    save(tmp_path, "text")
+    (tmp_path / "m.json").write_text(text)
+    with pytest.raises(ValueError, match=f"{tmp_path} is damaged: "):
+        load(tmp_path)
+
+
+def test_a_marker_that_says_something_else(tmp_path):
+    save(tmp_path, "text")
+    meta = (tmp_path / "m.json").read_text()
+    (tmp_path / "m.json").write_text(meta.replace('"says": "text"', '"says": "texts"'))
+    with pytest.raises(ValueError, match="what its file of JSON says has been changed"):
+        load(tmp_path)

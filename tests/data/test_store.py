@@ -10,7 +10,6 @@ import tempfile
 from datetime import date, timedelta
 from decimal import Decimal
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -22,6 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from embrec import Callback, EmbRecEstimator, TfidfItemFeaturizer
+from embrec._utils import files
 from embrec.baselines import GRU4RecRecommender, PopularityRecommender, TransRecRecommender
 from embrec.components import GRUEncoder, IdEmbeddings, ItemTowers
 from embrec.data.interactions import LogColumns, read_sequences
@@ -463,7 +463,8 @@ def test_another_process_opens_it(store, processes, tmp_path):
 
 def test_others_may_read_it_where_the_umask_says_so(store, tmp_path):
     (tmp_path / "usual").touch()
-    modes = {path.stat().st_mode for path in [*store.folder.iterdir(), tmp_path / "usual"]}
+    files = [store.folder / META, *version_of(store).iterdir(), tmp_path / "usual"]
+    modes = {path.stat().st_mode for path in files}
     assert len(modes) == 1
 
 
@@ -476,7 +477,9 @@ def test_folders_that_hold_no_store(store, tmp_path):
         InteractionStore.open(foreign)
     for text in ["", "[]", "{}", '{"class": "EmbRecEstimator", "format": 1}', "\x00"]:
         (foreign / META).write_text(text)
-        with pytest.raises(ValueError, match=rf"its {META} is damaged or of something else"):
+        with pytest.raises(
+            ValueError, match=rf"foreign .*{META} (is not whole|is damaged|says no)"
+        ):
             InteractionStore.open(foreign)
 
 
@@ -488,17 +491,66 @@ def test_a_newer_format(store):
         InteractionStore.open(store.folder)
 
 
+def version_of(store):
+    return store.folder / json.loads((store.folder / META).read_text())["folder"]
+
+
+@pytest.mark.parametrize("name", [CODES, OFFSETS, USERS])
+@pytest.mark.parametrize("beyond_the_beginning", [False, True])
+def test_a_changed_byte_is_found(name, beyond_the_beginning, store, monkeypatch):
+    """Of events that are mapped, opening reads the beginning; `fit` reads all."""
+    file = version_of(store) / name
+    content = bytearray(file.read_bytes())
+    if beyond_the_beginning:
+        monkeypatch.setattr(files, "HEAD", 0)
+        InteractionStore.from_tables([LOG], store.folder, overwrite=True)
+        file = version_of(store) / name
+    content[-1] ^= 1
+    file.write_bytes(content)
+    if beyond_the_beginning and name == CODES:
+        opened = InteractionStore.open(store.folder)
+        with pytest.raises(ValueError, match="its events are not what was written"):
+            small_model().fit(opened, items=pd.DataFrame({"item": list("abcd"), "title": "x"}))
+    else:
+        with pytest.raises(ValueError, match=rf"v-.*{name} is not what was written"):
+            InteractionStore.open(store.folder)
+
+
+def as_format_1(store):
+    version, meta = version_of(store), json.loads((store.folder / META).read_text())
+    names = [path.rename(store.folder / path.name).name for path in version.iterdir()]
+    version.rmdir()
+    sizes = {name: (store.folder / name).stat().st_size for name in names}
+    kept = {name: meta[name] for name in ("embrec_version", "class", "n_events", "n_items")}
+    (store.folder / META).write_text(json.dumps(kept | {"format": 1, "build": "0", "bytes": sizes}))
+
+
+def test_a_store_of_format_1(store):
+    as_format_1(store)
+    opened = InteractionStore.open(store.folder)
+    assert_as_in_memory(opened, LOG)
+    opened.check()
+    for wrong in (-1, opened.n_items):
+        codes = np.array(opened.codes)
+        codes[0] = wrong
+        codes.tofile(store.folder / CODES)
+        with pytest.raises(ValueError, match="its events are not what was written"):
+            InteractionStore.open(store.folder).check()
+    InteractionStore.from_tables([LOG], store.folder, overwrite=True)
+    assert len(os.listdir(store.folder)) == 2
+
+
 @pytest.mark.parametrize("name", [CODES, OFFSETS, USERS])
 def test_damaged_files(store, name):
-    file = store.folder / name
+    file = version_of(store) / name
     whole = file.read_bytes()
     for damaged in [whole[:-1], b"", whole + b"x"]:
         file.write_bytes(damaged)
-        message = rf"is damaged: {name} is {len(damaged)} bytes, expected {len(whole)} bytes"
+        message = rf"is damaged: v-.*{name} is {len(damaged)} bytes, expected {len(whole)} bytes"
         with pytest.raises(ValueError, match=message):
             InteractionStore.open(store.folder)
     file.unlink()
-    with pytest.raises(ValueError, match=rf"is damaged: {name} is missing"):
+    with pytest.raises(ValueError, match=rf"is damaged: v-.*{name} is missing"):
         InteractionStore.open(store.folder)
 
 
@@ -541,7 +593,6 @@ def test_an_empty_folder_may_be_filled(tmp_path):
 def test_what_appears_during_the_build_is_kept(tmp_path):
     def tables():
         yield LOG
-        (tmp_path / "store").mkdir()
         (tmp_path / "store" / "notes.txt").write_text("mine")
 
     with pytest.raises(FileExistsError, match="holds no store"):
@@ -552,7 +603,6 @@ def test_what_appears_during_the_build_is_kept(tmp_path):
 KILLED = """if True:
     import os, signal, sys
     import pandas as pd
-    import embrec.data.store
     from embrec.data.store import InteractionStore
 
     def die(*args, **kwargs):
@@ -564,7 +614,7 @@ KILLED = """if True:
             die()
 
     if sys.argv[2] == "renaming":
-        embrec.data.store.replace_folder = die
+        os.replace = die
     InteractionStore.from_tables(tables(), sys.argv[1])
 """
 
@@ -574,14 +624,12 @@ KILLED = """if True:
 def test_a_killed_build_leaves_no_store(moment, processes, tmp_path, tmp_path_factory):
     other = tmp_path_factory.mktemp("other")
     assert processes.run(KILLED, other, tmp_path / "store", moment).code == -signal.SIGKILL
-    left = [path.name for path in Path(tmp_path).iterdir()]
-    assert [name for name in left if not name.startswith(".store.")] == []
-    with pytest.raises(FileNotFoundError):
+    assert os.listdir(tmp_path) == ["store"]
+    with pytest.raises(ValueError, match="holds no store"):
         InteractionStore.open(tmp_path / "store")
-    for name in left:
-        with pytest.raises(ValueError, match="holds no store"):
-            InteractionStore.open(tmp_path / name)
-    assert_as_in_memory(InteractionStore.from_tables([LOG], tmp_path / "store"), LOG)
+    store = InteractionStore.from_tables([LOG], tmp_path / "store")
+    assert_as_in_memory(store, LOG)
+    assert sorted(os.listdir(store.folder)) == sorted([META, version_of(store).name])
 
 
 # ---- memory

@@ -18,6 +18,7 @@ from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
 from embrec import Callback, EmbRecEstimator, TfidfItemFeaturizer
+from embrec._utils.files import digest_of
 from embrec.baselines import (
     ContentNeighborsRecommender,
     GRU4RecRecommender,
@@ -109,6 +110,15 @@ def without_objects(params):
         for name, value in params.items()
         if name != "featurizer"
     }
+
+
+def names_in(path):
+    return sorted(each.name for each in path.iterdir())
+
+
+def version_of(path):
+    """The sub-folder that the JSON names."""
+    return path / read_meta(path)["folder"]
 
 
 @pytest.fixture(scope="module")
@@ -281,9 +291,10 @@ def test_nothing_is_pickled(fitted, tmp_path, monkeypatch):
         fitted.save(tmp_path / "model")
         loaded = EmbRecEstimator.load(tmp_path / "model")
     assert_same_answers(fitted, loaded)
-    names = sorted(path.name for path in (tmp_path / "model").iterdir())
-    assert names == ["arrays.safetensors", "embrec.json", "objects.skops"]
-    for path in (tmp_path / "model").iterdir():
+    (version,) = (path for path in (tmp_path / "model").iterdir() if path.is_dir())
+    assert names_in(version) == ["arrays.safetensors", "objects.skops"]
+    assert names_in(tmp_path / "model") == sorted(["embrec.json", version.name])
+    for path in (tmp_path / "model" / "embrec.json", *version.iterdir()):
         with path.open("rb") as file, pytest.raises((pickle.UnpicklingError, ValueError, EOFError)):
             pickle.load(file)
 
@@ -364,7 +375,10 @@ def test_parents_are_made_and_nothing_else_is_left(fitted, tmp_path):
     modes = [(tmp_path / name).stat().st_mode for name in ("folder", "a/b")]
     (tmp_path / "usual").touch()
     usual = (tmp_path / "usual").stat().st_mode
-    assert {file.stat().st_mode for file in (tmp_path / "a/b").iterdir()} == {usual}
+    version = version_of(tmp_path / "a/b")
+    files = (tmp_path / "a/b/embrec.json", *version.iterdir())
+    assert {file.stat().st_mode for file in files} == {usual}
+    assert version.stat().st_mode == modes[0]
     assert modes[0] == modes[1]
 
 
@@ -372,12 +386,12 @@ def test_a_model_of_another_kind_replaces_the_folder_whole(fitted, shop_log, sho
     fitted.save(tmp_path / "model")
     popular = PopularityRecommender().fit(shop_log, items=shop_items)
     popular.save(tmp_path / "model")
-    names = sorted(path.name for path in (tmp_path / "model").iterdir())
-    assert names == ["arrays.safetensors", "embrec.json"]
+    assert names_in(version_of(tmp_path / "model")) == ["arrays.safetensors"]
+    assert len(names_in(tmp_path / "model")) == 2
     assert_same_answers(popular, PopularityRecommender.load(tmp_path / "model"))
 
 
-@pytest.mark.parametrize("step", ["write", "arrays"])
+@pytest.mark.parametrize("step", ["write", "arrays", "sync", "rename"])
 def test_a_failure_leaves_the_old_folder(step, fitted, shop_log, shop_items, tmp_path):
     path = tmp_path / "model"
     fitted.save(path)
@@ -389,11 +403,18 @@ def test_a_failure_leaves_the_old_folder(step, fitted, shop_log, shop_items, tmp
     with pytest.MonkeyPatch.context() as patched:
         if step == "write":
             patched.setattr(arrays, "save_file", fail)
-        else:
+        elif step == "arrays":
             patched.setattr(folder, "_catalog_arrays", fail)
+        elif step == "sync":
+            patched.setattr(os, "fsync", fail)
+        else:
+            patched.setattr(os, "replace", fail)
         with pytest.raises(OSError, match="disk full"):
             other.save(path)
-    assert [p.name for p in tmp_path.iterdir()] == ["model"]
+        with pytest.raises(OSError, match="disk full"):
+            other.save(tmp_path / "none")
+    assert names_in(tmp_path) == ["model"]
+    assert len(names_in(path)) == 2
     assert_same_answers(fitted, EmbRecEstimator.load(path))
 
 
@@ -401,14 +422,17 @@ def test_a_failure_leaves_the_old_folder(step, fitted, shop_log, shop_items, tmp
 
 
 def edit_meta(path, **changes):
+    """As somebody would who wants it to be believed."""
     file = path / "embrec.json"
-    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+    meta = json.loads(file.read_text()) | changes
+    meta["digest"] = digest_of(meta)
+    file.write_text(json.dumps(meta))
 
 
 def test_a_newer_format_is_refused(fitted, tmp_path):
     fitted.save(tmp_path / "model")
     edit_meta(tmp_path / "model", format=folder.FORMAT + 1, embrec_version="9.9")
-    with pytest.raises(ValueError, match=r"embrec 9\.9 in format 5.*Upgrade"):
+    with pytest.raises(ValueError, match=r"embrec 9\.9 in format 6.*Upgrade"):
         EmbRecEstimator.load(tmp_path / "model")
 
 
@@ -443,7 +467,7 @@ def test_skops_is_imported_only_for_a_featurizer(fitted, shop_log, tmp_path, mon
 def test_arrays_are_what_safetensors_reads(fitted, tmp_path):
     """The format is open: embeddings and ids can be had without embrec."""
     fitted.save(tmp_path / "model")
-    found = load_file(tmp_path / "model" / "arrays.safetensors")
+    found = load_file(version_of(tmp_path / "model") / "arrays.safetensors")
     np.testing.assert_array_equal(found["vectors"], fitted.index_.vectors)
     ends = found["ids:ends"].tolist()
     text = found["ids:utf8"].tobytes()
@@ -469,7 +493,7 @@ def test_what_belongs_to_a_run_is_not_saved(shop_log, shop_items, tmp_path):
     assert_same_answers(model, loaded)
 
 
-@pytest.mark.parametrize("number", [1, 2, 3])
+@pytest.mark.parametrize("number", [1, 2, 3, 4])
 @pytest.mark.parametrize("cls", [EmbRecEstimator, PopularityRecommender])
 def test_formats_of_before_are_refused(number, cls, shop_log, shop_items, tmp_path):
     """Says what to do: nothing converts them."""
@@ -479,7 +503,7 @@ def test_formats_of_before_are_refused(number, cls, shop_log, shop_items, tmp_pa
     ).save(path)
     edit_meta(path, format=number, embrec_version="0.1.0")
     message = (
-        rf"was written by embrec 0\.1\.0 in format {number}; .* reads formats from 4 on\. "
+        rf"was written by embrec 0\.1\.0 in format {number}; .* reads formats from 5 on\. "
         r"Fit and save it again, or load it with embrec 0\.1\.0\."
     )
     with pytest.raises(ValueError, match=message):
@@ -488,7 +512,7 @@ def test_formats_of_before_are_refused(number, cls, shop_log, shop_items, tmp_pa
 
 def test_a_new_model_says_so_to_old_versions(fitted, tmp_path):
     fitted.save(tmp_path / "model")
-    assert read_meta(tmp_path / "model")["format"] == folder.FORMAT == 4
+    assert read_meta(tmp_path / "model")["format"] == folder.FORMAT == 5
 
 
 # ---- parts
