@@ -117,7 +117,11 @@ class ChangingMixin:
         self._report_failure()  # what can raise comes before what is seen
         self._store.write(rows, vectors)
         if self._companion is not None:
-            self._companion.write(rows, vectors[:, : self._companion.n_features_in_])
+            try:
+                self._companion.write(rows, vectors[:, : self._companion.n_features_in_])
+            except BaseException:
+                self._companion = None  # it is made anew when it is asked for
+                raise
         self._builder.start(self)
 
     def _checked(self, vectors: Any) -> Any:

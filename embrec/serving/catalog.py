@@ -38,6 +38,7 @@ class ItemCatalog:
         self._chunks: list[list[Features]] = [[block] for block in blocks]
         # the rows that each chunk holds, later ones in place of earlier ones
         self._rows = [np.arange(len(ids))]
+        self._n_chunks = 1
 
     def _renew_locks(self) -> None:
         self._turn = threading.RLock()
@@ -114,17 +115,35 @@ class ItemCatalog:
             Their rows.
         """
         with self._lock:
-            new = self.ids.rows(ids) < 0
-            if new.any():
-                self.ids.extend(ids[new])
+            rows = self.stage(ids, blocks)
+            self.ids.extend(ids[rows >= len(self.ids)])
+        return rows
+
+    def stage(self, ids: np.ndarray, blocks: Sequence[Features]) -> np.ndarray:
+        """Do all that `write` does but for letting new ids be found, which ``ids.extend`` does.
+
+        What can fail comes before what others see. `unstage` takes it back.
+        """
+        with self._lock:
             rows = self.ids.rows(ids)
+            new = rows < 0
+            rows[new] = len(self.ids) + np.arange(np.count_nonzero(new))
+            self._n_chunks = len(self._rows)
+            if sum(map(len, self._rows)) + len(ids) > MAX_STORED * (len(self.ids) + new.sum()):
+                self._compact()
+                self._n_chunks = 1
+            self.ids.reserve(ids[new])
             if self._chunks:
                 for chunks, block in zip(self._chunks, blocks, strict=True):
                     chunks.append(block)
                 self._rows.append(rows)
-                if sum(map(len, self._rows)) > MAX_STORED * len(self.ids):
-                    self._compact()
         return rows
+
+    def unstage(self) -> None:
+        """Take back what was staged last, all of it or what there is."""
+        with self._lock:
+            for chunks in (*self._chunks, self._rows):
+                del chunks[self._n_chunks :]
 
     def __getstate__(self) -> dict[str, Any]:
         with self._lock:

@@ -120,12 +120,19 @@ class LiveCatalog:
             Empty, if no features are kept.
         """
         with self.writing():
-            rows = self.ids.rows(ids)
-            new = rows < 0
-            rows[new] = len(self) + np.arange(np.count_nonzero(new))
-            self.ids.reserve(ids[new])
-            self.index.write(rows, vectors)
-            self._items.write(ids, blocks)
+            new, n_before, is_written = ids[self.ids.rows(ids) < 0], len(self.index), False
+            try:
+                rows = self._items.stage(ids, blocks)
+                self.index.write(rows, vectors)
+                is_written = True
+                self.ids.extend(new)
+            except BaseException:
+                # what is searched is known, and nothing else
+                if is_written or len(self.index) > n_before:
+                    self.ids.extend(new[self.ids.rows(new) < 0])
+                else:
+                    self._items.unstage()
+                raise
 
     def remove(self, rows: np.ndarray) -> None:
         """Never show these rows again."""

@@ -14,9 +14,12 @@ from threads import LIMIT, join, meanwhile, start, wait
 
 from embrec import Callback, EmbRecEstimator
 from embrec.baselines import ContentNeighborsRecommender, PopularityRecommender
+from embrec.data.ids import IdIndex
 from embrec.data.memmaps import is_stored
 from embrec.datasets import make_shop
 from embrec.index import AnnoyIndex, AutoIndex, ExactIndex
+from embrec.index.changing import ChangingMixin
+from embrec.index.rows import RowStore
 from embrec.recommenders import trained
 
 
@@ -91,23 +94,53 @@ def test_two_threads_that_add_the_same_item(fitted, shop):
     assert len(recommender.catalog_) == len(recommender.index_) == 201
 
 
-def test_items_of_a_change_that_fails_are_not_there(fitted, shop, monkeypatch):
-    """Whatever fails, also late, nothing has changed, and the next change works."""
+MOMENTS = {
+    "ids are reserved": (IdIndex, "reserve", 1),
+    "the index is written": (ChangingMixin, "write", 1),
+    "vectors are written": (RowStore, "write", 1),
+    "the index of likeness is written": (ChangingMixin, "write", 2),
+    "ids are found": (IdIndex, "extend", 1),
+}
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_change_that_is_interrupted_is_there_or_not(when, moment, fitted, shop, tmp_path):
+    """Whatever fails, what is shown is known and can be saved, and the next change works."""
     recommender = fitted(EmbRecEstimator)
+    recommender.similar_items(shop.items["item"][:1])  # by an index of its own
+    old = [block.copy() for block in recommender.catalog_.blocks]
+    owner, name, which = MOMENTS[moment]
+    real, calls = getattr(owner, name), []
 
-    def fail(*args):
-        raise MemoryError("no memory")
+    def once(*args, **kwargs):
+        calls.append(name)
+        interrupts = len(calls) == which
+        if when == "after" or not interrupts:
+            real(*args, **kwargs)
+        if interrupts:
+            raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch:
-        patch.setattr(recommender.index_, "write", fail)
-        with pytest.raises(MemoryError):
-            recommender.add_items(shop.items.head(2).assign(item=["lost-1", "lost-2"]))
-    assert len(recommender.catalog_) == len(recommender.index_) == 200
-    recommender.add_items(shop.items.head(1).assign(item=["kept"]))
-    found, _ = recommender.recommend([[]], k=1, include=["kept"])
-    assert found.tolist() == [["kept"]]
-    with pytest.raises(ValueError, match="are not in the catalogue"):
-        recommender.recommend([["lost-1"]])
+    new = shop.items.head(3).assign(item=["new-1", "new-2", shop.items["item"][0]], title="vase")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(owner, name, once)
+        with pytest.raises(KeyboardInterrupt):
+            recommender.add_items(new, exist_ok=True)
+    n = len(recommender.catalog_)
+    assert n == len(recommender.index_)
+    assert n in (200, 202)
+    assert all(block.shape[0] == n for block in recommender.catalog_.blocks)
+    if n == 200:
+        for block, before in zip(recommender.catalog_.blocks, old, strict=True):
+            assert (block != before).nnz == 0
+    else:
+        assert "new-2" in recommender.similar_items(["new-1"], k=201)[0]
+    recommender.save(tmp_path / "model")
+    EmbRecEstimator.load(tmp_path / "model")
+    recommender.recommend([recommender.recommend([[]], k=n)[0][0].tolist()], exclude_seen=False)
+    recommender.add_items(new, exist_ok=True)
+    assert recommender.recommend([["new-1"]], k=1, include=["new-2"])[0].tolist() == [["new-2"]]
+    assert "new-2" in recommender.similar_items(["new-1"], k=201)[0]
 
 
 @pytest.mark.parametrize(
