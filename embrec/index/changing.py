@@ -1,5 +1,7 @@
 """How vectors of an index change, and how it is built anew when they have."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -102,9 +104,10 @@ class ChangingMixin:
             if len(rows) == 0:
                 return
             self._report_failure()
-            self._store.remove(rows)
-            if self._companion is not None:
-                self._companion.remove(rows)
+            with self._companion_too() as companion:
+                self._store.remove(rows)
+                if companion is not None:
+                    companion.remove(rows)
             self._builder.start(self)
 
     def _write(self, rows: np.ndarray, vectors: Any) -> None:
@@ -115,14 +118,19 @@ class ChangingMixin:
         if len(rows) == 0:
             return
         self._report_failure()  # what can raise comes before what is seen
-        self._store.write(rows, vectors)
-        if self._companion is not None:
-            try:
-                self._companion.write(rows, vectors[:, : self._companion.n_features_in_])
-            except BaseException:
-                self._companion = None  # it is made anew when it is asked for
-                raise
+        with self._companion_too() as companion:
+            self._store.write(rows, vectors)
+            if companion is not None:
+                companion.write(rows, vectors[:, : companion.n_features_in_])
         self._builder.start(self)
+
+    @contextmanager
+    def _companion_too(self) -> Iterator[Any]:
+        try:
+            yield self._companion
+        except BaseException:
+            self._companion = None  # it is made anew when it is asked for
+            raise
 
     def _checked(self, vectors: Any) -> Any:
         check_is_fitted(self)
