@@ -12,6 +12,7 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from embrec._utils.compat import HasMethods, Interval, StrOptions
+from embrec._utils.moments import of_one_moment
 from embrec.components import Encoder, ItemModel, Loss, Negatives, Optimizer
 from embrec.components.stopping import EarlyStopping
 from embrec.data.items import Features, ItemRows, warn_of_no_content
@@ -283,6 +284,7 @@ class EmbRecEstimator(TransformerMixin, TrainedRecommender, auto_wrap_output_key
 
     # ---- queries
 
+    @of_one_moment
     def transform(self, X: Any, *, on_unknown: str | None = None) -> np.ndarray:
         """Predict the embedding of each visitor's next item: a feature for other models.
 
@@ -301,6 +303,7 @@ class EmbRecEstimator(TransformerMixin, TrainedRecommender, auto_wrap_output_key
         queries = self.query_vectors(self.encode(self.read_sequences(X), on_unknown))
         return queries[:, : self.network_.embedding_size]
 
+    @of_one_moment
     def item_embeddings(self, ids: Any) -> np.ndarray:
         """Return the embeddings of items: ndarray of shape (n, d), float32.
 

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch.export import ExportedProgram
 
 from embrec._utils.files import write_folder
+from embrec._utils.moments import as_of_now
 from embrec._utils.optional import import_optional
 from embrec._version import __version__
 from embrec.network import SequenceNetwork
@@ -87,6 +88,7 @@ def _export(recommender: Any, path: Path, suffix: str, write: _Write) -> None:
             "of a search."
         )
     check_is_fitted(recommender)
+    recommender = as_of_now(recommender)
     if not recommender.network_.state_size:
         raise ValueError(
             "This encoder keeps no state: it reads a history anew at every step, so there is no "

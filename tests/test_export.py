@@ -182,7 +182,9 @@ def test_torch_serves_them_without_embrec(models, tmp_path):
     assert done.returncode == 0, done.stderr
     for kind, queries in json.loads(done.stdout).items():
         sessions = models[kind].start_sessions(histories)
-        assert_allclose(queries, sessions._queries(np.arange(2)), atol=1e-5, err_msg=kind)
+        assert_allclose(
+            queries, sessions._queries(sessions._model(), np.arange(2)), atol=1e-5, err_msg=kind
+        )
 
 
 KNOWN_BY_ID = {
@@ -237,7 +239,9 @@ def test_a_step_in_torch_is_that_of_a_session(known_by_id, tmp_path):
         states, queries = step(states, vectors[[ids.index(i) for i in items]])
         sessions.add(items)
         assert_allclose(states.detach(), sessions._states, atol=1e-6)
-        assert_allclose(queries.detach(), sessions._queries(np.arange(2)), atol=1e-5)
+        assert_allclose(
+            queries.detach(), sessions._queries(sessions._model(), np.arange(2)), atol=1e-5
+        )
 
 
 def test_onnxruntime_needs_neither_torch_nor_embrec(served_models):

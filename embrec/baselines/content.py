@@ -9,6 +9,7 @@ import scipy.sparse as sp
 from sklearn.preprocessing import normalize
 
 from embrec._utils.compat import HasMethods, Interval, fit_context
+from embrec._utils.moments import replace_attributes
 from embrec.baselines._catalog import grown_catalog
 from embrec.baselines._counts import count_items, counts_of
 from embrec.data.interactions import encode
@@ -66,6 +67,7 @@ class ContentNeighborsRecommender(BaseRecommender):
     array([[1]])
     """
 
+    counts_: np.ndarray
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **BaseRecommender._parameter_constraints,
         "featurizer": [HasMethods(["fit", "transform"]), None],
@@ -118,9 +120,8 @@ class ContentNeighborsRecommender(BaseRecommender):
         fitted, blocks = fit_feature_blocks(featurizer, rows.content)
         warn_of_no_content(rows.ids, blocks)
         index = ExactIndex().fit(_unit_vectors(blocks))
-        self.featurizer_ = fitted
-        self.catalog_ = LiveCatalog(catalog, index)
-        self.counts_ = counts
+        live = LiveCatalog(catalog, index)
+        replace_attributes(self, featurizer_=fitted, catalog_=live, counts_=counts)
         return self
 
     @fit_context(prefer_skip_nested_validation=False)

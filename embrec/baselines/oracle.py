@@ -7,6 +7,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from embrec._utils.compat import HasMethods, fit_context
+from embrec._utils.moments import replace_attributes
 from embrec.baselines._catalog import catalog_of
 from embrec.baselines._counts import count_items, counts_of
 from embrec.data.id_arrays import pack_ids, unpack_ids
@@ -68,6 +69,7 @@ class ShopOracleRecommender(BaseRecommender):
     True
     """
 
+    _days: Any
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **BaseRecommender._parameter_constraints,
         "shop": [HasMethods(["next_item_probabilities"])],
@@ -122,8 +124,15 @@ class ShopOracleRecommender(BaseRecommender):
         shop_ids = IdIndex(self.shop.items["item"].to_numpy().astype(object))
         index = ExactIndex().fit(_item_vectors(model, _shop_rows(shop_ids, catalog.ids.ids)))
         users, days = self.shop.visit_days()
-        self.catalog_, self._counts = LiveCatalog(catalog, index), counts
-        self._model, self._shop_ids, self._users, self._days = model, shop_ids, users, days
+        replace_attributes(
+            self,
+            catalog_=LiveCatalog(catalog, index),
+            _counts=counts,
+            _model=model,
+            _shop_ids=shop_ids,
+            _users=users,
+            _days=days,
+        )
         return self
 
     def item_vectors(self, items: ItemRows) -> tuple[sp.csr_array, list[Features]]:
@@ -142,7 +151,7 @@ class ShopOracleRecommender(BaseRecommender):
             )
         days = self._days_of(histories.names, n)
         self._check_days(taken, days[histories.row_numbers])
-        rows = np.split(taken, histories.offsets[1:-1])
+        rows: Any = np.split(taken, histories.offsets[1:-1])
         by_group = sp.csr_array(model.group_weights(rows, days).astype(np.float32))
         later = np.arange(model.n_days) > days[:, None]
         unlaunched = sp.csr_array(later * np.float32(_NEVER))

@@ -5,6 +5,7 @@ from typing import Any, Self
 import numpy as np
 
 from embrec._utils.compat import fit_context
+from embrec._utils.moments import replace_attributes
 from embrec.baselines._catalog import catalog_of, grown_catalog
 from embrec.baselines._counts import count_items, counts_of
 from embrec.data.interactions import encode
@@ -68,8 +69,8 @@ class PopularityRecommender(BaseRecommender):
         sequences = self.read_log(X)
         catalog = catalog_of(sequences, items, self.item_col)
         counts = count_items(encode(sequences, catalog.ids), len(catalog))
-        self.catalog_ = LiveCatalog(catalog, ExactIndex().fit(_as_vectors(counts)))
-        self.counts_ = counts
+        index = ExactIndex().fit(_as_vectors(counts))
+        replace_attributes(self, catalog_=LiveCatalog(catalog, index), counts_=counts)
         return self
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -102,7 +103,7 @@ class PopularityRecommender(BaseRecommender):
         counts[: len(self.counts_)] += self.counts_
         index = ExactIndex().fit(_as_vectors(counts))
         index.remove(removed)
-        self.catalog_, self.counts_ = LiveCatalog(catalog, index), counts
+        replace_attributes(self, catalog_=LiveCatalog(catalog, index), counts_=counts)
         return self
 
     def item_vectors(self, items: ItemRows) -> tuple[np.ndarray, list[Features]]:

@@ -8,6 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from embrec._utils.compat import Interval, StrOptions, fit_context
+from embrec._utils.moments import replace_attributes
 from embrec.baselines._catalog import catalog_of, grown_catalog
 from embrec.baselines._counts import count_items, counts_of
 from embrec.data.interactions import encode
@@ -132,8 +133,8 @@ class SessionNeighborsRecommender(BaseRecommender):
         if len(coded.values) == 0:
             raise ValueError("X holds no interaction: there are no sessions to be like.")
         sessions, counts = _sessions_by_item(coded, len(catalog)), count_items(coded, len(catalog))
-        self.catalog_ = LiveCatalog(catalog, ExactIndex().fit(sessions))
-        self._counts = counts
+        index = ExactIndex().fit(sessions)
+        replace_attributes(self, catalog_=LiveCatalog(catalog, index), _counts=counts)
         return self
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -169,7 +170,7 @@ class SessionNeighborsRecommender(BaseRecommender):
         old.resize(len(catalog), old.shape[1])
         index = ExactIndex().fit(sp.hstack([old, new], format="csr"))
         index.remove(removed)
-        self.catalog_, self._counts = LiveCatalog(catalog, index), counts
+        replace_attributes(self, catalog_=LiveCatalog(catalog, index), _counts=counts)
         return self
 
     def item_vectors(self, items: ItemRows) -> tuple[Any, list[Features]]:

@@ -12,6 +12,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from embrec._utils.checks import check_positive
+from embrec._utils.moments import as_of_now
 from embrec.data.ragged import Ragged
 from embrec.data.targets import are_seen, warn_of_misses
 from embrec.evaluation.asked import (
@@ -109,6 +110,7 @@ def evaluate(
     """
     recommender, X = unwrap(estimator, X)
     check_is_fitted(recommender)
+    recommender = as_of_now(recommender)
     names = check_metrics(metrics)
     asking = Asking(every_step, max_context, history)
     check_confidence(confidence)

@@ -9,6 +9,7 @@ import numpy as np
 from safetensors.numpy import load_file
 
 from embrec._utils.files import check_version, read_folder, write_folder
+from embrec._utils.moments import as_of_now
 from embrec._version import __version__
 from embrec.components.base import Component, describe, make
 from embrec.data.id_arrays import pack_ids, unpack_ids
@@ -47,7 +48,7 @@ def save_estimator(estimator: Any, path: Path) -> None:
     """Write a fitted recommender to a folder, whole or not at all."""
     write_folder(
         path,
-        partial(_write, estimator),
+        partial(_write, as_of_now(estimator)),
         marker=META,
         what="saved recommender",
         former=(ARRAYS, OBJECTS, FILE),

@@ -1,8 +1,7 @@
 """What all recommenders share: they answer from query vectors, item vectors and an index.
 
 A recommender turns a history into a query vector and an item's content into an item vector; the
-score of an item is their inner product. All the rest - reading interactions, filters, top-k,
-ranks, the live catalogue, ids in and out - is here, once.
+score of an item is their inner product. All the rest is here, once.
 """
 
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from embrec._utils.checks import check_k
+from embrec._utils.moments import of_one_moment
 from embrec.data.ids import check_ids, preview
 from embrec.data.items import ItemTable, read_items
 from embrec.data.tables import Table
@@ -58,6 +58,7 @@ class BaseRecommender(RecommenderContract):
 
     # ---- answers
 
+    @of_one_moment
     def recommend(
         self,
         X: Any,
@@ -147,6 +148,7 @@ class BaseRecommender(RecommenderContract):
         """
         return self.recommend(X, k=1)[0][:, 0]
 
+    @of_one_moment
     def rank_targets(
         self,
         X: Any,
@@ -209,6 +211,7 @@ class BaseRecommender(RecommenderContract):
         hits = hit_rate_at_k(self.rank_targets(X, y).ranks, SCORE_K, average=False)
         return float(np.average(hits, weights=sample_weight))
 
+    @of_one_moment
     def similar_items(self, ids: Any, k: int = 10) -> tuple[np.ndarray, np.ndarray]:
         """Find the items whose vectors have the largest cosine with those of the given items.
 
@@ -337,8 +340,7 @@ class BaseRecommender(RecommenderContract):
         Parameters
         ----------
         path : str or Path
-            Folder to write. One that a recommender was saved to before is replaced, as a whole,
-            once everything is written; anything else that is there is an error.
+            Folder to write. A recommender that was saved there before is replaced as a whole.
 
         Raises
         ------
@@ -391,8 +393,7 @@ class BaseRecommender(RecommenderContract):
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
-        # X is a log or a list of sequences, so scikit-learn's checks on numeric matrices do not
-        # apply; the tests run them through an adapter that reads each row as a history
+        # X is no matrix: the tests run scikit-learn's checks through an adapter that takes one
         tags.input_tags.two_d_array = False
         tags.input_tags.string = True
         tags.target_tags.required = False

@@ -12,6 +12,7 @@ import torch
 from sklearn.utils import check_random_state
 
 from embrec._utils.compat import Interval, fit_context
+from embrec._utils.moments import replace_attributes
 from embrec.data.ids import IdIndex
 from embrec.data.items import Features, ItemRows, ItemTable, read_items
 from embrec.data.ragged import Ragged
@@ -369,21 +370,21 @@ class TrainedRecommender(NetworkRecommender):
         index = make_index(self.index).fit(vectors, queries=_queries(network, vectors, data))
         if removed is not None:
             index.remove(removed)
-        fitted = {
-            "network_": network,
-            "fingerprint_": fingerprint(network),
-            "catalog_": LiveCatalog(items, index),
-            "training_log_": run.log,
-            "best_epoch_": run.best_epoch,
-            "device_": next(network.parameters()).device,
-            "_fitted_parts": parts,
-            "_size": size,
-            "_trained_items": data.trained,
+        replace_attributes(
+            self,
+            network_=network,
+            fingerprint_=fingerprint(network),
+            catalog_=LiveCatalog(items, index),
+            training_log_=run.log,
+            best_epoch_=run.best_epoch,
+            device_=next(network.parameters()).device,
+            _fitted_parts=parts,
+            _size=size,
+            _trained_items=data.trained,
             # a number, not the generator, which may be shared and would change if training failed
-            "_next_seed": int(rng.randint(2**31)),
+            _next_seed=int(rng.randint(2**31)),
             **more,
-        }
-        self.__dict__ = {**vars(self), **fitted}
+        )
         return self
 
 

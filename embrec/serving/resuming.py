@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 import torch
 
+from embrec._utils.moments import as_of_now
 from embrec.data.ids import short_repr
 from embrec.data.interactions import read_sequences
 from embrec.data.ragged import Ragged
@@ -14,9 +15,10 @@ from embrec.serving.sessions import SessionBatch, SessionModel, rows_in_historie
 
 def started(recommender: SessionModel, histories: Ragged, *, what: str) -> SessionBatch:
     """Start sessions from histories of ids."""
-    rows = histories.with_values(rows_in_histories(recommender, histories.values, what))
+    model = as_of_now(recommender)
+    rows = histories.with_values(rows_in_histories(model, histories.values, what))
     rows = rows.where(rows.values >= 0)
-    return SessionBatch(recommender, recommender.session_states(rows), rows)
+    return SessionBatch(recommender, model, model.session_states(rows), rows)
 
 
 def unpacked(data: Iterable[bytes]) -> list[SerializedSession]:
@@ -35,21 +37,22 @@ def resumed(
     recommender: SessionModel, serialized: list[SerializedSession], *, restart: bool
 ) -> SessionBatch:
     """Go on with sessions; ``restart`` those of another model from their histories."""
-    foreign = np.array([one.model != recommender.fingerprint_ for one in serialized], dtype=bool)
+    model = as_of_now(recommender)
+    foreign = np.array([one.model != model.fingerprint_ for one in serialized], dtype=bool)
     if foreign.any() and not restart:
-        model = serialized[int(foreign.argmax())].model
+        other = serialized[int(foreign.argmax())].model
         raise ValueError(
-            f"This session belongs to another model (fingerprint {model}, this one is "
-            f"{recommender.fingerprint_}): it was trained again or is a different one. Start "
+            f"This session belongs to another model (fingerprint {other}, this one is "
+            f"{model.fingerprint_}): it was trained again or is a different one. Start "
             "again from its history with resume_session(data, restart=True)."
         )
-    states = recommender.network_.initial_states(len(serialized)).detach().clone()
+    states = model.network_.initial_states(len(serialized)).detach().clone()
     kept = np.flatnonzero(~foreign)
     if len(kept):
         states[torch.from_numpy(kept)] = _kept_states(serialized, kept, states)
-    histories = _serialized_histories(recommender, serialized, foreign)
+    histories = _serialized_histories(model, serialized, foreign)
     rows = Ragged(
-        rows_in_histories(recommender, histories.values, "histories", on_unknown="skip"),
+        rows_in_histories(model, histories.values, "histories", on_unknown="skip"),
         histories.offsets,
     )
     is_foreign = foreign[rows.row_numbers]
@@ -59,8 +62,8 @@ def resumed(
     rows = rows.where((rows.values >= 0) | ~is_foreign)
     if foreign.any():
         again = rows.take(np.flatnonzero(foreign))
-        states[torch.from_numpy(foreign)] = recommender.session_states(again)
-    return SessionBatch(recommender, states, rows, histories.values[unknown].tolist())
+        states[torch.from_numpy(foreign)] = model.session_states(again)
+    return SessionBatch(recommender, model, states, rows, histories.values[unknown].tolist())
 
 
 def _kept_states(

@@ -71,8 +71,7 @@ class Session:
                 f"item must be one id; got {short_repr(item)}. Add items one by one, or start the "
                 "session with a history."
             )
-        self._batch._check_model()
-        self._batch._add([item], self._at, what="item")
+        self._batch._add(self._batch._model(), [item], self._at, what="item")
         return self
 
     def recommend(

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from embrec._utils.checks import check_k, check_positive
+from embrec._utils.moments import as_of_now
 from embrec.data.growing import GrowingRagged
 from embrec.data.ids import IdIndex, check_ids, short_repr
 from embrec.data.ragged import Ragged
@@ -70,6 +71,8 @@ class SessionBatch:
     ----------
     recommender : fitted recommender
         Whose sessions they are.
+    model : fitted recommender
+        As it was when the states were computed.
     states : Tensor of shape (n, state_size)
         The network's state after each history.
     histories : Ragged of codes
@@ -81,13 +84,14 @@ class SessionBatch:
     def __init__(
         self,
         recommender: SessionModel,
+        model: SessionModel,
         states: torch.Tensor,
         histories: Ragged,
         unknown: Sequence[Any] = (),
     ) -> None:
         self._recommender = recommender
-        self._fingerprint = recommender.fingerprint_
-        self._identity, self._ids = recommender.catalog_.identity, recommender.catalog_.ids
+        self._fingerprint = model.fingerprint_
+        self._identity, self._ids = model.catalog_.identity, model.catalog_.ids
         self._states = states
         self._histories = GrowingRagged(histories)
         self._unknown = list(unknown)
@@ -130,31 +134,31 @@ class SessionBatch:
             If the recommender was trained since the sessions started.
         """
         positions = self._positions(at)
-        self._check_model()
+        model = self._model()
         if not isinstance(items, (Sequence, np.ndarray)) or isinstance(items, (str, bytes)):
             raise TypeError(f"items must be a list of ids, in order; got {short_repr(items)}.")
         if len(np.unique(positions)) < len(positions):
             raise ValueError("at must name each session once: a visitor's items go one by one.")
         if len(items) != len(positions):
             raise ValueError(f"Got {len(items)} items for {len(positions)} sessions.")
-        return self._add(items, positions, what="items")
+        return self._add(model, items, positions, what="items")
 
-    def _add(self, items: Sequence[Any], at: np.ndarray, *, what: str) -> "SessionBatch":
-        rows = rows_in_histories(self._recommender, check_ids(items, what=what), what)
+    def _add(
+        self, model: SessionModel, items: Sequence[Any], at: np.ndarray, *, what: str
+    ) -> "SessionBatch":
+        rows = rows_in_histories(model, check_ids(items, what=what), what)
         known = rows >= 0
         at, rows = at[known], rows[known]
-        self._advance(at, rows)
+        self._advance(model, at, rows)
         self._histories.append(at, rows)
         return self
 
     @torch.inference_mode()
-    def _advance(self, at: np.ndarray, rows: np.ndarray) -> None:
+    def _advance(self, model: SessionModel, at: np.ndarray, rows: np.ndarray) -> None:
         if len(at) == 0:
             return
-        network, states = self._recommender.network_, self._states
-        inputs = torch.from_numpy(self._recommender.catalog_.index.snapshot.take(rows)).to(
-            states.device
-        )
+        network, states = model.network_, self._states
+        inputs = torch.from_numpy(model.catalog_.index.snapshot.take(rows)).to(states.device)
         if len(at) == len(states) and (at[1:] > at[:-1]).all():
             self._states = network.advance(states, inputs)
             return
@@ -196,23 +200,22 @@ class SessionBatch:
         """
         check_k(k)
         positions = self._positions(at)
-        self._check_model()
-        recommender = self._recommender
-        seen = self._seen_rows(positions, exclude_seen)
-        rules = make_filter(recommender.catalog_, seen, exclude_seen, include, exclude)
+        model = self._model()
+        seen = self._seen_rows(model, positions, exclude_seen)
+        rules = make_filter(model.catalog_, seen, exclude_seen, include, exclude)
         reranking = Reranking(popularity_discount, diversity, n_candidates)
-        return answer(recommender, self._queries(positions), k, rules, reranking)
+        return answer(model, self._queries(model, positions), k, rules, reranking)
 
     @torch.inference_mode()
-    def _queries(self, at: np.ndarray) -> np.ndarray:
-        network = self._recommender.network_
+    def _queries(self, model: SessionModel, at: np.ndarray) -> np.ndarray:
+        network = model.network_
         if not network.state_size:  # the history is all there is
-            return self._recommender.query_vectors(self._seen_rows(at, exclude_seen=True))
+            return model.query_vectors(self._seen_rows(model, at, exclude_seen=True))
         states = self._states[torch.from_numpy(at).to(self._states.device)]
         queries: np.ndarray = network.predict(states).cpu().numpy()
         return queries
 
-    def _seen_rows(self, at: np.ndarray, exclude_seen: bool) -> Ragged:
+    def _seen_rows(self, model: SessionModel, at: np.ndarray, exclude_seen: bool) -> Ragged:
         if not exclude_seen:
             return Ragged(np.empty(0, dtype=np.int64), np.zeros(len(at) + 1, dtype=np.int64))
         seen = self._histories.take(at)
@@ -221,7 +224,7 @@ class SessionBatch:
             return seen
         # another process may have learned of items that this one has not: they cannot be shown
         ids = [self._unknown[-1 - code] for code in seen.values[foreign].tolist()]
-        rows = self._recommender.catalog_.ids.rows(check_ids(ids, what="histories"))
+        rows = model.catalog_.ids.rows(check_ids(ids, what="histories"))
         values = seen.values.copy()
         values[foreign] = rows
         return Ragged(values, seen.offsets).where(values >= 0)
@@ -271,22 +274,23 @@ class SessionBatch:
             )
         return positions.astype(np.int64) % max(1, len(self))
 
-    def _is_current(self) -> bool:
-        return self._identity == self._recommender.catalog_.identity
-
     def _known_ids(self) -> IdIndex:
         """Return the ids that rows of histories belong to, whatever was trained since."""
-        if self._is_current():
-            self._ids = self._recommender.catalog_.ids  # copies of a batch and its model differ
+        catalog = self._recommender.catalog_
+        if self._identity == catalog.identity:
+            self._ids = catalog.ids  # copies of a batch and its model differ
         return self._ids
 
-    def _check_model(self) -> None:
-        if not self._is_current():
+    def _model(self) -> SessionModel:
+        """Return the recommender as it is now, if the sessions belong to that."""
+        model = as_of_now(self._recommender)
+        if self._identity != model.catalog_.identity:
             raise RuntimeError(
                 "The recommender was trained since this session started, so its state means "
                 "nothing to the new weights. Start another: recommender.start_session("
                 "session.history)."
             )
+        return model
 
 
 def rows_in_histories(

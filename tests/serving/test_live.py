@@ -10,6 +10,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import clone
 from threads import LIMIT, join, meanwhile, start, wait
 
 from embrec import Callback, EmbRecEstimator
@@ -462,3 +463,55 @@ def test_saved_while_it_changes(shop, tmp_path, index):
         ):
             np.testing.assert_array_equal(found, expected)
         model = again
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda model, ids: model.recommend([ids[:2], ids[3:4]], k=5),
+        lambda model, ids: model.rank_targets([ids[:2], ids[3:5]]),
+        lambda model, ids: model.similar_items(ids[:2], k=5),
+        lambda model, ids: model.transform([ids[:2]]),
+        lambda model, ids: model.item_embeddings(ids[:2]),
+        lambda model, ids: model.start_session(ids[:2]).to_bytes(),
+        lambda model, ids: model.resume_session(
+            model.start_session(ids[:2]).to_bytes(), restart=True
+        ).to_bytes(),
+    ],
+    ids=["recommend", "rank", "similar", "transform", "embeddings", "session", "resumed"],
+)
+def test_a_call_is_answered_by_one_model_whatever_is_fitted_meanwhile(call, fitted, shop):
+    """At every line that a call runs another thread may have replaced the model."""
+    old = fitted(EmbRecEstimator)
+    new = clone(old).set_params(random_state=1).fit(shop.interactions, items=shop.items[::-1])
+    ids = shop.items["item"].tolist()
+    expected = [call(model, ids) for model in (old, new)]
+    model, lines = copy.copy(old), []
+    state_of = {"old": vars(old), "new": vars(new)}
+
+    def trace(frame, event, argument):
+        if "/embrec/" not in frame.f_code.co_filename:
+            return None
+        lines.append(frame.f_lineno)
+        if len(lines) == at:
+            model.__dict__ = dict(state_of["new"])
+        return trace
+
+    at = -1
+    sys.settrace(trace)
+    call(model, ids)
+    sys.settrace(None)
+    for at in range(1, len(lines), max(1, len(lines) // 60)):
+        lines.clear()
+        model.__dict__ = dict(state_of["old"])
+        sys.settrace(trace)
+        found = call(model, ids)
+        sys.settrace(None)
+        assert any(same(found, answers) for answers in expected), at
+
+
+def same(one, other):
+    if isinstance(one, bytes):
+        return one == other
+    pairs = zip(one, other, strict=True) if isinstance(one, tuple) else [(one, other)]
+    return all(np.array_equal(a, b) for a, b in pairs)

@@ -199,6 +199,6 @@ def test_states_are_those_of_single_sessions(model):
     batch.add(clicks)
     for position in rng.choice(2000, size=20, replace=False).tolist():
         alone = model.start_session(histories[position]).add(clicks[position])
-        assert_allclose(batch._queries(np.array([position])), alone._batch._queries(np.array([0])),
-                        atol=1e-5)  # fmt: skip
+        found = batch._queries(model, np.array([position]))
+        assert_allclose(found, alone._batch._queries(model, np.array([0])), atol=1e-5)
     assert batch._states.dtype == torch.float32
