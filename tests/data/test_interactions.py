@@ -274,7 +274,7 @@ def test_unknown_items_are_named_with_the_trap():
         ValueError, match=r"2 item ids in X .* of 2 items \(3 interactions\): 'x', 'y'"
     ) as e:
         encode(sequences, ids)
-    assert "as many rows as X; pass items=embrec.ItemTable(items)" in str(e.value)
+    assert "as many rows as X; pass items=embrec.Whole(items)" in str(e.value)
     coded = encode(sequences, ids, on_unknown="skip")
     assert lists(coded) == [[1], [], [0]]
     assert coded.values.dtype == np.int32
