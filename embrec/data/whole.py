@@ -74,8 +74,7 @@ def whole(value: Any, X: Any = None, *, what: str) -> Any:
     """
     if isinstance(value, Whole):
         return value.table
-    # what has no items, a store for example, nobody can slice
-    n_rows = _n_rows(value) if hasattr(value, "__getitem__") else None
+    n_rows = _n_rows(value)
     if n_rows is not None and n_rows == _n_rows(X):
         raise ValueError(
             f"{what} has exactly as many rows as X, {n_rows}. scikit-learn's cross-validation and "
@@ -86,4 +85,5 @@ def whole(value: Any, X: Any = None, *, what: str) -> Any:
 
 
 def _n_rows(data: Any) -> int | None:
-    return len(data) if hasattr(data, "__len__") else None
+    """Count the rows of what can be sliced, which a store cannot."""
+    return len(data) if hasattr(data, "__len__") and hasattr(data, "__getitem__") else None

@@ -44,6 +44,7 @@ def test_what_cannot_have_been_sliced_is_taken():
     with pytest.raises((IndexError, TypeError)):
         _check_method_params(ROWS, {"value": stored}, np.arange(3))
     assert whole(stored, ROWS, what="value") is stored
+    assert whole(ROWS, stored, what="value") is ROWS
 
 
 def test_it_has_nothing_to_slice():
