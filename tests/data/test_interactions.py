@@ -264,6 +264,13 @@ def test_what_is_neither_a_log_nor_sequences(X, error, message):
         read_sequences(X)
 
 
+@pytest.mark.parametrize("other", [[4], np.array([4]), np.ma.array([4])])
+def test_masked_ids_in_sequences(other):
+    with pytest.raises((ValueError, TypeError), match=r"missing|all strings or all integers"):
+        read_sequences([np.ma.array([1, 2], mask=[False, True]), other])
+    assert read_sequences([np.ma.array([1, 2]), other])[0].values.tolist() == [1, 2, 4]
+
+
 # ---- encoding
 
 
