@@ -109,7 +109,9 @@ def compare(vectors: np.ndarray, queries: np.ndarray, model: Any = None) -> dict
         index, seconds = built(name, vectors, queries)
         with threadpool_limits(1):
             row = {
-                "recall@50": measure_recall(index.search(queries[MEASURED_WITH], 50)[0], best),
+                "recall@50": measure_recall(
+                    index.search(queries[MEASURED_WITH], 50)[0], best
+                ).mean(),
                 "recall_": index.recall_,
                 "effort": getattr(index, "effort_", None),
                 "build_seconds": seconds,

@@ -6,9 +6,10 @@ a scikit-learn estimator; items are known by their content, visitors by their se
 
 from embrec._utils.pickles import PickleVersionWarning
 from embrec._version import __version__
-from embrec.data.items import ItemTable, NoContentWarning
+from embrec.data.items import NoContentWarning
 from embrec.data.repeats import RepeatedEventsWarning
 from embrec.data.store import InteractionStore
+from embrec.data.whole import ItemTable, Whole
 from embrec.estimator import EmbRecEstimator
 from embrec.featurizers import (
     CategoryPathFeaturizer,
@@ -44,6 +45,7 @@ __all__ = [
     "TfidfItemFeaturizer",
     "TrainingProgress",
     "UnreadablePictureWarning",
+    "Whole",
     "WordVectorItemFeaturizer",
     "__version__",
 ]

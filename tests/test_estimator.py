@@ -17,7 +17,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_union
 from sklearn.preprocessing import StandardScaler
 
-from embrec import EmbRecEstimator, ItemTable, TfidfItemFeaturizer
+from embrec import EmbRecEstimator, TfidfItemFeaturizer, Whole
 from embrec.baselines import PopularityRecommender
 from embrec.components import Adam, GRUEncoder, ItemTowers
 from embrec.data.items import NoContentWarning
@@ -204,7 +204,7 @@ def test_other_tables_give_the_same_model(convert, shop_log, shop_items):
 def test_sequences_give_the_same_model_as_their_log(shop_log, shop_items):
     expected = make(max_epochs=1).fit(shop_log, items=shop_items)
     sequences = shop_log.groupby("user", sort=False)["item"].apply(list).tolist()
-    model = make(max_epochs=1).fit(sequences, items=ItemTable(shop_items))
+    model = make(max_epochs=1).fit(sequences, items=Whole(shop_items))
     np.testing.assert_array_equal(model.index_.vectors, expected.index_.vectors)
     np.testing.assert_array_equal(model.predict(sequences), expected.predict(shop_log))
 

@@ -683,7 +683,7 @@ def test_settings_that_would_be_without_effect(changes, message, shop_items):
         (
             [["photo-0", "gone-1", "gone-2"], ["gone-1", "photo-1"]],
             r"2 item ids in X are not in the catalogue of 15 items \(3 interactions\): 'gone-1', "
-            r"'gone-2'.*as many rows as X; pass items=embrec\.ItemTable\(items\)",
+            r"'gone-2'.*as many rows as X; pass items=embrec\.Whole\(items\)",
         ),
         ([["photo-0"], ["photo-1"]], "None of the 2 sequences in X has two items or more"),
         ([[1, 2], [2, 3]], "X holds integers"),

@@ -204,4 +204,4 @@ def test_what_is_imported_outright_is_a_dependency():
 
 def test_public_names():
     assert set(embrec.__all__) <= set(dir(embrec))
-    assert {"EmbRecEstimator", "TfidfItemFeaturizer", "ItemTable", "Session"} <= set(embrec.__all__)
+    assert {"EmbRecEstimator", "TfidfItemFeaturizer", "Whole", "Session"} <= set(embrec.__all__)

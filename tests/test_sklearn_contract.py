@@ -13,7 +13,7 @@ from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import check_estimator
 from sklearn.utils.validation import validate_data
 
-from embrec import EmbRecEstimator, ItemTable, TfidfItemFeaturizer
+from embrec import EmbRecEstimator, TfidfItemFeaturizer, Whole
 from embrec.baselines import (
     ContentNeighborsRecommender,
     GRU4RecRecommender,
@@ -291,25 +291,42 @@ def test_folds_of_users_as_sequences(shop_log, shop_items):
     assert result["test_score"].shape == (3,)
 
 
-def test_the_length_trap_is_an_error_and_item_table_is_the_way_out(routing, shop_log, shop_items):
+def test_the_length_trap_is_an_error_and_whole_is_the_way_out(routing, shop_log, shop_items):
     filler = pd.DataFrame(
         {"item": [f"filler-{i}" for i in range(len(shop_log) - len(shop_items))], "title": "filler"}
     )
     items = pd.concat([filler, shop_items], ignore_index=True)
     assert len(items) == len(shop_log)
 
-    def run(catalog):
+    def run(model, **params):
         return cross_validate(
-            small(max_epochs=1),
-            shop_log,
-            params={"items": catalog},
-            cv=LeaveLastOut(),
-            error_score="raise",
+            model, shop_log, params=params, cv=LeaveLastOut(), error_score="raise"
         )
 
-    with pytest.raises(ValueError, match=r"as many rows as X; pass items=embrec\.ItemTable"):
-        run(items)
-    assert run(ItemTable(items))["test_score"].shape == (1,)
+    models = [
+        small(max_epochs=1),
+        PopularityRecommender(),
+        SessionNeighborsRecommender(),
+        ContentNeighborsRecommender(),
+    ]
+    for model in models:
+        with pytest.raises(ValueError, match=r"items has exactly .* items=embrec\.Whole\(items\)"):
+            run(model, items=items)
+        assert run(model, items=Whole(items))["test_score"].shape == (1,)
+    with pytest.raises(ValueError, match=r"X_val has exactly .* X_val=embrec\.Whole\(X_val\)"):
+        run(small(max_epochs=1), items=shop_items, X_val=shop_log)
+    assert run(small(max_epochs=1), items=shop_items, X_val=Whole(shop_log))["test_score"].size
+
+
+def test_a_wrapped_replay_is_read(shop_log, shop_items):
+    lists = [
+        small(max_epochs=1)
+        .fit(shop_log, items=shop_items)
+        .partial_fit(shop_log.head(50), replay=replay)
+        .recommend(shop_log.tail(20))[1]
+        for replay in (shop_log.tail(50), Whole(shop_log.tail(50)))
+    ]
+    np.testing.assert_array_equal(*lists)
 
 
 def test_clone_and_parameters_through_the_featurizer():

@@ -4,20 +4,21 @@ from typing import Any
 
 import numpy as np
 
-from embrec.data.items import ItemTable, read_items
+from embrec.data.items import read_items
 from embrec.data.ragged import Ragged
 from embrec.data.tables import Table
+from embrec.data.whole import Whole
 from embrec.serving.catalog import ItemCatalog
 from embrec.serving.live import LiveCatalog
 
 
-def catalog_of(sequences: Ragged, items: Table | ItemTable | None, item_col: str) -> ItemCatalog:
+def catalog_of(sequences: Ragged, items: Table | Whole | None, item_col: str) -> ItemCatalog:
     """Make a catalogue of a table's ids or, without one, of the ids of sequences.
 
     Parameters
     ----------
     sequences : Ragged of item ids
-    items : table or ItemTable, optional
+    items : table or Whole, optional
     item_col : str
 
     Returns
@@ -38,14 +39,14 @@ def catalog_of(sequences: Ragged, items: Table | ItemTable | None, item_col: str
 
 
 def grown_catalog(
-    catalog: LiveCatalog, items: Table | ItemTable | None, item_col: str
+    catalog: LiveCatalog, items: Table | Whole | None, item_col: str
 ) -> tuple[ItemCatalog, np.ndarray]:
     """Copy a catalogue of ids with a table's ids added, and say which rows stay removed.
 
     Parameters
     ----------
     catalog : LiveCatalog
-    items : table or ItemTable, optional
+    items : table or Whole, optional
     item_col : str
 
     Returns

@@ -13,9 +13,10 @@ from embrec._utils.moments import replace_attributes
 from embrec.baselines._catalog import grown_catalog
 from embrec.baselines._counts import count_items, counts_of
 from embrec.data.interactions import encode
-from embrec.data.items import Features, ItemRows, ItemTable, read_items, warn_of_no_content
+from embrec.data.items import Features, ItemRows, read_items, warn_of_no_content
 from embrec.data.ragged import Ragged
 from embrec.data.tables import Table
+from embrec.data.whole import Whole, whole
 from embrec.featurizers._blocks import fit_feature_blocks, transform_feature_blocks
 from embrec.featurizers._default import default_featurizer
 from embrec.index import ExactIndex
@@ -94,7 +95,7 @@ class ContentNeighborsRecommender(BaseRecommender):
         )
 
     @fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X: Any, y: Any = None, *, items: Table | ItemTable, X_val: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, *, items: Table | Whole, X_val: Any = None) -> Self:
         """Featurize the catalogue.
 
         Parameters
@@ -102,7 +103,7 @@ class ContentNeighborsRecommender(BaseRecommender):
         X : log or list of sequences
             Its interactions are counted.
         y : ignored
-        items : table or ItemTable
+        items : table or Whole
             The catalogue.
         X_val : ignored
 
@@ -110,7 +111,7 @@ class ContentNeighborsRecommender(BaseRecommender):
         -------
         self
         """
-        rows = read_items(items, self.item_col)
+        rows = read_items(whole(items, X, what="items"), self.item_col)
         sequences = self.read_log(X)
         featurizer = self.featurizer
         if featurizer is None:
@@ -125,7 +126,7 @@ class ContentNeighborsRecommender(BaseRecommender):
         return self
 
     @fit_context(prefer_skip_nested_validation=False)
-    def partial_fit(self, X: Any, y: Any = None, *, items: Table | ItemTable | None = None) -> Self:
+    def partial_fit(self, X: Any, y: Any = None, *, items: Table | Whole | None = None) -> Self:
         """Take in new items; the featurizer stays as it was fitted.
 
         The first call behaves as `fit`.
@@ -135,7 +136,7 @@ class ContentNeighborsRecommender(BaseRecommender):
         X : log or list of sequences
             Its interactions are counted.
         y : ignored
-        items : table or ItemTable, optional
+        items : table or Whole, optional
             New items, and known ones whose content changed. Required at the first call.
 
         Returns
@@ -152,7 +153,7 @@ class ContentNeighborsRecommender(BaseRecommender):
             return self._count_more(catalog, sequences, items)
 
     def _count_more(
-        self, live: LiveCatalog, sequences: Ragged, items: Table | ItemTable | None
+        self, live: LiveCatalog, sequences: Ragged, items: Table | Whole | None
     ) -> Self:
         grown, rows = grown_catalog(live, items, self.item_col)[0], None
         if items is not None:

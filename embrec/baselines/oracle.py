@@ -13,9 +13,10 @@ from embrec.baselines._counts import count_items, counts_of
 from embrec.data.id_arrays import pack_ids, unpack_ids
 from embrec.data.ids import IdIndex, preview
 from embrec.data.interactions import encode
-from embrec.data.items import Features, ItemRows, ItemTable
+from embrec.data.items import Features, ItemRows
 from embrec.data.ragged import Ragged
 from embrec.data.tables import Table
+from embrec.data.whole import Whole, whole
 from embrec.datasets._shop_oracle import ShopModel
 from embrec.index import ExactIndex
 from embrec.persistence.state import SavedState
@@ -95,7 +96,7 @@ class ShopOracleRecommender(BaseRecommender):
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(
-        self, X: Any, y: Any = None, *, items: Table | ItemTable | None = None, X_val: Any = None
+        self, X: Any, y: Any = None, *, items: Table | Whole | None = None, X_val: Any = None
     ) -> Self:
         """Take the truth from the shop; of the log only events are counted.
 
@@ -103,7 +104,7 @@ class ShopOracleRecommender(BaseRecommender):
         ----------
         X : log or list of sequences
         y : ignored
-        items : table or ItemTable, optional
+        items : table or Whole, optional
             The catalogue, all of it from the shop; its content is not read. Without it, the items
             of ``X``.
         X_val : ignored
@@ -117,6 +118,7 @@ class ShopOracleRecommender(BaseRecommender):
         ValueError
             If an item is not in the shop.
         """
+        items = whole(items, X, what="items")
         sequences = self.read_log(X)
         catalog = catalog_of(sequences, items, self.item_col)
         counts = count_items(encode(sequences, catalog.ids), len(catalog))

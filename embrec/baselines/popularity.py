@@ -9,9 +9,10 @@ from embrec._utils.moments import replace_attributes
 from embrec.baselines._catalog import catalog_of, grown_catalog
 from embrec.baselines._counts import count_items, counts_of
 from embrec.data.interactions import encode
-from embrec.data.items import Features, ItemRows, ItemTable
+from embrec.data.items import Features, ItemRows
 from embrec.data.ragged import Ragged
 from embrec.data.tables import Table
+from embrec.data.whole import Whole, whole
 from embrec.index import ExactIndex
 from embrec.persistence.state import SavedState
 from embrec.recommenders.base import BaseRecommender
@@ -50,7 +51,7 @@ class PopularityRecommender(BaseRecommender):
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(
-        self, X: Any, y: Any = None, *, items: Table | ItemTable | None = None, X_val: Any = None
+        self, X: Any, y: Any = None, *, items: Table | Whole | None = None, X_val: Any = None
     ) -> Self:
         """Count interactions.
 
@@ -58,7 +59,7 @@ class PopularityRecommender(BaseRecommender):
         ----------
         X : log or list of sequences
         y : ignored
-        items : table or ItemTable, optional
+        items : table or Whole, optional
             The catalogue; its content is not read. Without it, the items of ``X``.
         X_val : ignored
 
@@ -66,6 +67,7 @@ class PopularityRecommender(BaseRecommender):
         -------
         self
         """
+        items = whole(items, X, what="items")
         sequences = self.read_log(X)
         catalog = catalog_of(sequences, items, self.item_col)
         counts = count_items(encode(sequences, catalog.ids), len(catalog))
@@ -74,14 +76,14 @@ class PopularityRecommender(BaseRecommender):
         return self
 
     @fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X: Any, y: Any = None, *, items: Table | ItemTable | None = None) -> Self:
+    def partial_fit(self, X: Any, y: Any = None, *, items: Table | Whole | None = None) -> Self:
         """Count more interactions.
 
         Parameters
         ----------
         X : log or list of sequences
         y : ignored
-        items : table or ItemTable, optional
+        items : table or Whole, optional
             New items, which may occur in ``X``. Items that were removed come back.
 
         Returns
@@ -96,7 +98,7 @@ class PopularityRecommender(BaseRecommender):
             return self._count_more(catalog, sequences, items)
 
     def _count_more(
-        self, live: LiveCatalog, sequences: Ragged, items: Table | ItemTable | None
+        self, live: LiveCatalog, sequences: Ragged, items: Table | Whole | None
     ) -> Self:
         catalog, removed = grown_catalog(live, items, self.item_col)
         counts = count_items(encode(sequences, catalog.ids), len(catalog))

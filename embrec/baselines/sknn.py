@@ -12,9 +12,10 @@ from embrec._utils.moments import replace_attributes
 from embrec.baselines._catalog import catalog_of, grown_catalog
 from embrec.baselines._counts import count_items, counts_of
 from embrec.data.interactions import encode
-from embrec.data.items import Features, ItemRows, ItemTable
+from embrec.data.items import Features, ItemRows
 from embrec.data.ragged import Ragged
 from embrec.data.tables import Table
+from embrec.data.whole import Whole, whole
 from embrec.index import ExactIndex
 from embrec.persistence.state import SavedState
 from embrec.recommenders.base import BaseRecommender
@@ -111,7 +112,7 @@ class SessionNeighborsRecommender(BaseRecommender):
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(
-        self, X: Any, y: Any = None, *, items: Table | ItemTable | None = None, X_val: Any = None
+        self, X: Any, y: Any = None, *, items: Table | Whole | None = None, X_val: Any = None
     ) -> Self:
         """Keep the sessions of a log.
 
@@ -119,7 +120,7 @@ class SessionNeighborsRecommender(BaseRecommender):
         ----------
         X : log or list of sequences
         y : ignored
-        items : table or ItemTable, optional
+        items : table or Whole, optional
             The catalogue; its content is not read. Without it, the items of ``X``.
         X_val : ignored
 
@@ -127,6 +128,7 @@ class SessionNeighborsRecommender(BaseRecommender):
         -------
         self
         """
+        items = whole(items, X, what="items")
         sequences = self.read_log(X)
         catalog = catalog_of(sequences, items, self.item_col)
         coded = encode(sequences, catalog.ids)
@@ -138,14 +140,14 @@ class SessionNeighborsRecommender(BaseRecommender):
         return self
 
     @fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X: Any, y: Any = None, *, items: Table | ItemTable | None = None) -> Self:
+    def partial_fit(self, X: Any, y: Any = None, *, items: Table | Whole | None = None) -> Self:
         """Keep more sessions.
 
         Parameters
         ----------
         X : log or list of sequences
         y : ignored
-        items : table or ItemTable, optional
+        items : table or Whole, optional
             New items, which may occur in ``X``. Items that were removed come back.
 
         Returns
@@ -159,9 +161,7 @@ class SessionNeighborsRecommender(BaseRecommender):
         with current_catalog(self, training=True) as catalog:
             return self._keep_more(catalog, sequences, items)
 
-    def _keep_more(
-        self, live: LiveCatalog, sequences: Ragged, items: Table | ItemTable | None
-    ) -> Self:
+    def _keep_more(self, live: LiveCatalog, sequences: Ragged, items: Table | Whole | None) -> Self:
         catalog, removed = grown_catalog(live, items, self.item_col)
         coded = encode(sequences, catalog.ids)
         new, counts = _sessions_by_item(coded, len(catalog)), count_items(coded, len(catalog))

@@ -53,11 +53,15 @@ def check_ids(values: Any, *, what: str) -> np.ndarray:
         )
     if array.ndim != 1:
         raise ValueError(f"{what}: expected a 1-D array of ids, got shape {array.shape}.")
+    if array.dtype.kind == "V":  # which pandas cannot look into
+        raise TypeError(
+            f"{what}: {_EXPECTED}; got records of dtype {array.dtype}. Take the field with the ids."
+        )
     missing = pd.isna(array)
     if missing.any():
         raise ValueError(
-            f"{what}: {int(missing.sum())} of {len(array)} ids are missing (None or NaN; the first "
-            f"at position {int(missing.argmax())}). Drop those rows or give them an id."
+            f"{what}: {int(missing.sum())} of {len(array)} ids are missing (None, NaN or masked; "
+            f"the first at position {int(missing.argmax())}). Drop those rows or give them an id."
         )
     if array.dtype.kind == "U" or len(array) == 0:
         return array.astype(object)
@@ -76,6 +80,10 @@ def _as_array(values: Any) -> np.ndarray:
     if isinstance(values, (list, tuple, Set)):
         # not np.asarray, which makes strings of the integers in [1, "a"]
         return np.fromiter(values, dtype=object, count=len(values))
+    if np.ma.is_masked(values):  # what is masked is missing
+        array = np.asarray(values).astype(object)
+        array[np.ma.getmaskarray(values)] = None
+        return array
     return np.asarray(values)
 
 

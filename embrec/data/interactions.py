@@ -232,5 +232,5 @@ def encode(
         f"items ({int(unknown.sum())} interactions): {preview(missing)}. Add their rows to items "
         "(or call add_items), or drop those interactions. If they are in the table you passed: "
         "scikit-learn's cross-validation slices a fit parameter that has as many rows as X; pass "
-        "items=embrec.ItemTable(items) to hand it over whole."
+        "items=embrec.Whole(items) to hand it over whole."
     )

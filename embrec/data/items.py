@@ -12,26 +12,10 @@ from embrec._utils.warn import warn
 from embrec.data.ids import check_ids, preview
 from embrec.data.memmaps import row_blocks
 from embrec.data.tables import Table, check_table, column_values, name_columns
+from embrec.data.whole import whole
 
 #: One feature matrix of shape (n_items, n_features): CSR or ndarray, float32.
 Features = Any
-
-
-class ItemTable:
-    """Holds a catalogue table so that scikit-learn hands it over whole.
-
-    Cross-validation slices every fit parameter that has as many rows as ``X``: a catalogue of 60
-    items beside a log of 60 events would lose most of its items. An ItemTable has no length, so it
-    is passed as it is, and it works wherever ``items`` does.
-
-    Parameters
-    ----------
-    table : pandas or polars DataFrame, or pyarrow Table
-        One row per item.
-    """
-
-    def __init__(self, table: Table) -> None:
-        self.table = table
 
 
 @dataclass(frozen=True)
@@ -55,7 +39,7 @@ def read_items(items: Any, item_col: str) -> ItemRows:
 
     Parameters
     ----------
-    items : table or ItemTable
+    items : table or Whole
         One row per item. Ids are in column ``item_col``, or in the index of a pandas DataFrame
         that bears this name.
     item_col : str
@@ -75,8 +59,7 @@ def read_items(items: Any, item_col: str) -> ItemRows:
             "items must be a table, one row per item, and none was passed; got NoneType. Pass the "
             "catalogue by its name, items=, as a pandas or polars DataFrame or a pyarrow Table."
         )
-    table = items.table if isinstance(items, ItemTable) else items
-    frame = check_table(table, what="items")
+    frame = check_table(whole(items, what="items"), what="items")
     native = frame.to_native()
     if item_col in frame.columns:
         column, content = frame[item_col], frame.drop(item_col).to_native()

@@ -55,15 +55,16 @@ class AnsweringMixin:
         """
         check_is_fitted(self)
         check_k(k)
+        snapshot = self.snapshot
         rows, scores = search(
-            self.snapshot,
+            snapshot,
             self._as_queries(queries),
-            k,
+            max(1, min(k, snapshot.n_active)),  # what is found takes memory on its way, by k
             rules,
             memory=self.memory,
             exactly=exactly,
         )
-        return scores, rows
+        return _filled_up(scores, k, -np.inf), _filled_up(rows, k, -1)
 
     def rank(
         self,
@@ -127,14 +128,15 @@ class AnsweringMixin:
             self._as_queries(queries),
             snapshot.parts,
             present_slots(snapshot, targets),
-            k,
+            min(k, snapshot.n_active),
             rules.slots(snapshot).candidates(),
             ties=ties,
             order=snapshot.slot_rows,
             longest_square=snapshot.longest_square,
             memory=self.memory,
         )
-        return ranks, n_candidates, snapshot.rows_at(slots.ravel()).reshape(slots.shape)
+        rows = snapshot.rows_at(slots.ravel()).reshape(slots.shape)
+        return ranks, n_candidates, _filled_up(rows, k, -1)
 
     def _as_queries(self, queries: Any) -> Vectors:
         if not sp.issparse(queries):
@@ -145,3 +147,11 @@ class AnsweringMixin:
                 f"got {queries.shape}."
             )
         return self._as_unit(queries)
+
+
+def _filled_up(found: np.ndarray, k: int, value: float) -> np.ndarray:
+    """Widen what was found to k columns."""
+    missing = k - found.shape[1]
+    if missing <= 0:
+        return found
+    return np.pad(found, ((0, 0), (0, missing)), constant_values=value)

@@ -56,6 +56,8 @@ class AutoIndex(BaseIndex):
         The one in use.
     recall_ : float
         Share of the 50 best that was found for a sample of queries; 1 if it is exact.
+    recall_p10_ : float
+        The share that 9 of 10 of these queries reached or exceeded; 1 if it is exact.
     n_samples_fit_ : int
         Number of rows, removed ones included.
     n_features_in_ : int

@@ -175,6 +175,12 @@ class BaseIndex(  # type: ignore[call-arg]
         static = self.snapshot.static
         return 1.0 if static is None else float(static.recall)
 
+    @property
+    def recall_p10_(self) -> float:
+        """The share that 9 of 10 queries reach or exceed: the 10th percentile; 1 if exact."""
+        static = self.snapshot.static
+        return 1.0 if static is None else float(static.recall_p10)
+
     # ---- its companion
 
     def companion(self, n_columns: int | None = None) -> "BaseIndex":

@@ -203,6 +203,8 @@ class ChangingMixin:
 
 
 def _as_rows(rows: Any) -> np.ndarray:
+    if np.ma.is_masked(rows):
+        raise ValueError("Some rows are masked; pass the others alone: rows.compressed().")
     array = np.asarray(rows)
     if array.ndim != 1 or (len(array) and array.dtype.kind not in "iu"):
         raise TypeError(

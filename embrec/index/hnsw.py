@@ -130,6 +130,8 @@ class HnswIndex(ApproximateIndex):
     ----------
     recall_ : float
         Share of the 50 best that was found for a sample of queries.
+    recall_p10_ : float
+        The share that 9 of 10 of these queries reached or exceeded.
     effort_ : int or None
         The ``ef`` that is in use; None for few vectors, all of which are scored.
     n_samples_fit_ : int

@@ -18,6 +18,10 @@ class StaticSearch(Protocol):
         """Share of the truly best that it finds, as measured; 1 if it is exact."""
 
     @property
+    def recall_p10(self) -> float:
+        """The share that 9 of 10 queries reach or exceed."""
+
+    @property
     def n_held(self) -> int:
         """How many slots it can find."""
 

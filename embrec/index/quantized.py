@@ -60,7 +60,7 @@ class QuantizedSearch:
     vectors : ndarray of shape (n, d), float32
     """
 
-    recall = 1.0
+    recall = recall_p10 = 1.0
 
     def __init__(self, vectors: np.ndarray) -> None:
         n, d = vectors.shape

@@ -75,8 +75,11 @@ def describe_index(index: BaseIndex, folder: Path) -> IndexParts:
             "settings": static.backend.settings,
             "effort": int(static.backend.effort),
             "recall": static.recall,
+            "recall_p10": static.recall_p10,
         }
         arrays["index:slots"] = static.slots
+        if static.offsets is not None:
+            arrays["index:offsets"] = static.offsets
     if changes is None:
         return IndexParts(description, arrays, snapshot.base)
     rows, vectors, gone = changes
@@ -142,7 +145,13 @@ def read_index(
     if backend is not None:
         opened = _BACKENDS[backend["class"]](folder / FILE, backend["settings"])
         opened.effort = backend["effort"]
-        static = TunedSearch(opened, arrays["index:slots"], backend["recall"])
+        static = TunedSearch(
+            opened,
+            arrays["index:slots"],
+            backend["recall"],
+            backend.get("recall_p10", np.nan),
+            offsets=arrays.get("index:offsets"),
+        )
     elif description["quantized"] and is_available():
         static = QuantizedSearch(vectors)
     changes = None

@@ -16,9 +16,10 @@ from sklearn.utils.validation import check_is_fitted
 from embrec._utils.checks import check_k
 from embrec._utils.moments import of_one_moment
 from embrec.data.ids import check_ids, preview
-from embrec.data.items import ItemTable, read_items
+from embrec.data.items import read_items
 from embrec.data.tables import Table
 from embrec.data.targets import are_seen, split_targets, warn_of_misses
+from embrec.data.whole import Whole
 from embrec.index.filters import Filter
 from embrec.metrics import TargetRanks, hit_rate_at_k
 from embrec.persistence.folder import load_estimator, save_estimator
@@ -238,7 +239,7 @@ class BaseRecommender(RecommenderContract):
 
     # ---- the live catalogue
 
-    def add_items(self, items: Table | ItemTable, *, exist_ok: bool = False) -> Self:
+    def add_items(self, items: Table | Whole, *, exist_ok: bool = False) -> Self:
         """Add items to the catalogue: they are recommendable at once, without training.
 
         Only the new rows are featurized and embedded.
@@ -274,7 +275,7 @@ class BaseRecommender(RecommenderContract):
             catalog.write(rows.ids, *self.item_vectors(rows))
         return self
 
-    def update_items(self, items: Table | ItemTable) -> Self:
+    def update_items(self, items: Table | Whole) -> Self:
         """Replace the content of items of the catalogue.
 
         Parameters

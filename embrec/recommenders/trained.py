@@ -14,11 +14,12 @@ from sklearn.utils import check_random_state
 from embrec._utils.compat import Interval, fit_context
 from embrec._utils.moments import replace_attributes
 from embrec.data.ids import IdIndex
-from embrec.data.items import Features, ItemRows, ItemTable, read_items
+from embrec.data.items import Features, ItemRows, read_items
 from embrec.data.ragged import Ragged
 from embrec.data.repeats import warn_of_repeats
 from embrec.data.store import InteractionStore
 from embrec.data.tables import Table
+from embrec.data.whole import Whole, whole
 from embrec.index.choice import make_index
 from embrec.network import NetworkSize, SequenceNetwork
 from embrec.network.device import resolve_device
@@ -110,7 +111,7 @@ class TrainedRecommender(NetworkRecommender):
 
     @fit_context(prefer_skip_nested_validation=False)
     def fit(
-        self, X: Any, y: Any = None, *, items: Table | ItemTable | None = None, X_val: Any = None
+        self, X: Any, y: Any = None, *, items: Table | Whole | None = None, X_val: Any = None
     ) -> Self:
         """Train on a log.
 
@@ -121,11 +122,11 @@ class TrainedRecommender(NetworkRecommender):
             one sequence of item ids per user, oldest first; or a log on disk, of which a batch at a
             time is read. Sequences of a single item train nothing.
         y : ignored
-        items : table or ItemTable
+        items : table or Whole
             The catalogue: one row per item, with the id column (or index) and content columns.
             Items nobody has touched belong in it too. Recommenders that know items by id alone take
             the items of ``X`` without it.
-        X_val : log or list of sequences, optional
+        X_val : log, list of sequences, InteractionStore or Whole, optional
             Early stopping predicts each sequence's last item from those before. Without it, the
             last events of a tenth of the users of ``X`` are kept from training for that purpose.
             With ``early_stopping=False`` its figures are logged and nothing else.
@@ -141,13 +142,14 @@ class TrainedRecommender(NetworkRecommender):
         """
         parts = self._checked_parts()
         check_checkpoints(self.checkpoint_dir, self.random_state)
-        rows = None
+        items, rows = whole(items, X, what="items"), None
         if items is not None or self.reads_content:
             rows = read_items(items, self.item_col)
         rng = check_random_state(self.random_state)
         log = self._read_log(X)
         rows = ids_of(log) if rows is None else rows
         ids = IdIndex(rows.ids)
+        X_val = whole(X_val, X, what="X_val")
         X_val = None if X_val is None else self._read_log(X_val, what="X_val")
         draws = rng if parts.early_stopping is not None else None
         sequences, validation = read_training(log, X_val, ids, self.max_length, draws)
@@ -177,7 +179,7 @@ class TrainedRecommender(NetworkRecommender):
         X: Any,
         y: Any = None,
         *,
-        items: Table | ItemTable | None = None,
+        items: Table | Whole | None = None,
         replay: Any = None,
     ) -> Self:
         """Go on training from the current weights: one pass over a new log.
@@ -193,10 +195,10 @@ class TrainedRecommender(NetworkRecommender):
         X : log or list of sequences
             New interactions. Sequences do not continue those of earlier calls.
         y : ignored
-        items : table or ItemTable, optional
+        items : table or Whole, optional
             New items, and known ones whose content changed; removed ones come back. Required at the
             first call, if content is read.
-        replay : log or list of sequences, optional
+        replay : log, list of sequences, InteractionStore or Whole, optional
             A sample of what was trained on before, to train on along with ``X`` so that it is not
             forgotten. Its events count once more as training data, not towards popularity.
 
@@ -226,7 +228,7 @@ class TrainedRecommender(NetworkRecommender):
         catalog: LiveCatalog,
         parts: Parts,
         X: Any,
-        items: Table | ItemTable | None,
+        items: Table | Whole | None,
         replay: Any,
     ) -> Self:
         grown, removed = self._grown_catalog(catalog, items)
@@ -235,7 +237,7 @@ class TrainedRecommender(NetworkRecommender):
         counts = TrainingSequences(sequences, self.max_length, rows=rows).count_items(len(grown))
         trained = self._trained_items.and_those_of(counts)
         if replay is not None:
-            log = self._read_log(replay, what="replay")
+            log = self._read_log(whole(replay, what="replay"), what="replay")
             past = with_rows(*encoded(log, grown.ids, what="replay"))
             sequences, rows = with_rows(sequences, rows).and_then(past), None
             trained = trained.and_those_of(np.zeros(len(grown), dtype=np.int64), also=past.values)
@@ -265,7 +267,7 @@ class TrainedRecommender(NetworkRecommender):
         return log
 
     def _grown_catalog(
-        self, catalog: LiveCatalog, items: Table | ItemTable | None
+        self, catalog: LiveCatalog, items: Table | Whole | None
     ) -> tuple[ItemCatalog, np.ndarray]:
         """Copy the catalogue, with items added and replaced, and say which rows stay removed."""
         if items is None:

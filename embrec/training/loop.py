@@ -204,9 +204,8 @@ class _Trainer:
                 self._run_epoch(progress, callbacks, display)
                 record = self._end_epoch(validate)
                 progress.record, progress.network = record, self._averaged()
-                self.stopped |= _any_stops(
-                    callback.on_epoch_end(progress) for callback in callbacks
-                )
+                # lists: all are asked, and a generator would make a RuntimeError of StopIteration
+                self.stopped |= any([callback.on_epoch_end(progress) for callback in callbacks])
                 _make_plain(record)
                 display.end_epoch(record)
                 self._keep_state()
@@ -243,7 +242,7 @@ class _Trainer:
             display.step()
             if callbacks:
                 progress.step, progress.loss = self.step, float(loss.detach())
-                self.stopped |= _any_stops(callback.on_step_end(progress) for callback in callbacks)
+                self.stopped |= any([callback.on_step_end(progress) for callback in callbacks])
                 self.network.train()  # embedding items to look at them ends that
             if self.stopped:
                 break
@@ -351,11 +350,6 @@ def _make_plain(record: dict[str, Any]) -> None:
                 f"A callback put {type(value).__name__} under {name!r} into progress.record; "
                 "expected a number or a string, since records are saved with the model."
             )
-
-
-def _any_stops(answers: Any) -> bool:
-    """Whether any answer is true; all are asked."""
-    return any(list(answers))
 
 
 def _check_weights(network: nn.Module, settings: TrainingSettings) -> None:

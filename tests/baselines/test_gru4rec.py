@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from embrec import Callback
+from embrec import Callback, Whole
 from embrec.baselines import GRU4RecRecommender, PopularityRecommender
 from embrec.components import (
     BPR,
@@ -156,7 +156,7 @@ def test_a_fit_can_be_repeated(shop_log):
 
 def test_items_that_training_has_not_seen():
     model = GRU4RecRecommender(**SMALL)
-    model.fit(LOG, items=pd.DataFrame({"item": [*"abcd", "new"]}))
+    model.fit(LOG, items=Whole(pd.DataFrame({"item": [*"abcd", "new"]})))
     model.add_items(pd.DataFrame({"item": ["newer"]}))
     ids, scores = model.recommend([["a"]], k=6)
     by_id = dict(zip(ids[0], scores[0], strict=True))

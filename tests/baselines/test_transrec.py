@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from embrec import Callback, CheckpointError
+from embrec import Callback, CheckpointError, Whole
 from embrec.baselines import TransRecRecommender
 from embrec.baselines.transrec import TranslationEncoder
 from embrec.components import BPR, Adam, EarlyStopping, ItemPoints, SampledNegatives
@@ -301,7 +301,7 @@ def test_a_warm_start_keeps_users_and_items():
         )
     )
     model.set_params(optimizer=Adam(1e-6))
-    model.fit(as_log({"eve": "ea", "cid": "cb"}), items=pd.DataFrame({"item": [*"ecba"]}))
+    model.fit(as_log({"eve": "ea", "cid": "cb"}), items=Whole(pd.DataFrame({"item": [*"ecba"]})))
     assert model._users.ids.tolist() == ["ann", "bob", "cid", "eve"]
     now = dict(zip(model._users.ids, model.network_.encoder.user_vectors.weight, strict=True))
     for name, vector in users.items():

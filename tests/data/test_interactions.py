@@ -264,6 +264,13 @@ def test_what_is_neither_a_log_nor_sequences(X, error, message):
         read_sequences(X)
 
 
+@pytest.mark.parametrize("other", [[4], np.array([4]), np.ma.array([4])])
+def test_masked_ids_in_sequences(other):
+    with pytest.raises((ValueError, TypeError), match=r"missing|all strings or all integers"):
+        read_sequences([np.ma.array([1, 2], mask=[False, True]), other])
+    assert read_sequences([np.ma.array([1, 2]), other])[0].values.tolist() == [1, 2, 4]
+
+
 # ---- encoding
 
 
@@ -274,7 +281,7 @@ def test_unknown_items_are_named_with_the_trap():
         ValueError, match=r"2 item ids in X .* of 2 items \(3 interactions\): 'x', 'y'"
     ) as e:
         encode(sequences, ids)
-    assert "as many rows as X; pass items=embrec.ItemTable(items)" in str(e.value)
+    assert "as many rows as X; pass items=embrec.Whole(items)" in str(e.value)
     coded = encode(sequences, ids, on_unknown="skip")
     assert lists(coded) == [[1], [], [0]]
     assert coded.values.dtype == np.int32

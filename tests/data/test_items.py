@@ -7,15 +7,16 @@ import pyarrow as pa
 import pytest
 import scipy.sparse as sp
 
-from embrec.data.items import ItemTable, NoContentWarning, read_items, warn_of_no_content
+from embrec.data.items import NoContentWarning, read_items, warn_of_no_content
+from embrec.data.whole import Whole
 
 ITEMS = pd.DataFrame({"item": ["a", "b"], "title": ["x", None], "price": [1.0, 2.0]})
 
 
 @pytest.mark.parametrize(
     "convert",
-    [lambda f: f, pl.from_pandas, pa.Table.from_pandas, ItemTable],
-    ids=["pandas", "polars", "arrow", "ItemTable"],
+    [lambda f: f, pl.from_pandas, pa.Table.from_pandas, Whole],
+    ids=["pandas", "polars", "arrow", "Whole"],
 )
 def test_ids_and_content(convert):
     rows = read_items(convert(ITEMS), "item")
@@ -52,12 +53,6 @@ def test_ids_in_the_index():
 def test_tables_that_are_no_catalogue(items, error, message):
     with pytest.raises(error, match=message):
         read_items(items, "item")
-
-
-def test_an_item_table_has_nothing_to_slice():
-    wrapped = ItemTable(ITEMS)
-    for attribute in ("__len__", "shape", "__array__", "__getitem__"):
-        assert not hasattr(wrapped, attribute)
 
 
 @pytest.mark.parametrize(

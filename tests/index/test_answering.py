@@ -6,7 +6,7 @@ import scipy.sparse as sp
 from sklearn.exceptions import NotFittedError
 
 from embrec.data.ragged import Ragged
-from embrec.index import ExactIndex
+from embrec.index import ExactIndex, answering
 from embrec.index.filters import Filter
 
 D = 3
@@ -120,6 +120,29 @@ def test_more_than_there_are_is_filled_up():
     assert (scores.dtype, rows.dtype) == (np.float32, np.int64)
     assert rows.tolist() == [[1, 2, 0, -1, -1]]
     assert scores.tolist() == [[3, 2, 1, -np.inf, -np.inf]]
+    assert index.rank_and_find([[1.0]], np.array([0]), 5)[2].tolist() == rows.tolist()
+
+
+def test_no_more_is_looked_for_than_there_are(monkeypatch):
+    """What is found takes memory by k, several times over."""
+    asked = []
+    for name, place in (("search", 2), ("rank_and_find", 3)):
+        true = getattr(answering, name)
+        monkeypatch.setattr(
+            answering,
+            name,
+            lambda *args, true=true, place=place, **more: (
+                asked.append(args[place]) or true(*args, **more)
+            ),
+        )
+    index = ExactIndex().fit(np.eye(3, dtype=np.float32))
+    index.remove([1])
+    queries = np.ones((2, 3), dtype=np.float32)
+    assert index.search(queries, 10**6)[1].shape == (2, 10**6)
+    assert index.rank_and_find(queries, np.array([0, 2]), 10**6)[2].shape == (2, 10**6)
+    assert asked == [2, 2]
+    index.remove([0, 2])
+    assert (index.search(queries, 4)[1] == -1).all()
 
 
 @pytest.mark.parametrize("kind", ["dense", "sparse"])

@@ -14,7 +14,7 @@ from embrec.index import (
     HnswIndex,
     LowRecallWarning,
 )
-from embrec.index.approximate import measure_recall
+from embrec.index.approximate import N_QUERIES, TunedSearch, _sample, measure_recall, tune
 from embrec.index.filters import Filter
 
 N, D = 4000, 16
@@ -86,9 +86,9 @@ def test_less_recall_than_asked_for_is_said(kind):
         settings = {"ef": 1, "n_links": 2, "ef_build": 1, "precision": "i8", "min_recall": 1.0}
     else:
         settings = {EFFORTS[kind]: 1}
-    with pytest.warns(LowRecallWarning, match=r"Index finds \d+\.\d% of the 50 best, less than"):
+    with pytest.warns(LowRecallWarning, match=r"Index finds \d+\.\d% .* queries get \d+\.\d%"):
         index = KINDS[kind](**settings).fit(VECTORS)
-    assert index.recall_ < index.min_recall
+    assert index.recall_p10_ <= index.recall_ < index.min_recall
 
 
 def test_scores_are_exact(kind, built):
@@ -150,6 +150,7 @@ def test_pickles_as_it_is(kind):
     index.remove(np.array([5]))
     again = pickle.loads(pickle.dumps(index.rebuild()))
     assert (again.recall_, again.effort_) == (index.recall_, index.effort_)
+    assert again.recall_p10_ == index.recall_p10_
     for found, expected in zip(again.search(QUERIES, 10), index.search(QUERIES, 10), strict=True):
         np.testing.assert_array_equal(found, expected)
 
@@ -157,7 +158,7 @@ def test_pickles_as_it_is(kind):
 def test_few_vectors_are_all_scored(kind):
     index = KINDS[kind]().fit(VECTORS[:100])
     assert index.snapshot.static is None
-    assert (index.recall_, index.effort_) == (1.0, None)
+    assert (index.recall_, index.recall_p10_, index.effort_) == (1.0, 1.0, None)
 
 
 def test_sparse_vectors_are_refused(kind):
@@ -167,11 +168,105 @@ def test_sparse_vectors_are_refused(kind):
 
 def test_recall_is_the_share_that_was_found():
     found = np.array([[3, 1, -np.inf], [7, 8, 9]], dtype=np.float32)
-    assert measure_recall(found, np.array([[3, 2], [9, 8]], dtype=np.float32)) == 0.75
+    best = np.array([[3, 2], [9, 8]], dtype=np.float32)
+    assert measure_recall(found, best).tolist() == [0.5, 1]
     fewer = np.array([[3, -np.inf], [9, 8]], dtype=np.float32)
-    assert measure_recall(found, fewer) == 1
+    assert measure_recall(found, fewer).tolist() == [1, 1]
 
 
 def test_any_of_many_equal_vectors_will_do(kind):
     vectors = np.repeat(draw(3, 40), 100, axis=0)
     assert KINDS[kind]().fit(vectors, queries=QUERIES).recall_ >= 0.95
+
+
+def among_equal_ones(rng):
+    """Vectors of which most are equal, and the rows of the others."""
+    vectors = np.repeat(rng.normal(size=(1, D)), 1500, axis=0)
+    others = np.sort(rng.permutation(1500)[:400])
+    vectors[others] = rng.normal(size=(400, D))
+    return vectors.astype(np.float32), others
+
+
+def test_equal_vectors_hide_no_others(kind):
+    vectors, others = among_equal_ones(np.random.default_rng(0))
+    index = KINDS[kind](metric="angular").fit(vectors)
+    assert index.search(vectors[others], 1)[1][:, 0].tolist() == others.tolist()
+    # and are all found, by row, but for what may not be
+    index.remove(np.arange(0, 1500, 7))
+    rules = Filter(exclude=np.arange(1, 1500, 7))
+    same = [r for r in range(1500) if r % 7 > 1 and r not in others]
+    asked = np.setdiff1d(np.arange(1500), others)[:1]
+    for _ in range(2):
+        longest = index.search(vectors[asked], 1500, rules)[1][0]
+        assert longest[: len(same)].tolist() == same
+        for k in (1, 60, 70, 400, 900):
+            assert index.search(vectors[asked], k, rules)[1][0].tolist() == longest[:k].tolist()
+        index.rebuild()  # without what was removed
+
+
+class Thorough:
+    """Finds the best places, as many of them as its effort says."""
+
+    efforts = (1, 3, 30)
+
+    def __init__(self, vectors):
+        self.vectors = vectors
+
+    def search(self, queries, n):
+        best = true_best(queries, self.vectors, n)
+        best[:, self.effort :] = -1
+        return best
+
+
+def test_places_stand_for_all_their_slots():
+    rng = np.random.default_rng(0)
+    places, of_slot = draw(0, 30), rng.integers(0, 30, 500)
+    backend = Thorough(places)
+    backend.effort = 30
+    offsets = np.concatenate([[0], np.cumsum(np.bincount(of_slot, minlength=30))])
+    slots = np.argsort(of_slot, kind="stable")
+    search = TunedSearch(backend, slots * 2, offsets=offsets)
+    scores = QUERIES[:20] @ places.T
+    for n in (1, 8, 40, 500, 510):
+        found = search.search(QUERIES[:20], n)
+        assert n <= found.shape[1] < 2 * n
+        for of_query, row in zip(scores, found, strict=True):
+            there = row[row >= 0]
+            assert len(set(there)) == len(there)
+            best = np.lexsort((np.arange(500), -of_query[of_slot]))[:n]
+            assert set(best * 2) <= set(there)
+
+
+def test_recall_by_query():
+    vectors = draw(5, 30)
+    search = TunedSearch(Thorough(vectors), np.arange(30))
+    # one query in five has all its best where the search looks, the others a third of them
+    best = np.full((20, 3), -np.inf, dtype=np.float32)
+    best[:] = -np.sort(-(QUERIES[:20] @ vectors.T), axis=1)[:, :3]
+    best[::5, 1:] = -np.inf
+    tune(search, vectors, QUERIES[:20], best, 0.4, None)
+    assert search.backend.effort == 1
+    assert search.recall == pytest.approx(0.2 + 0.8 / 3)
+    assert search.recall_p10 == pytest.approx(1 / 3)
+    tune(search, vectors, QUERIES[:20], best, 0.9, None)
+    assert (search.backend.effort, search.recall, search.recall_p10) == (3, 1, 1)
+
+
+@pytest.mark.parametrize("spread", [0, 1e-3])
+def test_queries_are_drawn_from_what_lies_apart_too(spread):
+    rng = np.random.default_rng(0)
+    vectors = draw(1, 1) + spread * rng.normal(size=(20_000, D))
+    vectors[:200] = 3 + rng.normal(size=(200, D))
+    drawn = _sample(vectors.astype(np.float32), np.random.RandomState(0))
+    assert drawn.shape == (N_QUERIES, D)
+    n_apart = (np.abs(drawn - draw(1, 1)).max(axis=1) > 0.1).sum()
+    assert N_QUERIES / 5 < n_apart < 0.6 * N_QUERIES
+
+
+def test_a_hasty_search_is_tuned_with_what_lies_apart(kind):
+    """Most queries are served by what all are near; the mean over them would hide the others."""
+    vectors, others = among_equal_ones(np.random.default_rng(0))
+    vectors += np.random.default_rng(1).normal(size=vectors.shape).astype(np.float32) * 1e-3
+    index = KINDS[kind](metric="angular", min_recall=0.8).fit(vectors)
+    found = index.search(vectors[others], 1)[1][:, 0]
+    assert (found == others).mean() > 0.95

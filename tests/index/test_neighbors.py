@@ -115,6 +115,7 @@ def test_before_fit(index):
         (lambda index: index.replace([300], np.ones((1, 8))), IndexError, "rows 0 to 299; got 300"),
         (lambda index: index.remove(np.arange(300) == 5), TypeError, "got bool .*np.flatnonzero"),
         (lambda index: index.remove([7.9]), TypeError, "1-D array of integers; got float64"),
+        (lambda index: index.remove(np.ma.array([1, 2], mask=[0, 1])), ValueError, "compressed"),
         (lambda index: index.remove(3), TypeError, "1-D array of integers; got int64 of shape"),
         (lambda index: index.remove([-1]), IndexError, "rows 0 to 299; got -1 to -1"),
         (lambda index: index.write([301], np.ones((1, 8))), IndexError, "follow row 299"),

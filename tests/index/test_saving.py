@@ -70,6 +70,23 @@ def test_what_is_read_answers_alike(kind, tmp_path):
     assert_same(again, index)
 
 
+@pytest.mark.parametrize("kind", ["annoy", "hnsw", "faiss"])
+def test_equal_vectors_stay_together(kind, tmp_path):
+    library, make = KINDS[kind]
+    pytest.importorskip(library)
+    vectors = np.concatenate([VECTORS, draw(5, 600), VECTORS[:300:2], VECTORS[:100]])
+    index = make().fit(vectors, queries=QUERIES)
+    again = through(index, tmp_path)
+    assert_same(again, index)
+    assert (again.recall_, again.recall_p10_) == (index.recall_, index.recall_p10_)
+    # as a folder was before recall was known by query
+    parts = describe_index(index, tmp_path)
+    del parts.description["backend"]["recall_p10"]
+    old = read_index(parts.description, parts.arrays, parts.vectors, None, tmp_path)
+    assert np.isnan(old.recall_p10_)
+    assert_same(old, index)
+
+
 def test_removed_ones_of_before_a_build_stay_removed(tmp_path):
     index = AnnoyIndex(n_trees=3, random_state=0).fit(VECTORS)
     change(index)

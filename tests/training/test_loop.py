@@ -229,6 +229,17 @@ def test_no_checkpoint_is_of_a_loss_that_diverged(monkeypatch):
     assert all(torch.isfinite(v).all() for s in kept.states[:2] for v in s.values())
 
 
+@pytest.mark.parametrize("when", ["on_step_end", "on_epoch_end"])
+def test_an_exception_of_a_callback_arrives_as_it_is(when):
+    def give_up(self, progress):
+        raise StopIteration("enough")
+
+    watch = type("Watch", (Callback,), {when: give_up})()
+    network, features, sequences = make_problem()
+    with pytest.raises(StopIteration, match="enough"):
+        run_training(network, features, sequences, settings(max_epochs=1), callbacks=[watch])
+
+
 def test_other_devices_keep_their_generators(monkeypatch):
     seeded = []
     monkeypatch.setattr(torch.cuda, "manual_seed_all", seeded.append)
