@@ -79,9 +79,6 @@ class TrainingRun:
         return TrainingRun(log, self.best_epoch + n)
 
 
-_PLAIN = {"records": list, "stopped": bool, "step": int, "n_events": int, "seconds": float}
-
-
 class DivergedError(FloatingPointError):
     """The loss, or a weight, is no longer a finite number."""
 
@@ -346,7 +343,8 @@ class _Trainer:
         torch.set_rng_state(state["torch_rng"])
         if state["cuda_rng"] is not None and self.device.type == "cuda":
             torch.cuda.set_rng_state(state["cuda_rng"], self.device)
-        for name, kind in {**_PLAIN, "epoch_seed": int | None}.items():
+        plain = {"records": list, "stopped": bool, "step": int, "n_events": int, "seconds": float}
+        for name, kind in {**plain, "epoch_seed": int | None}.items():
             if not isinstance(state[name], kind):
                 raise TypeError(f"{name}={state[name]!r}")
             setattr(self, name, state[name])
