@@ -136,6 +136,7 @@ def _count(
 
 def _limit(section: Mapping[str, Any], name: str) -> float | None:
     value = section.get(name)
-    if value is not None and not (type(value) in (int, float) and value > 0):
-        raise ValueError(f"{name}={value!r} is no positive number")
+    # weights are float32, in which torch clips
+    if value is not None and not (type(value) in (int, float) and 0 < value < 2**127):
+        raise ValueError(f"{name}={value!r} is no positive number of float32")
     return None if value is None else float(value)

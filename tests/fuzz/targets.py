@@ -166,6 +166,9 @@ def sessions(folder):
         kind = rng.random()
         if kind < 0.4:
             state = mutate(rng, state)
+            for at in range(0, len(state) - 3, rng.choice((4, 4 * len(state)))):
+                number = rng.choice((-1, 1)) * 10.0 ** rng.randrange(-45, 39)
+                state = state[:at] + struct.pack("<f", number) + state[at + 4 :]
         elif kind < 0.7:
             names = mutate(rng, names)
         else:
