@@ -305,7 +305,7 @@ class _Trainer:
             return
         try:
             self._load_state_dict(state)
-        except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        except Exception as error:  # torch and numpy raise just about anything then
             told = (
                 f"The newest checkpoint holds no state of this run, so it was changed: {error!r}."
             )
