@@ -183,7 +183,7 @@ def _read_datasets(
 
 def _fault(file: Any, name: str, shape: tuple[int, ...]) -> str | None:
     found = file.get(name)
-    if not hasattr(found, "dtype"):  # nothing, or a group
+    if not hasattr(found, "shape"):  # nothing, a group or a named type
         return f"dataset {name} is missing, expected {shape}"
     if found.shape != shape or found.dtype.kind != "f":
         return f"dataset {name} has shape {found.shape} of {found.dtype}, expected {shape} of float"

@@ -137,6 +137,11 @@ def test_weights_that_are_no_numbers(tmp_path):
         read(write_files(tmp_path, weights=weights))
 
 
+def test_a_type_in_place_of_a_dataset(tmp_path):
+    with pytest.raises(ValueError, match="dataset char_embed is missing"):
+        read(write_files(tmp_path, weights={**random_weights(), "char_embed": np.dtype("f4")}))
+
+
 def test_sizes_that_are_only_declared(tmp_path):
     """Refused before memory is taken: HDF5 writes nothing for what nobody has filled."""
     options, weights = tiny_options(), random_weights()
