@@ -9,13 +9,17 @@ export PYTHONWARNINGS ?=
 NO_COMPILER := The tests need a C++ compiler ($(CXX) was not found): Annoy, which they try too, is built \
 when it is installed. Install one, or set CXX. make demo needs none.
 
-.PHONY: demo test lint types docs check test-lowest release-check clean
+.PHONY: demo test fuzz lint types docs check test-lowest release-check clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python -m embrec.demo $(if $(DATA),--data "$(DATA)")
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n 2 --doctest-modules
+
+# damaged and hostile input, as docs/reliability.md tells: SECONDS or INPUTS for each of TARGETS (all)
+fuzz: $(VENV)/.dev
+	$(BIN)/python -m tests.fuzz $(TARGETS) $(if $(INPUTS),--inputs $(INPUTS),--seconds $(or $(SECONDS),60))
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

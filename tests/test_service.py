@@ -403,6 +403,18 @@ def test_a_journal_that_is_damaged_or_in_use(restart, tmp_path):
         restart()
 
 
+NO_CHANGES = [b"[]", b'{"put": 3}', b'{"put": ["x"]}', b'{"remove": "x"}', b'{"remove": [[]]}']
+NO_CHANGES += [b'{"x": 1}', b'{"put": [{"item": "x", "price": NaN}]}', b"[" * 100_000]
+
+
+@pytest.mark.parametrize("line", NO_CHANGES, ids=lambda line: line[:40].decode())
+def test_lines_of_a_journal_that_are_no_changes(restart, tmp_path, line):
+    journal = tmp_path / "model.changes"
+    journal.write_bytes(line + b'\n{"remove": ["desk-1"]}\n')
+    with pytest.raises(SystemExit, match=r"Line 1 of .*model.changes is damaged"):
+        restart()
+
+
 @pytest.mark.filterwarnings("ignore:.*have no content")
 def test_a_journal_does_not_grow_for_ever(restart, tmp_path, monkeypatch):
     service, client = restart()

@@ -102,9 +102,10 @@ class LocalJournal:
         for entry, line in enumerate(lines, 1):
             try:
                 change = json.loads(line)
-                if not line.endswith(b"\n") or not isinstance(change, dict):
-                    raise ValueError("it is cut off")
-            except ValueError as error:
+                if not line.endswith(b"\n") or not is_change(change):
+                    raise ValueError("it is cut off, or no change")
+                as_line(change)  # else it could not be written anew
+            except (ValueError, RecursionError) as error:
                 if entry < len(lines):
                     self.file.close()
                     raise SystemExit(
@@ -202,6 +203,18 @@ def by_item(change: Any, item_col: str) -> dict[str, tuple[str, Any]]:
     """Take a change apart: what happens to each item, and what it takes."""
     put = {json.dumps(one.get(item_col, one)): ("put", one) for one in change.get("put", ())}
     return put | {json.dumps(item): ("remove", item) for item in change.get("remove", ())}
+
+
+def is_change(change: Any) -> bool:
+    """Whether it has the form of what is published."""
+    if not isinstance(change, dict) or not change.keys() <= {"put", "remove", "reload"}:
+        return False
+    put, remove = change.get("put", []), change.get("remove", [])
+    if not isinstance(put, list) or not isinstance(remove, list):
+        return False
+    return all(isinstance(item, dict) for item in put) and all(
+        isinstance(item, str | int) for item in remove
+    )
 
 
 def apply(model: EmbRecEstimator, change: dict[str, Any]) -> None:

@@ -17,6 +17,8 @@ from embrec.network.device import resolve_device
 
 #: How many faults an error names.
 N_NAMED = 3
+#: How many times larger than its file a network may be, since HDF5 can compress.
+MOST_SQUEEZED = 20
 
 
 @dataclass(frozen=True)
@@ -143,22 +145,45 @@ def _read_weights(h5py: Any, path: Path, options: ElmoOptions) -> dict[str, np.n
             f"weight_file={str(path)!r} is not HDF5, or is damaged: {error}. Expected a file such "
             f"as {PUBLISHED}_weights.hdf5; download it again."
         ) from error
-    with file:
-        shapes = dataset_shapes(options)
-        faults = [fault for name in shapes if (fault := _fault(file, name, shapes[name]))]
-        if faults:
-            more = f" and {len(faults) - N_NAMED} more" if len(faults) > N_NAMED else ""
-            raise ValueError(
-                f"weight_file={str(path)!r} does not fit the options: "
-                f"{'; '.join(faults[:N_NAMED])}{more}. Pass the weights that were published with "
-                f"the options_file, as {PUBLISHED}_weights.hdf5 with {PUBLISHED}_options.json."
-            )
-        return {name: np.asarray(file[name], dtype=np.float32) for name in shapes}
+    try:
+        with file:
+            return _read_datasets(file, path, dataset_shapes(options))
+    except (KeyError, OSError, RuntimeError, OverflowError) as error:
+        raise ValueError(
+            f"weight_file={str(path)!r} is damaged: {error}. Download it again."
+        ) from error
+
+
+def _read_datasets(
+    file: Any, path: Path, shapes: Mapping[str, tuple[int, ...]]
+) -> dict[str, np.ndarray]:
+    faults = [fault for name in shapes if (fault := _fault(file, name, shapes[name]))]
+    if faults:
+        more = f" and {len(faults) - N_NAMED} more" if len(faults) > N_NAMED else ""
+        raise ValueError(
+            f"weight_file={str(path)!r} does not fit the options: "
+            f"{'; '.join(faults[:N_NAMED])}{more}. Pass the weights that were published with "
+            f"the options_file, as {PUBLISHED}_weights.hdf5 with {PUBLISHED}_options.json."
+        )
+    n_bytes, room = sum(file[name].nbytes for name in shapes), path.stat().st_size
+    if n_bytes > MOST_SQUEEZED * room:  # before memory is taken for what was never written
+        raise ValueError(
+            f"weight_file={str(path)!r} is damaged: it names {n_bytes} bytes of weights, and holds "
+            f"{room}. Download it again."
+        )
+    weights = {name: np.asarray(file[name], dtype=np.float32) for name in shapes}
+    broken = [name for name, array in weights.items() if not np.isfinite(array).all()]
+    if broken:
+        raise ValueError(
+            f"weight_file={str(path)!r} is damaged: NaN or infinite numbers in {broken[0]}. "
+            "Download it again."
+        )
+    return weights
 
 
 def _fault(file: Any, name: str, shape: tuple[int, ...]) -> str | None:
     found = file.get(name)
-    if not hasattr(found, "dtype"):  # nothing, or a group
+    if not hasattr(found, "shape"):  # nothing, a group or a named type
         return f"dataset {name} is missing, expected {shape}"
     if found.shape != shape or found.dtype.kind != "f":
         return f"dataset {name} has shape {found.shape} of {found.dtype}, expected {shape} of float"

@@ -11,6 +11,8 @@ from embrec.encoders.elmo_characters import N_CHARACTERS
 #: How the names of the published files begin.
 PUBLISHED = "elmo_2x4096_512_2048cnn_2xhighway"
 ACTIVATIONS = ("relu", "tanh")
+#: Layers, and characters of a word, at most: what a file says is believed before weights are seen.
+AT_MOST = 1000
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ def read_options(path: Path) -> ElmoOptions:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         return _parse(content)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
         said = f"{error} is missing" if isinstance(error, KeyError) else str(error)
         raise ValueError(
             f"options_file={str(path)!r} holds no options of ELMo: {said}. Expected JSON with "
@@ -92,19 +94,24 @@ def _parse(content: Any) -> ElmoOptions:
         raise ValueError(f"n_characters={cnn['n_characters']!r} is neither 261 nor 262")
     if cnn["activation"] not in ACTIVATIONS:
         raise ValueError(f"activation={cnn['activation']!r} is none of {ACTIVATIONS}")
-    max_characters = _count(cnn, "max_characters_per_token", at_least=3)
-    filters = tuple((int(width), int(n)) for width, n in cnn["filters"])
-    if not filters or not all(1 <= width <= max_characters and n >= 1 for width, n in filters):
+    max_characters = _count(cnn, "max_characters_per_token", at_least=3, at_most=AT_MOST)
+    filters = tuple((width, n) for width, n in cnn["filters"])
+    if not filters or not all(
+        type(width) is type(n) is int and 1 <= width <= max_characters and n >= 1
+        for width, n in filters
+    ):
         raise ValueError(f"filters={cnn['filters']!r} are no pairs of a width and a number")
     return ElmoOptions(
         character_dim=_count(_section(cnn, "embedding"), "dim"),
         filters=filters,
-        n_highway=_count(cnn, "n_highway", at_least=0) if "n_highway" in cnn else 0,
+        n_highway=_count(cnn, "n_highway", at_least=0, at_most=AT_MOST)
+        if "n_highway" in cnn
+        else 0,
         activation=cnn["activation"],
         max_characters=max_characters,
         cell_dim=_count(lstm, "dim"),
         projection_dim=_count(lstm, "projection_dim"),
-        n_layers=_count(lstm, "n_layers"),
+        n_layers=_count(lstm, "n_layers", at_most=AT_MOST),
         cell_clip=_limit(lstm, "cell_clip"),
         projection_clip=_limit(lstm, "proj_clip"),
         use_skip_connections=bool(lstm.get("use_skip_connections", False)),
@@ -118,15 +125,18 @@ def _section(content: Any, name: str) -> Mapping[str, Any]:
     return section
 
 
-def _count(section: Mapping[str, Any], name: str, at_least: int = 1) -> int:
+def _count(
+    section: Mapping[str, Any], name: str, at_least: int = 1, at_most: int = 2**31 - 1
+) -> int:
     value = section[name]
-    if not isinstance(value, int) or value < at_least:
-        raise ValueError(f"{name}={value!r} is no integer of at least {at_least}")
+    if type(value) is not int or not at_least <= value <= at_most:
+        raise ValueError(f"{name}={value!r} is no integer from {at_least} to {at_most}")
     return value
 
 
 def _limit(section: Mapping[str, Any], name: str) -> float | None:
     value = section.get(name)
-    if value is not None and not (isinstance(value, int | float) and value > 0):
-        raise ValueError(f"{name}={value!r} is no positive number")
+    # weights are float32, in which torch clips
+    if value is not None and not (type(value) in (int, float) and 0 < value < 2**127):
+        raise ValueError(f"{name}={value!r} is no positive number of float32")
     return None if value is None else float(value)

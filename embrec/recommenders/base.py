@@ -144,8 +144,7 @@ class BaseRecommender(RecommenderContract):
 
         Returns
         -------
-        ndarray of shape (n,)
-            Item ids.
+        ndarray of shape (n,) of item ids
         """
         return self.recommend(X, k=1)[0][:, 0]
 
@@ -189,8 +188,8 @@ class BaseRecommender(RecommenderContract):
         histories = self.encode(sequences)
         warn_of_misses(are_seen(histories, targets) & exclude_seen)
         rules = Filter(excluded=(histories,) if exclude_seen else ())
-        queries = self.query_vectors(histories)
-        return TargetRanks(*self.index_.rank(queries, targets, rules, ties=ties))
+        found = self.index_.rank(self.query_vectors(histories), targets, rules, ties=ties)
+        return TargetRanks(*found)
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Hit rate at 50 of each visitor's next item.

@@ -11,6 +11,8 @@ import numpy as np
 _MAGIC = b"embrec-session-1"
 #: Magic, fingerprint of the model, checksum of what follows, bytes of state and of history.
 _HEADER = struct.Struct("<16s16sIII")
+#: No network keeps a larger number; with one, scores would not be finite.
+_LARGEST = 1e18
 _NO_SESSION = "These bytes were not made by to_bytes, though their checksum is right:"
 
 
@@ -69,8 +71,10 @@ class SerializedSession:
                 "The session data is damaged: its checksum is wrong. Start another session."
             )
         state = np.frombuffer(raw[_HEADER.size : _HEADER.size + n_state], dtype=np.uint8)
-        if n_state % 4 or not np.isfinite(state.view("<f4")).all():
-            raise ValueError(f"{_NO_SESSION} its state is no array of finite float32.")
+        if n_state % 4 or not (np.abs(state.view("<f4")) <= _LARGEST).all():  # NaN is not
+            raise ValueError(
+                f"{_NO_SESSION} its state is no array of finite float32, none beyond {_LARGEST:g}."
+            )
         history = _read_history(raw[_HEADER.size + n_state :])
         return cls(model.hex(), state.view("<f4").astype(np.float32), history)
 

@@ -98,13 +98,11 @@ class CheckpointFolder:
         CheckpointError
             If it is of another run or a newer embrec, or if there are checkpoints but no good one.
         """
-        found = next(self._good(), None)
-        return None if found is None else found.state()
+        return _state_of(next(self._good(), None))
 
     def best(self) -> Mapping[str, Any] | None:
         """Return the state of the best checkpoint; None if there is none. Raises as `newest`."""
-        found = next((checkpoint for checkpoint in self._good() if checkpoint.is_best), None)
-        return None if found is None else found.state()
+        return _state_of(next((found for found in self._good() if found.is_best), None))
 
     # ---- what is there
 
@@ -177,6 +175,17 @@ class CheckpointFolder:
         for path in self.folder.iterdir():
             if _UNFINISHED.fullmatch(path.name) and path.is_file():
                 path.unlink(missing_ok=True)
+
+
+def _state_of(checkpoint: CheckpointFile | None) -> Mapping[str, Any] | None:
+    if checkpoint is None:
+        return None
+    try:
+        return checkpoint.state()
+    except DamagedError as error:  # no damage by chance: no older one goes on in its place
+        raise CheckpointError(
+            f"{checkpoint.path} cannot be used: {error}. Remove it to go on from the one before."
+        ) from error
 
 
 def _make_writable_folder(folder: Path) -> None:

@@ -10,6 +10,7 @@ import math
 import os
 import struct
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,9 +52,15 @@ class CheckpointFile:
         """Read and check a file; raise DamagedError if it is not what was written."""
         content = _read_checked(path)
         (n_bytes,) = struct.unpack("<Q", content[:8])
-        checkpoint = cls(path, content, json.loads(content[8 : 8 + n_bytes]), n_bytes)
-        metadata = checkpoint.metadata
-        if int(metadata["format"]) > FORMAT:
+        with _as_written():
+            checkpoint = cls(path, content, json.loads(content[8 : 8 + n_bytes]), n_bytes)
+            metadata = checkpoint.metadata
+            written_in = int(metadata["format"])
+            for name in ("embrec_version", "run_id", "step", "is_best", "state"):
+                if not isinstance(metadata[name], str):
+                    raise TypeError(f"{name} is no text")
+            checkpoint.step  # noqa: B018 - it must be a number
+        if written_in > FORMAT:
             raise CheckpointError(
                 f"{path} was written by embrec {metadata['embrec_version']} in format "
                 f"{metadata['format']}; this is embrec {__version__}, which reads formats "
@@ -78,15 +85,42 @@ class CheckpointFile:
         return self.metadata["is_best"] == "1"
 
     def state(self) -> Mapping[str, Any]:
-        """Return what was written."""
-        state: Mapping[str, Any] = _decode(json.loads(self.metadata["state"]), self._get_bytes)
+        """Return what was written; raise DamagedError if no embrec has written it."""
+        unread = len(self.content)
+
+        def get_bytes(name: str) -> Tensor:
+            nonlocal unread
+            begin, end = (8 + self.n_header_bytes + at for at in self.header[name]["data_offsets"])
+            unread -= end - begin  # else a small file could take any memory, the same bytes again
+            if not 8 <= begin <= end <= len(self.content) or unread < 0:
+                raise ValueError(f"array {name} is not there, or lies over others")
+            if begin == end:  # torch finds no buffer in nothing
+                return torch.empty(0, dtype=torch.uint8)
+            data = bytearray(memoryview(self.content)[begin:end])
+            return torch.frombuffer(data, dtype=torch.uint8)
+
+        with _as_written():
+            state: Mapping[str, Any] = _decode(json.loads(self.metadata["state"]), get_bytes)
         return state
 
-    def _get_bytes(self, name: str) -> Tensor:
-        begin, end = (8 + self.n_header_bytes + at for at in self.header[name]["data_offsets"])
-        if begin == end:  # torch finds no buffer in nothing
-            return torch.empty(0, dtype=torch.uint8)
-        return torch.frombuffer(bytearray(memoryview(self.content)[begin:end]), dtype=torch.uint8)
+
+@contextmanager
+def _as_written() -> Iterator[None]:
+    """Say of a file with a right checksum that was yet changed, whatever reading it raises."""
+    try:
+        yield
+    except (
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+        struct.error,
+    ) as error:
+        raise DamagedError(
+            f"its checksum is right, but embrec has not written it so ({error!r})"
+        ) from error
 
 
 def _new_hash() -> Any:

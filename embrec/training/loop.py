@@ -18,6 +18,7 @@ from embrec.training.averaging import WeightAverage
 from embrec.training.batches import epoch_batches
 from embrec.training.best_epoch import BestEpoch
 from embrec.training.callbacks import Callback, EpochRecord, TrainingProgress
+from embrec.training.checkpoint import CheckpointError
 from embrec.training.display import Display
 from embrec.training.optimization import Optimization, OptimizerRecipe
 from embrec.training.sequences import TrainingSequences
@@ -299,8 +300,15 @@ class _Trainer:
 
     def _restore(self) -> None:
         state = None if self.checkpoints is None else self.checkpoints.newest()
-        if state is not None:
+        if state is None:
+            return
+        try:
             self._load_state_dict(state)
+        except Exception as error:  # torch and numpy raise just about anything then
+            told = (
+                f"The newest checkpoint holds no state of this run, so it was changed: {error!r}."
+            )
+            raise CheckpointError(f"{told} Remove it, or choose another checkpoint_dir.") from error
 
     def _state_dict(self) -> dict[str, Any]:
         on_gpu = self.device.type == "cuda"
@@ -334,9 +342,11 @@ class _Trainer:
         torch.set_rng_state(state["torch_rng"])
         if state["cuda_rng"] is not None and self.device.type == "cuda":
             torch.cuda.set_rng_state(state["cuda_rng"], self.device)
-        self.records, self.stopped = list(state["records"]), state["stopped"]
-        self.epoch_seed, self.step = state["epoch_seed"], state["step"]
-        self.n_events, self.seconds = state["n_events"], state["seconds"]
+        plain = {"records": list, "stopped": bool, "step": int, "n_events": int, "seconds": float}
+        for name, kind in {**plain, "epoch_seed": int | None}.items():
+            if not isinstance(state[name], kind):
+                raise TypeError(f"{name}={state[name]!r}")
+            setattr(self, name, state[name])
         self.loss_sum = state["loss_sum"].to(self.loss_sum.device)
 
 

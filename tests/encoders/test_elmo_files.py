@@ -130,6 +130,37 @@ def test_weights_that_are_no_floats(tmp_path):
         read(write_files(tmp_path, weights=weights))
 
 
+def test_weights_that_are_no_numbers(tmp_path):
+    weights = random_weights()
+    weights["CNN_proj/b_proj"][1] = np.nan
+    with pytest.raises(ValueError, match="is damaged: NaN or infinite numbers in CNN_proj/b_proj"):
+        read(write_files(tmp_path, weights=weights))
+
+
+def test_a_type_in_place_of_a_dataset(tmp_path):
+    with pytest.raises(ValueError, match="dataset char_embed is missing"):
+        read(write_files(tmp_path, weights={**random_weights(), "char_embed": np.dtype("f4")}))
+
+
+def test_sizes_that_are_only_declared(tmp_path):
+    """Refused before memory is taken: HDF5 writes nothing for what nobody has filled."""
+    options, weights = tiny_options(), random_weights()
+    options["char_cnn"]["embedding"]["dim"] = 2**30
+    del weights["char_embed"]
+    for i in range(len(options["char_cnn"]["filters"])):
+        del weights[f"CNN/W_cnn_{i}"]
+    files = write_files(tmp_path, options, weights)
+    with h5py.File(files[1], "a") as file:
+        file.create_dataset("char_embed", (261, 2**30), "f4", chunks=(1, 1))
+        for i, (width, n) in enumerate(options["char_cnn"]["filters"]):
+            shape = (1, width, 2**30, n)
+            file.create_dataset(f"CNN/W_cnn_{i}", shape, "f4", chunks=(1, 1, 1, 1))
+    with pytest.raises(
+        ValueError, match=r"is damaged: it names \d{12,} bytes of weights, and holds"
+    ):
+        read(files)
+
+
 def test_half_precision_files(tmp_path):
     weights = {n: a.astype(np.float16) for n, a in random_weights().items()}
     half = read(write_files(tmp_path / "half", weights=weights))

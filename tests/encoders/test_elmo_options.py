@@ -48,12 +48,19 @@ def test_what_may_be_left_out(tmp_path):
         ("char_cnn", {"filters": [[51, 4]]}, r"filters=\[\[51, 4\]\] are no pairs"),
         ("char_cnn", {"filters": [3]}, "cannot unpack"),
         ("char_cnn", {"embedding": 3}, "embedding=3 is no object"),
-        ("char_cnn", {"n_highway": -1}, "n_highway=-1 is no integer of at least 0"),
+        ("char_cnn", {"n_highway": -1}, "n_highway=-1 is no integer from 0 to 1000"),
         ("lstm", {"dim": "4096"}, "dim='4096' is no integer"),
-        ("lstm", {"n_layers": 0}, "n_layers=0 is no integer of at least 1"),
+        ("lstm", {"n_layers": 0}, "n_layers=0 is no integer from 1 to 1000"),
         ("lstm", {"cell_clip": -1}, "cell_clip=-1 is no positive number"),
-        ("char_cnn", {"max_characters_per_token": 2}, "max_.*=2 is no integer of at least 3"),
+        ("char_cnn", {"max_characters_per_token": 2}, "max_.*=2 is no integer from 3 to 1000"),
         ("lstm", {"proj_clip": "3"}, "proj_clip='3' is no positive number"),
+        ("lstm", {"proj_clip": 10**400}, "proj_clip=1.* is no positive number of float32"),
+        ("lstm", {"cell_clip": 1e308}, r"cell_clip=1e\+308 is no positive number of float32"),
+        ("lstm", {"n_layers": 2**40}, "n_layers=1099511627776 is no integer from 1 to 1000"),
+        ("lstm", {"n_layers": True}, "n_layers=True is no integer"),
+        ("char_cnn", {"n_highway": 1001}, "n_highway=1001 is no integer from 0 to 1000"),
+        ("char_cnn", {"max_characters_per_token": 2**53}, "max_.* is no integer from 3 to 1000"),
+        ("char_cnn", {"filters": [[1, 1e400]]}, r"filters=\[\[1, inf\]\] are no pairs"),
     ],
 )
 def test_impossible_options(tmp_path, section, changes, message):
@@ -73,8 +80,8 @@ def test_a_part_of_the_options_is_missing(tmp_path, name):
 
 @pytest.mark.parametrize(
     "content",
-    ["", "[]", "3", '{"lstm": 3, "char_cnn": 4}', "{"],
-    ids=["empty", "list", "number", "numbers", "cut"],
+    ["", "[]", "3", '{"lstm": 3, "char_cnn": 4}', "{", "[" * 100_000],
+    ids=["empty", "list", "number", "numbers", "cut", "deep"],
 )
 def test_options_of_another_kind(tmp_path, content):
     path = tmp_path / "options.json"

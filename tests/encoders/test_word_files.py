@@ -3,6 +3,7 @@
 import gzip
 import sys
 import zipfile
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -174,3 +175,34 @@ def test_words_are_written_as_texts_are(tmp_path):
         table = load(path)
     assert list(table.words) == ["caf\xe9", "pen"]
     np.testing.assert_array_equal(table.vectors, [[0], [1]])
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+@pytest.mark.parametrize("head", ["99999999 3", "6 99999999", "0 3", "6 0", "-6 3"])
+def test_sizes_that_the_file_does_not_have(tmp_path, head, suffix):
+    path = tmp_path / f"vectors.txt{suffix}"
+    data = (f"{head}\n" + "\n".join(LINES)).encode()
+    path.write_bytes(gzip.compress(data) if suffix else data)
+    with pytest.raises(ValueError, match=r"could not be read as word2vec: .*its first line names"):
+        load(path, "word2vec")
+
+
+@pytest.mark.parametrize("value", ["nan", "-inf"])
+def test_vectors_that_are_not_finite(tmp_path, value):
+    path = tmp_path / "vectors.txt"
+    path.write_text(f"2 3\npen 1 2 3\nink 1 {value} 3\n")
+    with pytest.raises(
+        ValueError, match="1 of 2 vectors hold NaN or infinite numbers, the first is"
+    ):
+        load(path)
+
+
+def test_a_damaged_archive(tmp_path):
+    path = tmp_path / "vectors.txt.gz"
+    data = bytearray(gzip.compress(b"6 3\n" + "\n".join(LINES).encode()))
+    for place in range(len(data)):
+        changed = data.copy()
+        changed[place] ^= 255
+        path.write_bytes(changed)
+        with suppress(ValueError):
+            assert_is_the_table(load(path))

@@ -1,5 +1,7 @@
 """States of training, and the folder that they are kept in."""
 
+import hashlib
+import json
 import os
 import struct
 
@@ -34,6 +36,17 @@ def make_state(step):
 
 def raw(tensor):
     return tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
+
+
+def rewritten(path, change):
+    """Change a file's header, and write the checksum that goes with it."""
+    content = path.read_bytes()[:-CHECKSUM]
+    (n_header,) = struct.unpack("<Q", content[:8])
+    header = json.loads(content[8 : 8 + n_header])
+    header = change(header) or header
+    text = json.dumps(header).encode()
+    content = struct.pack("<Q", len(text)) + text + content[8 + n_header :]
+    path.write_bytes(content + hashlib.blake2b(content, digest_size=CHECKSUM).digest())
 
 
 def assert_same(found, expected):

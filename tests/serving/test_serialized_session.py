@@ -1,6 +1,7 @@
 """Bytes of sessions: what is in them, and what is refused."""
 
 import json
+import math
 import re
 import struct
 from dataclasses import replace
@@ -17,7 +18,9 @@ MODEL = "0123456789abcdef" * 2
 PARKED = SerializedSession(MODEL, np.array([1, -2.5], dtype=np.float32), ["photo-0"])
 DATA = PARKED.to_bytes()
 
-STATES = st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), max_size=5)
+#: The float32 below 1e18, where states end.
+LARGEST = float(np.nextafter(np.float32(1e18), np.float32(0)))
+STATES = st.lists(st.floats(-LARGEST, LARGEST, width=32), max_size=5)
 HISTORIES = st.lists(st.text(st.characters(), max_size=4)) | st.lists(st.integers())
 
 
@@ -74,6 +77,7 @@ def test_damaged_bytes_are_refused(damage):
 
 
 FORGED_STATES = {"part of a number": b"\0" * 6, "nan": struct.pack("<2f", 0, float("nan"))}
+FORGED_STATES |= {"minus infinity": struct.pack("<f", -math.inf), "huge": struct.pack("<f", -2e18)}
 
 
 @pytest.mark.parametrize("state", FORGED_STATES)

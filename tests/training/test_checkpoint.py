@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from checkpoints import assert_same, make_state, name, names, open_folder
+from checkpoints import assert_same, make_state, name, names, open_folder, rewritten
 
 from embrec.training import checkpoint, checkpoint_file
 from embrec.training.checkpoint import CheckpointError
@@ -400,3 +400,12 @@ def test_killed_at_any_moment(tmp_path):
     folder.write(last + 1, make_state(1))
     best = min(last // 5 * 5, last)
     assert names(tmp_path) == [name(step) for step in sorted({best, last, last + 1})]
+
+
+def test_a_state_that_was_changed_on_purpose_is_not_gone_on_with(tmp_path):
+    path = open_folder(tmp_path).write(1, make_state(1))
+    rewritten(path, lambda header: header["__metadata__"].update(state="{"))
+    with pytest.raises(
+        CheckpointError, match=r"step-0000000001\.ckpt cannot be used: its checksum"
+    ):
+        open_folder(tmp_path).newest()

@@ -1,6 +1,7 @@
 """The file of a checkpoint: exactly what was written, or refused."""
 
 import errno
+import json
 import os
 import struct
 from collections import OrderedDict, namedtuple
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from checkpoints import CHECKSUM, RUN, assert_same, make_state, names
+from checkpoints import CHECKSUM, RUN, assert_same, make_state, names, rewritten
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -383,3 +384,48 @@ def test_a_failed_write_leaves_what_was_there(call, written, monkeypatch):
         write_checkpoint(path, ABOUT, make_state(4))
     assert names(path.parent) == ["file"]
     assert path.read_bytes() == content
+
+
+# ---- changed on purpose: the checksum is right
+
+
+HEADERS = {
+    "a list": lambda header: [1],
+    "no metadata": lambda header: {"x": 1},
+    "no number": lambda header: header["__metadata__"].update(step="first"),
+    "no run": lambda header: header["__metadata__"].update(run_id=None),
+}
+
+
+@pytest.mark.parametrize("change", HEADERS)
+def test_a_header_that_embrec_never_wrote(change, written):
+    rewritten(written[0], HEADERS[change])
+    with pytest.raises(DamagedError, match="checksum is right, but embrec has not written it so"):
+        CheckpointFile.read(written[0])
+
+
+STATES = {
+    "no json": "{",
+    "deep": "[" * 100_000,
+    "no array": '{"tensor": ["7", "uint8", [1]]}',
+    "no type": '{"tensor": ["0", "load", [48]]}',
+    "another shape": '{"tensor": ["0", "float32", [5, 3]]}',
+    "a huge shape": '{"array": ["0", "<f4", [1099511627776]]}',
+    "two kinds": '{"int": "1", "float": "0"}',
+    "the same array again and again": json.dumps([{"tensor": ["0", "uint8", [48]]}] * 1000),
+}
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_a_state_that_embrec_never_wrote(state, written):
+    """Refused in one way, before it takes more memory than the file has bytes."""
+    rewritten(written[0], lambda header: header["__metadata__"].update(state=STATES[state]))
+    checkpoint = CheckpointFile.read(written[0])
+    with pytest.raises(DamagedError, match="checksum is right, but embrec has not written it so"):
+        checkpoint.state()
+
+
+def test_an_array_outside_of_the_file(written):
+    rewritten(written[0], lambda header: header["0"].update(data_offsets=[0, 2**40]))
+    with pytest.raises(DamagedError, match="array 0 is not there, or lies over others"):
+        CheckpointFile.read(written[0]).state()

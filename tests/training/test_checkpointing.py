@@ -8,6 +8,7 @@ import time
 
 import numpy as np
 import pytest
+from checkpoints import rewritten
 
 from embrec import Callback, EmbRecEstimator, TfidfItemFeaturizer
 from embrec.components import Adam, EarlyStopping, GRUEncoder, IdEmbeddings, ItemTowers
@@ -150,6 +151,26 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(
     with pytest.warns(UserWarning, match="Skipped the checkpoint .*checksum is wrong"):
         resumed = make(tmp_path).fit(shop_log, items=shop_items)
     assert figures(resumed) == figures(unbroken["plain"])
+
+
+@pytest.mark.parametrize("name", ["network", "torch_rng", "records", "step", "loss_sum"])
+def test_a_state_that_was_changed_on_purpose(name, ended, shop_log, shop_items):
+    """The checksum is right, and yet it is no state: one error for all of them."""
+
+    def change(header):
+        state = json.loads(header["__metadata__"]["state"])
+        for entry in state["dict"]:
+            entry[1] = "x" if entry[0] == name else entry[1]
+        header["__metadata__"]["state"] = json.dumps(state)
+
+    for path in ended.iterdir():
+        rewritten(path, change)
+    before = {path: path.read_bytes() for path in ended.iterdir()}
+    model = make(ended)
+    with pytest.raises(CheckpointError, match="holds no state of this run, so it was changed: "):
+        model.fit(shop_log, items=shop_items)
+    assert not hasattr(model, "network_")
+    assert {path: path.read_bytes() for path in ended.iterdir()} == before
 
 
 @pytest.mark.parametrize("state", [None, np.random.RandomState(0)], ids=["none", "generator"])
