@@ -75,7 +75,7 @@ def write_folder(
         try:
             version.mkdir()
             meta = write(version)
-            meta |= {"folder": version.name, "files": _described(version)}
+            meta |= {"folder": version.name, "files": described(version)}
             meta["digest"] = digest_of(meta)
             unnamed.write_text(json.dumps(meta, indent=2) + "\n", encoding="utf-8")
             for each in (unnamed, *version.iterdir(), version):
@@ -207,7 +207,8 @@ def _check_file(path: Path, file: Path, expected: dict[str, Any], *, whole: bool
         )
 
 
-def _described(folder: Path) -> dict[str, Any]:
+def described(folder: Path) -> dict[str, Any]:
+    """Say how long the files of a folder are, and what their checksums are."""
     return {
         each.name: {"bytes": each.stat().st_size, **_sums(each)}
         for each in sorted(folder.iterdir())

@@ -4,6 +4,7 @@ A build never has more than a bounded number of events in memory: tables are spo
 codes, the spool is dealt into groups of users, each group is sorted by time.
 """
 
+import operator
 from collections.abc import Iterable, Sequence
 from functools import cached_property, partial
 from pathlib import Path
@@ -76,11 +77,14 @@ class InteractionStore:
     def _open(self, meta: dict[str, Any]) -> None:
         files = _checked_files(self.folder, meta)
         self._meta = meta
-        self.n_events: int = meta["n_events"]
-        self.n_items: int = meta["n_items"]
-        # a map keeps its file when that is removed
-        self.codes = np.memmap(files / CODES, dtype="<i4", mode="r")
-        self.offsets = np.memmap(files / OFFSETS, dtype="<i8", mode="r")
+        try:
+            self.n_events: int = operator.index(meta["n_events"])
+            self.n_items: int = operator.index(meta["n_items"])
+            # a map keeps its file when that is removed
+            self.codes = np.memmap(files / CODES, dtype="<i4", mode="r")
+            self.offsets = np.memmap(files / OFFSETS, dtype="<i8", mode="r")
+        except (LookupError, TypeError, ValueError) as error:
+            raise _damaged(self.folder, error) from error
 
     @classmethod
     def open(cls, folder: StrPath) -> "InteractionStore":
@@ -187,21 +191,26 @@ class InteractionStore:
     @cached_property
     def ids(self) -> np.ndarray:
         """Item id of each code, in order of first appearance: (n_items,), int64 or object (str)."""
-        return self._read_ids(ITEMS)
+        return self._read_ids(ITEMS, self.n_items)
 
     @cached_property
     def users(self) -> np.ndarray:
         """User id of each sequence, (n_users,), int64 or object (str)."""
-        return self._read_ids(USERS)
+        return self._read_ids(USERS, len(self.offsets) - 1)
 
-    def _read_ids(self, name: str) -> np.ndarray:
+    def _read_ids(self, name: str, n: int) -> np.ndarray:
         try:
-            return unpack_ids(load_file(_files_of(self.folder, self._meta) / name))
+            ids = unpack_ids(load_file(_files_of(self.folder, self._meta) / name))
+            if len(ids) != n:
+                raise ValueError(f"{name} holds {len(ids)} ids, expected {n}")
+            return ids
         except FileNotFoundError as error:
             raise ValueError(
                 f"{self.folder} was replaced by another store while this one was open. Open it "
                 "again, and go on with that."
             ) from error
+        except Exception as error:  # whatever the library raises that reads it
+            raise _damaged(self.folder, error) from error
 
     def check(self) -> None:
         """Read all events, and see that they are as they were written; `fit` does so too.
@@ -214,7 +223,7 @@ class InteractionStore:
             If it is damaged.
         """
         counts, found = np.diff(self.offsets), checksum()
-        is_whole = len(self.codes) == counts.sum() == self.n_events and bool((counts >= 0).all())
+        is_whole = len(self.codes) == counts.sum() == self.n_events and bool((counts > 0).all())
         for _, codes in row_blocks(self.codes, CHECKED_TOGETHER):
             found.update(codes)
             is_whole &= bool(codes.min() >= 0 and codes.max() < self.n_items)
@@ -251,6 +260,11 @@ def _check_marker(folder: Path) -> None:
         )
 
 
+def _damaged(folder: Path, error: Exception) -> ValueError:
+    what = f"{type(error).__name__}: {error}"
+    return ValueError(f"{folder} is damaged: its files do not fit together ({what}).")
+
+
 def _files_of(folder: Path, meta: dict[str, Any]) -> Path:
     return folder / meta.get("folder", "")  # format 1 kept all in one
 
@@ -268,7 +282,10 @@ def _checked_files(folder: Path, meta: dict[str, Any]) -> Path:
         )
     if meta["format"] > 1:
         return check_version(folder, meta, mapped=(CODES,))
-    for name, expected in meta["bytes"].items():
+    sizes = meta.get("bytes")
+    if not isinstance(sizes, dict) or not {CODES, OFFSETS} <= set(sizes):
+        raise ValueError(f"{folder} is damaged: its {META} names no files. Build it again.")
+    for name, expected in sizes.items():
         file = folder / name
         got = f"{file.stat().st_size} bytes" if file.is_file() else "missing"
         if got != f"{expected} bytes":

@@ -13,6 +13,7 @@ from embrec._utils.moments import as_of_now
 from embrec._version import __version__
 from embrec.components.base import Component, describe, make
 from embrec.data.id_arrays import pack_ids, unpack_ids
+from embrec.data.memmaps import is_stored
 from embrec.index.base import BaseIndex
 from embrec.index.saving import (
     FILE,
@@ -111,24 +112,29 @@ def _read(
     folder = check_version(path, meta, mapped=() if mmap_mode is None else (ARRAYS, FILE))
     try:
         return _made_of(cls, folder, trusted, mmap_mode, meta)
-    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError) as error:
-        raise ValueError(
-            f"{path} cannot be loaded: what is in it does not fit together "
-            f"({type(error).__name__}: {error}). Save the recommender again."
-        ) from error
+    except ImportError:
+        raise  # a library that it needs
+    except Exception as error:  # whatever the libraries raise that read its files
+        kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
+        raise ValueError(f"{path} cannot be loaded: {kind}{error}") from error
 
 
 def _made_of(
     cls: type, path: Path, trusted: Sequence[str], mmap_mode: str | None, meta: dict[str, Any]
 ) -> Any:
     arrays = load_file(path / ARRAYS) if mmap_mode is None else map_items(path / ARRAYS)
+    for name, array in arrays.items():
+        if array.dtype.kind == "f" and not is_stored(array) and not np.isfinite(array).all():
+            raise ValueError(f"{name} holds numbers that are not finite.")
     objects = load_objects(path / OBJECTS, trusted) if meta["objects"] else {}
     unsaved = getattr(cls, "_unsaved_parameters", ())
     saved = {k: v for k, v in meta["params"].items() if k not in unsaved}
     params = {name: _made(value, trusted) for name, value in saved.items()}
     parts = {name: make(value, trusted) for name, value in meta["parts"].items()}
     estimator = cls(**params, **_with_prefix(objects, "param:"))
+    estimator._validate_params()
     estimator.catalog_ = _read_catalog(arrays, meta, path)
+    estimator.index_.check()
     if len(estimator.catalog_) != len(estimator.index_):
         raise ValueError(
             f"{path} is damaged: it holds {len(estimator.catalog_)} ids and "

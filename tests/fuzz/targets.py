@@ -22,6 +22,7 @@ from checkpoints import make_state, open_folder
 from elmo_reference import random_weights, tiny_options, write_files
 from small_recommender import fit_small
 
+from embrec._utils import files
 from tests.fuzz.campaign import target
 from tests.fuzz.mutation import mutate, mutate_json
 
@@ -442,9 +443,9 @@ def parquet(folder):
     return try_one
 
 
-def _one_file_changed(rng, files):
-    name = rng.choice(sorted(files))
-    data = files[name]
+def _one_file_changed(rng, sound):
+    name = rng.choice(sorted(sound))
+    data = sound[name]
     if name.suffix == ".json" and rng.random() < 0.6:
         data = json.dumps(mutate_json(rng, json.loads(data))).encode()
     else:
@@ -452,12 +453,25 @@ def _one_file_changed(rng, files):
     return name, data
 
 
-def _changing_folder(folder, sound, documented, use):
+def _sign(folder, marker):
+    """Write checksums as somebody would who wants the folder to be believed."""
+    try:
+        meta = json.loads((folder / marker).read_bytes())
+        meta["files"] = files.described(folder / meta["folder"])
+        meta["digest"] = files.digest_of(meta)
+    except (ValueError, TypeError, LookupError, OSError, RecursionError):
+        return
+    (folder / marker).write_text(json.dumps(meta))
+
+
+def _changing_folder(folder, marker, sound, documented, use):
     """Try a folder in which one file was changed; use it, and demand that it stays as it is."""
 
     def try_one(rng):
         name, data = _one_file_changed(rng, sound)
         (folder / name).write_bytes(data)
+        if rng.random() < 0.5:
+            _sign(folder, marker)
         before = contents(folder)
         try:
             use(rng)
@@ -466,13 +480,14 @@ def _changing_folder(folder, sound, documented, use):
             return False
         finally:
             assert contents(folder) == before
-            (folder / name).write_bytes(sound[name])
+            for each in (name, marker):
+                (folder / each).write_bytes(sound[Path(each)])
         return True
 
     return try_one
 
 
-@target(in_suite=False)  # not until the folder's new format is in
+@target()
 def stores(folder):
     """A store in which one file was changed."""
     from embrec.data.store import InteractionStore
@@ -491,10 +506,10 @@ def stores(folder):
         assert (np.diff(offsets) > 0).all()
         assert len(store.users) == len(offsets) - 1
 
-    return _changing_folder(path, contents(path), ValueError, use)
+    return _changing_folder(path, "interactions.json", contents(path), ValueError, use)
 
 
-@target(in_suite=False)  # not until the folder's new format is in
+@target()
 def saved_models(folder):
     """A saved recommender in which one file was changed."""
     from embrec import EmbRecEstimator
@@ -504,9 +519,12 @@ def saved_models(folder):
 
     def use(rng):
         model = EmbRecEstimator.load(path, mmap_mode=rng.choice((None, "r")))
-        check_lists(*model.recommend([["photo-0"], []], k=5), ITEMS["item"])
+        if not np.isfinite(model.index_.vectors).all():
+            return  # mapped, and with checksums to match
+        known = model.catalog_.ids.ids.tolist()
+        check_lists(*model.recommend([known[:1], []], k=5), known)
 
-    return _changing_folder(path, contents(path), ValueError, use)
+    return _changing_folder(path, "embrec.json", contents(path), ValueError, use)
 
 
 # ---- the service
