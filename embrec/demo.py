@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from embrec import EmbRecEstimator, TfidfItemFeaturizer
+from embrec import EmbRecEstimator, TfidfItemFeaturizer, Whole
 from embrec.baselines import ContentNeighborsRecommender, PopularityRecommender
 from embrec.datasets import load_parquet_pair, make_shop
 from embrec.metrics import hit_rate_at_k, ranking_scorer
@@ -102,7 +102,7 @@ def fit_all(data: DemoData, seed: int) -> tuple[dict[str, BaseRecommender], pd.D
     print(f"Training on {len(train):,} interactions; items are known by {', '.join(columns)}.")
     started = time.perf_counter()
     for model in models.values():
-        model.fit(train, items=data.known_items, X_val=valid)
+        model.fit(train, items=Whole(data.known_items), X_val=valid)
     print(f"Trained in {time.perf_counter() - started:.0f} s.\n")
     return models, test
 

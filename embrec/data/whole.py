@@ -25,7 +25,7 @@ class Whole:
     >>> from embrec.baselines import PopularityRecommender
     >>> from embrec.datasets import make_shop
     >>> from embrec.model_selection import LeaveLastOut
-    >>> shop = make_shop(n_users=100, n_items=50, random_state=0)
+    >>> shop = make_shop(n_users=50, n_items=200, random_state=0)
     >>> results = cross_validate(
     ...     PopularityRecommender(), shop.interactions, cv=LeaveLastOut(),
     ...     params={"items": Whole(shop.items)},

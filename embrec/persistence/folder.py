@@ -132,7 +132,8 @@ def _made_of(
     params = {name: _made(value, trusted) for name, value in saved.items()}
     parts = {name: make(value, trusted) for name, value in meta["parts"].items()}
     estimator = cls(**params, **_with_prefix(objects, "param:"))
-    estimator._validate_params()
+    if not unsaved:  # which may be needed
+        estimator._validate_params()
     estimator.catalog_ = _read_catalog(arrays, meta, path)
     estimator.index_.check()
     if len(estimator.catalog_) != len(estimator.index_):

@@ -146,7 +146,16 @@ class RecommenderContract(Parametrized, ABC):
         return read_sequences(X, columns, what=what)[0]
 
     def read_log(self, X: Any) -> Ragged:
-        """Read what is learned from, and warn of events that repeat the one before."""
+        """Read what is learned from, and warn of events that repeat the one before.
+
+        Parameters
+        ----------
+        X : list of sequences, or log
+
+        Returns
+        -------
+        Ragged of item ids
+        """
         sequences = self.read_sequences(X)
         warn_of_repeats(sequences)
         return sequences

@@ -250,14 +250,3 @@ def test_saved_and_loaded(settings, tmp_path, shop_log, shop_items):
     rec.add_items(new)
     loaded.add_items(new)
     np.testing.assert_array_equal(loaded.item_embeddings(["new"]), rec.item_embeddings(["new"]))
-
-
-def test_a_featurizer_of_an_older_version_reads_as_it_did():
-    fitted = TfidfItemFeaturizer("title", strip_html=False).fit(ITEMS)
-    state = dict(fitted.__getstate__())
-    for name in ("strip_html", "column_weights", "n_hash_features", "n_jobs", "idf_"):
-        del state[name]
-    old = TfidfItemFeaturizer.__new__(TfidfItemFeaturizer)
-    old.__setstate__(state)
-    assert (old.transform(ITEMS) != fitted.transform(ITEMS)).nnz == 0
-    assert old.get_params() == fitted.get_params()
