@@ -69,7 +69,7 @@ def test_columns_of_words_are_those_that_can_be_read():
 def test_the_table_holds_each_models_figures(capsys):
     """By hand: the target is second of two, and first of three."""
     items = pd.DataFrame({"item": ["a", "b", "c"]})
-    model = PopularityRecommender().fit([["a", "a", "a"], ["b", "b"], ["c"]], items=items)
+    model = PopularityRecommender().fit([[item] for item in "aaabbc"], items=items)
     test = pd.DataFrame({"user": [1, 1, 2, 2], "item": ["b", "a", "a", "c"], "timestamp": range(4)})
     demo.print_table({"best sellers": model}, test)
     lines = capsys.readouterr().out.splitlines()
