@@ -9,7 +9,6 @@ changes in the catalogue is in a file beside the model, and is made again after 
 Redis, sessions are kept there, and any number of processes follow one stream of changes.
 """
 
-import fcntl
 import json
 import logging
 import os
@@ -62,6 +61,10 @@ def as_line(change: Any) -> bytes:
 
 def open_alone(path: str) -> BinaryIO:
     """Open a file to append to, which no other process has open so."""
+    try:
+        import fcntl
+    except ImportError as error:
+        raise SystemExit("Files cannot be locked on Windows: set REDIS_URL.") from error
     file = open(path, "a+b", buffering=0)  # noqa: SIM115 - as long as the process lasts
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
