@@ -30,6 +30,12 @@ CASES = {
     "256 clicks and top 10": ("clicks", 2400),
     "recommend to 2,000": ("recommend", 2400),
     "add an item": ("add", 2400),
+    "top 10 of 2,000 queries, 25,000 vectors": ("top", 25_000),
+    "top 500 of 2,000 queries, 25,000 vectors": ("top 500", 25_000),
+    "ranks of 2,000 targets, 25,000 vectors": ("ranks", 25_000),
+    "top 10 of one query, 25,000 vectors": ("top of one", 25_000),
+    "top 10, half of the vectors equal": ("top, half equal", 25_000),
+    "ranks, half of the vectors equal": ("ranks, half equal", 25_000),
 }
 WORKER = """
 import sys, time, torch
@@ -56,6 +62,23 @@ if way in ("click", "clicks", "recommend", "add"):
         "recommend": lambda: model.recommend(histories, 10),
         "add": lambda: model.add_items(rename()),
     }[way]
+elif way.startswith(("top", "ranks")):
+    import numpy as np
+    from embrec.index import ExactIndex
+    torch.set_num_threads(1)
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(n, 128)).astype("f4")
+    queries = rng.normal(size=(2000, 128)).astype("f4")
+    if way.endswith("half equal"):
+        vectors[::2] = vectors[0]
+        queries += vectors[0] / 5  # so that some lists end among them
+    index, targets = ExactIndex(precision="float32").fit(vectors), rng.integers(0, n, 2000)
+    call = {
+        "top": lambda: index.search(queries, 10),
+        "top 500": lambda: index.search(queries, 500),
+        "top of one": lambda: [index.search(queries[i : i + 1], 10) for i in range(200)],
+        "ranks": lambda: index.rank(queries, targets),
+    }[way.removesuffix(", half equal")]
 else:
     from training_step import WAYS
     torch.manual_seed(0)
@@ -117,7 +140,7 @@ def main() -> None:
     for name, case in CASES.items():
         found = compare(options.other.resolve(), case, options.pairs)
         figures[name] = {key: round(float(value), 4) for key, value in found.items()}
-        print(f"{name:36} {json.dumps(figures[name])}", flush=True)
+        print(f"{name:40} {json.dumps(figures[name])}", flush=True)
     write_result("side_by_side", {"ratios": figures, "pairs": options.pairs})
 
 
