@@ -135,6 +135,40 @@ class Pairs:
         scored[once] = self.scores(once // self.n_vectors + first, once % self.n_vectors)
         return scored[codes]
 
+    def distinct(
+        self, where: NDArray[np.bool_]
+    ) -> tuple[np.ndarray, np.ndarray, NDArray[np.int64]]:
+        """List the pairs of a block, equal vectors once for each query if there are many.
+
+        Parameters
+        ----------
+        where : ndarray of shape (n_block, n_vectors), bool
+            It may be changed.
+
+        Returns
+        -------
+        numbers, columns : ndarray of shape (n,), int64
+        counts : ndarray of shape (n,), int64
+            How many pairs each stands for.
+        """
+        groups: list[np.ndarray] = []
+        if np.count_nonzero(where) > MANY * self.n_vectors:
+            first = self.first_equal
+            equal = np.flatnonzero(np.bincount(first, minlength=len(first))[first] > 1)
+            equal = equal[np.argsort(first[equal], kind="stable")]
+            starts = np.flatnonzero(np.diff(first[equal], prepend=-1))
+            if len(starts):
+                found = np.add.reduceat(where[:, equal], starts, axis=1, dtype=np.int64)
+                where[:, equal] = False
+                numbers, group = np.nonzero(found)
+                groups = [numbers, first[equal[starts]][group], found[numbers, group]]
+        numbers, columns = np.divmod(np.flatnonzero(where), where.shape[1])
+        alone = [numbers, columns, np.ones(len(numbers), dtype=np.int64)]
+        if not groups:
+            return alone[0], alone[1], alone[2]
+        both = [np.concatenate(pair) for pair in zip(alone, groups, strict=True)]
+        return both[0], both[1], both[2]
+
 
 def _as_array(vectors: Any) -> Any:
     if isinstance(vectors, Tensor):

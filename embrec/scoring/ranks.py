@@ -124,10 +124,10 @@ def _count_by_pairs(
     np.logical_not(np.logical_or(near, ahead, out=near), out=near)
     near[every, targets] = False
     near[np.isnan(own[:, 0])] = False
-    numbers, columns = np.divmod(np.flatnonzero(near), scores.shape[1])
-    of_near = pairs.many_scores(numbers + start, columns) if len(numbers) else own[:0, 0]
-    level = np.bincount(numbers, of_near == own[numbers, 0], len(scores))
-    n_ahead = n_ahead + np.bincount(numbers, ~(of_near <= own[numbers, 0]), len(scores))
+    numbers, columns, counts = pairs.distinct(near)
+    of_near, own_of = pairs.scores(numbers + start, columns), own[numbers, 0]
+    level = np.bincount(numbers, counts * (of_near == own_of), len(scores))
+    n_ahead = n_ahead + np.bincount(numbers, counts * ~(of_near <= own_of), len(scores))
     ranks: np.ndarray = n_ahead + {"pessimistic": 1, "average": 0.5, "optimistic": 0}[ties] * level
     return np.where(np.isnan(own[:, 0]), np.inf, ranks)
 

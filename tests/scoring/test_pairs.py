@@ -91,3 +91,24 @@ def test_lengths_beyond_float32():
     queries = torch.tensor([[1e38, 1e38], [0.0, 0.0], [torch.nan, 1.0]])
     slack = Pairs(queries, [torch.full((3, 2), 1e30)]).slack
     assert np.isfinite(slack).all()
+
+
+@pytest.mark.parametrize("kinds", [3, 60, 5000])
+def test_pairs_are_listed_once_for_equal_vectors(kinds):
+    rng = np.random.default_rng(kinds)
+    items = rng.normal(size=(kinds, D)).astype(np.float32)[rng.integers(0, kinds, 100)]
+    pairs = Pairs(np.ones((50, D), dtype=np.float32), [items])
+    for share in (0.01, 0.9):
+        where = rng.random((50, 100)) < share
+        numbers, columns, counts = pairs.distinct(where.copy())
+        expected = {}
+        for number, column in zip(*np.nonzero(where), strict=True):
+            key = number, items[column].tobytes()
+            expected[key] = expected.get(key, 0) + 1
+        found = {}
+        for number, column, count in zip(numbers, columns, counts, strict=True):
+            key = number, items[column].tobytes()
+            found[key] = found.get(key, 0) + count
+        assert found == expected
+        if share > 0.5:
+            assert len(numbers) == len(expected)

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from embrec.scoring.candidates import Candidates
+from embrec.scoring.pairs import Pairs
 from embrec.scoring.ranks import rank_and_find, rank_targets
 
 
@@ -110,3 +111,24 @@ def test_the_best_of_the_same_pass(drawn, k, seed):
         n = min(k, int(allowed.sum()))
         assert row[:n].tolist() == np.argsort(-of_row)[:n].tolist()
         assert (row[n:] == -1).all()
+
+
+@pytest.mark.parametrize("ties", ["pessimistic", "average", "optimistic"])
+def test_many_equal_vectors_are_all_counted(ties):
+    """Some may not answer, and others are equal but for what float32 rounds."""
+    rng = np.random.default_rng(0)
+    items = rng.normal(size=(3, 32)).astype(np.float32)[rng.integers(0, 3, 90)]
+    items[80:] *= 1 + np.float32(1e-7) * rng.integers(-2, 3, (10, 32)).astype(np.float32)
+    queries = rng.normal(size=(50, 32)).astype(np.float32)
+    targets, allowed = rng.integers(0, 90, 50), rng.random(90) < 0.8
+    candidates = Candidates(torch.from_numpy(allowed))
+    ranks, n_candidates = rank_targets(queries, items, targets, candidates, ties=ties)
+    numbers, columns = np.divmod(np.arange(50 * 90), 90)
+    scores = Pairs(queries, [items]).scores(numbers, columns).reshape(50, 90)
+    share = {"pessimistic": 1, "average": 0.5, "optimistic": 0}[ties]
+    for i, target in enumerate(targets):
+        others = allowed & (np.arange(90) != target)
+        assert n_candidates[i] == others.sum() + 1
+        ahead = (others & (scores[i] > scores[i, target])).sum()
+        level = (others & (scores[i] == scores[i, target])).sum()
+        assert ranks[i] == (ahead + share * level if allowed[target] else others.sum())
