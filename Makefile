@@ -9,7 +9,7 @@ export PYTHONWARNINGS ?=
 NO_COMPILER := The tests need a C++ compiler ($(CXX) was not found): Annoy, which they try too, is built \
 when it is installed. Install one, or set CXX. make demo needs none.
 
-.PHONY: demo test fuzz lint types docs check test-lowest release-check clean
+.PHONY: demo test fuzz kills lint types docs check test-lowest release-check clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python -m embrec.demo $(if $(DATA),--data "$(DATA)")
@@ -20,6 +20,10 @@ test: $(VENV)/.dev
 # damaged and hostile input, as docs/reliability.md tells: SECONDS or INPUTS for each of TARGETS (all)
 fuzz: $(VENV)/.dev
 	$(BIN)/python -m tests.fuzz $(TARGETS) $(if $(INPUTS),--inputs $(INPUTS),--seconds $(or $(SECONDS),60))
+
+# processes that are killed at random moments, KILLS of each of TARGETS (all)
+kills: $(VENV)/.dev
+	$(BIN)/python -m tests.kills $(TARGETS) --kills $(or $(KILLS),200)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

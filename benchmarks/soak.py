@@ -17,13 +17,14 @@ import sys
 import threading
 import time
 import warnings
+from array import array
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from _common import write_result
+from _common import rss_mib, write_result
 from _vectors import SHOP, trained_model
 from threadpoolctl import threadpool_limits
 
@@ -58,7 +59,7 @@ class Watch:
     n_shown: int = 0
     stop: threading.Event = field(default_factory=threading.Event)
     errors: list[str] = field(default_factory=list)
-    seconds: list[float] = field(default_factory=list)
+    seconds: array[float] = field(default_factory=lambda: array("d"))
     n_added: int = 0
     n_updated: int = 0
     n_removed: int = 0
@@ -200,6 +201,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--threads", type=int, default=8)
     parser.add_argument("--changes", type=int, default=10_000)
+    parser.add_argument("--result", default="soak", help="name of the file of figures")
     options = parser.parse_args()
     torch.set_num_threads(1)
     shop = make_shop(n_items=SHOP["n_items"], n_users=1, random_state=0).items
@@ -215,8 +217,10 @@ def main() -> None:
         with threadpool_limits(1):
             ids = shop["item"].tolist()
             run(model, ids, options.threads, options.seconds / 12)  # warms up
-            quiet = run(model, ids, options.threads, options.seconds / 3)
+            quiet = run(model, ids, options.threads, min(options.seconds / 3, 60))
+            memory = [rss_mib()]
             busy = run(model, ids, options.threads, options.seconds, new)
+        memory.append(rss_mib())
         model.index_.wait()
         row = {
             "quiet": quantiles(quiet),
@@ -228,6 +232,7 @@ def main() -> None:
             "expected_among_50": busy.n_expected,
             "found_among_50": busy.n_found,
             "answers_with_new_items": busy.n_shown,
+            "rss_mib": memory,
             "was_rebuilt": model.index_.snapshot.base is not before,
             "errors": quiet.errors + busy.errors,
         }
@@ -235,7 +240,9 @@ def main() -> None:
         figures[name] = row
         failed |= bool(row["errors"])
         print(name, row, flush=True)
-    write_result("soak", {"threads": options.threads, "seconds": options.seconds, "table": figures})
+    write_result(
+        options.result, {"threads": options.threads, "seconds": options.seconds, "table": figures}
+    )
     if failed:
         sys.exit("The soak found errors.")
 

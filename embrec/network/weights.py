@@ -1,13 +1,16 @@
 """Networks made, grown and copied, and what tells their weights apart."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from copy import deepcopy
 from hashlib import blake2b
-from typing import TypeVar
+from threading import get_ident
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from embrec.network.id_vectors import IdVectors
 from embrec.network.model import SequenceNetwork
@@ -22,6 +25,52 @@ def draw(make: Callable[[], SequenceNetwork], seed: int) -> SequenceNetwork:
         network = make()
         network.items.draw_own()
     return network
+
+
+def check_weights(make: Callable[[], SequenceNetwork], weights: Mapping[str, Tensor]) -> None:
+    """Refuse weights of another network than is to be made, before that takes memory or time.
+
+    The sizes of one that was saved are only what a file says.
+
+    Raises
+    ------
+    ValueError
+        If names or shapes differ.
+    """
+    try:
+        with _no_more_parameters(2 * len(weights)), torch.device("meta"):
+            expected = _shapes(make().state_dict())
+    except (RuntimeError, NotImplementedError):
+        return  # a module of one's own may read numbers, which tensors on "meta" do not have
+    found = _shapes(weights)
+    for name in sorted(expected.keys() | found.keys()):
+        if expected.get(name) != found.get(name):
+            raise ValueError(
+                f"The network has {name} of shape {expected.get(name)}, but the weights have it of "
+                f"shape {found.get(name)}."
+            )
+
+
+def _shapes(weights: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(one.shape) or (1,) for name, one in weights.items()}  # as files have them
+
+
+@contextmanager
+def _no_more_parameters(n: int) -> Iterator[None]:
+    """Refuse modules of more parameters in this thread, as soon as there is one more."""
+    thread, registered = get_ident(), 0
+
+    def count(module: nn.Module, name: str, parameter: Any) -> None:
+        nonlocal registered
+        registered += get_ident() == thread
+        if registered > n:
+            raise ValueError(f"The network has more than the {n} parameters that it can have.")
+
+    handle = register_module_parameter_registration_hook(count)
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 def copy_weights(

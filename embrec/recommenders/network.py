@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from embrec.data.tables import Table
 from embrec.network import NetworkSize, SequenceNetwork, to_feature_tensors
 from embrec.network.device import available_device
 from embrec.network.inference import embed_items, encode_queries, encode_states, encode_steps
-from embrec.network.weights import copy_network, draw, fingerprint
+from embrec.network.weights import check_weights, copy_network, draw, fingerprint
 from embrec.persistence.state import SavedState
 from embrec.recommenders.parts import Parts
 from embrec.recommenders.sessions import SessionRecommender
@@ -129,12 +130,14 @@ class NetworkRecommender(SessionRecommender):
         size = state.values["size"]
         self._size = NetworkSize(**size | {"n_features": tuple(size["n_features"])})
         self._fitted_parts = Parts(**{"early_stopping": None, **state.parts})
-        network = self._make_network(self._fitted_parts, self._size, seed=0)
         weights = {
             k.removeprefix("network:"): torch.from_numpy(v)
             for k, v in state.arrays.items()
             if k.startswith("network:")
         }
+        make = partial(self._make_network, self._fitted_parts, self._size, seed=0)
+        check_weights(make, weights)
+        network = make()
         network.load_state_dict(weights)
         network.eval().to(available_device(self.device))
         self.network_ = network

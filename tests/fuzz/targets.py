@@ -4,12 +4,10 @@ Accepted or refused as documented: True or False. Anything else raises.
 """
 
 import gzip
-import importlib.util
 import json
 import os
 import shutil
 import struct
-import sys
 import warnings
 import zlib
 from hashlib import blake2b
@@ -20,27 +18,14 @@ import numpy as np
 import pandas as pd
 from checkpoints import make_state, open_folder
 from elmo_reference import random_weights, tiny_options, write_files
-from small_recommender import fit_small
+from opened_service import open_service
+from small_recommender import ITEMS, LOG, fit_small
 
 from embrec._utils import files
 from tests.fuzz.campaign import target
 from tests.fuzz.mutation import mutate, mutate_json
 
-ITEMS = pd.DataFrame(
-    {
-        "item": [f"{topic}-{i}" for topic in ("photo", "desk") for i in range(5)],
-        "title": [f"{name} {i}" for name in ("camera lens", "desk lamp") for i in range(5)],
-    }
-)
 TEXTS = pd.DataFrame({"title": ["a pen and ink", "pens", "new_york 1"]})
-LOG = pd.DataFrame(
-    [
-        (f"u{user}", f"{('photo', 'desk')[user % 2]}-{(user + step) % 5}", step)
-        for user in range(10)
-        for step in range(3)
-    ],
-    columns=["user", "item", "timestamp"],
-)
 
 
 def contents(folder):
@@ -530,29 +515,13 @@ def saved_models(folder):
 # ---- the service
 
 
-def _open_service(folder):
-    """Load the service of the guide over a model in a folder; it keeps cookies."""
-    environment = {"EMBREC_MODEL": str(folder / "model"), "INSECURE_COOKIES": "1", "REDIS_URL": ""}
-    os.environ |= environment | {
-        "SECRET_KEY": "signs the cookies",
-        "SHOP_KEY": "opens the backdoor",
-    }
-    path = Path(__file__).parents[2] / "docs" / "examples" / "service.py"
-    spec = importlib.util.spec_from_file_location("service", path)
-    service = importlib.util.module_from_spec(spec)
-    sys.modules["service"] = service
-    spec.loader.exec_module(service)
-    service.log.disabled = True
-    return service
-
-
 @target()
 def requests(folder):  # noqa: C901 - the parts of a request
     """Requests to the service: methods, paths, parameters, headers, cookies and bodies."""
     from fastapi.testclient import TestClient
 
     fit_small(LOG, ITEMS).save(folder / "model")
-    service = _open_service(folder)
+    service = open_service(folder)
     client = TestClient(service.app)  # an error that nobody expected comes through
     client.__enter__()  # one thread for all requests, not one for each
     words = ["photo-0", "desk-1", "nobody", "%00", "a/b", "é", "..", "", " ", "photo-0/similar"]
@@ -641,7 +610,7 @@ def requests(folder):  # noqa: C901 - the parts of a request
 def journals(folder):
     """The journal that the service reads when it starts."""
     fit_small(LOG, ITEMS).save(folder / "model")
-    service = _open_service(folder)
+    service = open_service(folder)
     journal = Path(service.JOURNAL)
     opened, open_alone = [service.shop.journal.file], service.open_alone
     service.open_alone = lambda path: opened.append(open_alone(path)) or opened[-1]

@@ -1,7 +1,24 @@
-"""A recommender of the small shop that is trained in a moment."""
+"""A recommender that is trained in a moment, and a very small shop."""
+
+import pandas as pd
 
 from embrec import EmbRecEstimator, TfidfItemFeaturizer
 from embrec.components import GRUEncoder, ItemTowers
+
+ITEMS = pd.DataFrame(
+    {
+        "item": [f"{topic}-{i}" for topic in ("photo", "desk") for i in range(5)],
+        "title": [f"{name} {i}" for name in ("camera lens", "desk lamp") for i in range(5)],
+    }
+)
+LOG = pd.DataFrame(
+    [
+        (f"u{user}", f"{('photo', 'desk')[user % 2]}-{(user + step) % 5}", step)
+        for user in range(10)
+        for step in range(3)
+    ],
+    columns=["user", "item", "timestamp"],
+)
 
 
 def fit_small(log, items, **changes):

@@ -11,7 +11,7 @@ from embrec.network.gru import GRUModule
 from embrec.network.id_vectors import IdVectors
 from embrec.network.items import PointItems, TowerItems, VectorItems
 from embrec.network.transrec import TranslationModule
-from embrec.network.weights import copy_network, copy_weights, draw, fingerprint
+from embrec.network.weights import check_weights, copy_network, copy_weights, draw, fingerprint
 
 
 def make_gru(embedding_size=3):
@@ -82,3 +82,46 @@ def test_weights_are_copied_to_a_network_with_more_room(kept):
     assert torch.equal(theirs[users][:4], ours[users])
     assert torch.equal(theirs[users][4:], before[users][4:])
     assert torch.equal(theirs["encoder.translation"], ours["encoder.translation"])
+
+
+# ---- weights that a network is to be made for
+
+
+@pytest.mark.parametrize("make", [make_towers, lambda: make_towers(7), make_vectors, make_points])
+def test_its_own_weights_are_a_networks(make):
+    weights = draw(make, 3).state_dict()
+    before = torch.random.get_rng_state()
+    check_weights(lambda: draw(make, 0), weights)
+    assert torch.equal(torch.random.get_rng_state(), before)
+    name = next(iter(weights))
+    with pytest.raises(ValueError, match=rf"has {name} of shape \(.*\), but .* of shape None"):
+        check_weights(make, {other: one for other, one in weights.items() if other != name})
+    with pytest.raises(ValueError, match=rf"has {name} of shape \(.*\), but .* of shape \(0, 1\)"):
+        check_weights(make, weights | {name: torch.empty(0, 1)})
+    with pytest.raises(ValueError, match=r"has more of shape None, but .* of shape \(2,\)"):
+        check_weights(make, {**weights, "more": torch.ones(2)})
+
+
+@pytest.mark.parametrize("sizes", [(2**20, 1), (8, 2**40)], ids=["hidden size", "layers"])
+def test_sizes_without_weights_take_neither_memory_nor_time(sizes):
+    """The first would be of 12 TiB, the second would never be made."""
+
+    def make():
+        gru = GRUModule(3, *sizes, dropout=0.0, input_dropout=0.0, residual=True)
+        return SequenceNetwork(VectorItems(7, 3), gru)
+
+    with pytest.raises(ValueError, match=r"of shape|more than the \d+ parameters"):
+        check_weights(make, draw(make_vectors, 3).state_dict())
+    draw(make_vectors, 3)  # no limit is left behind
+
+
+def test_a_module_that_reads_numbers_is_made():
+    class Reading(GRUModule):
+        def __init__(self):
+            super().__init__(3, 5, 1, dropout=0.0, input_dropout=0.0, residual=True)
+            self.rates = [one.item() for one in torch.linspace(0, 0.1, 3)]
+
+    def make():
+        return SequenceNetwork(VectorItems(7, 3), Reading())
+
+    check_weights(make, make().state_dict())

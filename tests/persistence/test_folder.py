@@ -429,6 +429,17 @@ def edit_meta(path, **changes):
     file.write_text(json.dumps(meta))
 
 
+@pytest.mark.parametrize("name", ["hidden_size", "n_layers"])
+def test_sizes_are_not_believed_before_the_weights_are_seen(name, fitted, tmp_path):
+    """The memory of the first is not there, and the second would not come back."""
+    fitted.save(tmp_path / "model")
+    meta = json.loads((tmp_path / "model" / "embrec.json").read_text())
+    meta["parts"]["encoder"]["params"][name] = {"hidden_size": 2**20, "n_layers": 2**40}[name]
+    edit_meta(tmp_path / "model", parts=meta["parts"])
+    with pytest.raises(ValueError, match="cannot be loaded: The network has"):
+        EmbRecEstimator.load(tmp_path / "model")
+
+
 def test_a_newer_format_is_refused(fitted, tmp_path):
     fitted.save(tmp_path / "model")
     edit_meta(tmp_path / "model", format=folder.FORMAT + 1, embrec_version="9.9")
