@@ -59,7 +59,7 @@ class Watch:
     n_shown: int = 0
     stop: threading.Event = field(default_factory=threading.Event)
     errors: list[str] = field(default_factory=list)
-    seconds: array[float] = field(default_factory=lambda: array("d"))
+    seconds: "array[float]" = field(default_factory=lambda: array("d"))
     n_added: int = 0
     n_updated: int = 0
     n_removed: int = 0
