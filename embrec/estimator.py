@@ -44,8 +44,8 @@ class EmbRecEstimator(TransformerMixin, TrainedRecommender, auto_wrap_output_key
     item_model : ItemModel, default=None
         How items become vectors: `ItemTowers` or `FixedItems`, see `embrec.components`. None is
         ``ItemTowers()``, or what the loss needs.
-    encoder : {"gru"} or Encoder, default="gru"
-        What reads a history; "gru" is short for ``GRUEncoder()``.
+    encoder : {"gru", "attention"} or Encoder, default="gru"
+        What reads a history; words are short for ``GRUEncoder()`` and ``SelfAttentionEncoder()``.
     loss : {"cross_entropy", "bpr", "bpr_max", "cosine"} or Loss, default="cross_entropy"
         What training makes smaller (thesis section 3.2): short for ``CrossEntropy()``, ``BPR()``,
         ``BPRMax()`` and ``CosineDistance()``. The last uses no negatives and fixed item embeddings.

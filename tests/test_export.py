@@ -14,7 +14,7 @@ from sklearn.pipeline import make_pipeline, make_union
 
 from embrec import EmbRecEstimator, TfidfItemFeaturizer
 from embrec.baselines import GRU4RecRecommender, PopularityRecommender, TransRecRecommender
-from embrec.components import FixedItems, GRUEncoder, IdEmbeddings, ItemTowers
+from embrec.components import FixedItems, GRUEncoder, IdEmbeddings, ItemTowers, SelfAttentionEncoder
 from embrec.export import to_onnx, to_torch
 from embrec.featurizers._blocks import transform_feature_blocks
 
@@ -31,7 +31,11 @@ KINDS = {
         "item_model": ItemTowers(8, 5, ids=IdEmbeddings(), bias=True),
         "encoder": GRUEncoder(6, n_layers=2),
     },
-    "cosine": {"loss": "cosine", "item_model": FixedItems(8)},
+    "cosine, attention over two items": {
+        "loss": "cosine",
+        "item_model": FixedItems(8),
+        "encoder": SelfAttentionEncoder(6, window=2),
+    },
 }
 
 

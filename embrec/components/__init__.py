@@ -1,7 +1,7 @@
 """The parts of a recommender that users name and tune. Strings are short for these objects."""
 
 from embrec.components.base import Component
-from embrec.components.encoders import Encoder, GRUEncoder
+from embrec.components.encoders import Encoder, GRUEncoder, SelfAttentionEncoder
 from embrec.components.item_models import (
     FixedItems,
     IdEmbeddings,
@@ -39,4 +39,5 @@ __all__ = [
     "Negatives",
     "Optimizer",
     "SampledNegatives",
+    "SelfAttentionEncoder",
 ]

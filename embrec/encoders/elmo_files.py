@@ -148,7 +148,7 @@ def _read_weights(h5py: Any, path: Path, options: ElmoOptions) -> dict[str, np.n
     try:
         with file:
             return _read_datasets(file, path, dataset_shapes(options))
-    except (KeyError, OSError, RuntimeError, OverflowError) as error:
+    except (KeyError, OSError, RuntimeError, OverflowError, TypeError) as error:
         raise ValueError(
             f"weight_file={str(path)!r} is damaged: {error}. Download it again."
         ) from error
@@ -185,6 +185,10 @@ def _fault(file: Any, name: str, shape: tuple[int, ...]) -> str | None:
     found = file.get(name)
     if not hasattr(found, "shape"):  # nothing, a group or a named type
         return f"dataset {name} is missing, expected {shape}"
-    if found.shape != shape or found.dtype.kind != "f":
-        return f"dataset {name} has shape {found.shape} of {found.dtype}, expected {shape} of float"
+    try:
+        dtype = found.dtype
+    except (TypeError, ValueError) as error:  # numpy has no such type
+        return f"dataset {name} cannot be read ({error}), expected {shape} of float"
+    if found.shape != shape or dtype.kind != "f":
+        return f"dataset {name} has shape {found.shape} of {dtype}, expected {shape} of float"
     return None

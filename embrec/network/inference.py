@@ -86,22 +86,13 @@ def encode_states(
 @torch.inference_mode()
 def encode_queries(network: SequenceNetwork, items: Tensor | Rows, sequences: Ragged) -> Tensor:
     """Predict the embedding of each sequence's next item: (n_sequences, vector_size)."""
-    if network.state_size:
-        return network.predict(encode_states(network, items, sequences))
-    return _read_whole(network, items, sequences)
-
-
-def _read_whole(network: SequenceNetwork, items: Tensor | Rows, sequences: Ragged) -> Tensor:
-    """Do as `encode_queries` does for encoders without a state."""
     network.eval()
     device = _device_of(network)
-    # a copy: what an encoder says of nobody may be a view of its weights
-    found = network.predict(network.initial_states(len(sequences))).clone()
+    found = network.predict(network.initial_states(1)).repeat(len(sequences), 1)
     for members in _blocks_of_similar_length(sequences, STEPS_PER_BLOCK):
         batch = pack(sequences.take(members), with_targets=False, device=items.device)
-        predicted = network.predict_steps(items[batch.rows].to(device), batch.packing)
         places = torch.from_numpy(members[batch.order]).to(device)
-        found[places] = predicted[batch.packing.last_steps.to(device)]
+        found[places] = network.predict_last(items[batch.rows].to(device), batch.packing)
     return found
 
 

@@ -74,6 +74,10 @@ class SequenceNetwork(nn.Module):
         """
         return self.items.query(self.encoder(inputs[:, : self.embedding_size], packed))
 
+    def predict_last(self, inputs: Tensor, packed: Packing) -> Tensor:
+        """Predict what follows the last step of packed sequences: queries, one each."""
+        return self.items.query(self.encoder.predict_last(inputs[:, : self.embedding_size], packed))
+
     def initial_states(self, n: int) -> Tensor:
         """Return the state before any item, ``n`` times: (n, state_size)."""
         return self.encoder.initial_state(n)

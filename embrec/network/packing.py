@@ -36,13 +36,17 @@ class Packing:
         return torch.cat([torch.arange(int(n)) for n in self.batch_sizes])
 
     @property
+    def lengths(self) -> Tensor:
+        """How many steps each sequence has: (n_sequences,) int64, on the CPU."""
+        # sequence j is at place j of every time it reaches
+        return (self.batch_sizes[None, :] > torch.arange(self.n_sequences)[:, None]).sum(dim=1)
+
+    @property
     def last_steps(self) -> Tensor:
         """Which step is the last of each sequence: (n_sequences,) int64, on the CPU."""
-        # sequence j is at place j of every time it reaches
-        sizes = self.batch_sizes
-        n_times = (sizes[None, :] > torch.arange(self.n_sequences)[:, None]).sum(dim=1)
+        sizes, lengths = self.batch_sizes, self.lengths
         starts = sizes.cumsum(0) - sizes
-        return starts[n_times - 1] + torch.arange(len(n_times))
+        return starts[lengths - 1] + torch.arange(len(lengths))
 
 
 @dataclass(frozen=True)

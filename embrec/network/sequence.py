@@ -109,6 +109,26 @@ class SequenceModule(nn.Module, ABC):
             start += n
         return state
 
+    def predict_last(self, x: Tensor, packed: Packing) -> Tensor:
+        """Predict the next item's embedding after the last step of packed sequences.
+
+        What `read` says of `final_state`, unless a subclass has a faster way; what `forward` says
+        last if there is no state.
+
+        Parameters
+        ----------
+        x, packed
+            As for `forward`.
+
+        Returns
+        -------
+        Tensor of shape (n_sequences, embedding_size)
+        """
+        if self.state_size:
+            return self.read(self.final_state(x, packed))
+        steps: Tensor = self(x, packed)
+        return steps[packed.last_steps.to(steps.device)]
+
     def read_first(self) -> Tensor | None:
         """Predict the first item's embedding, in a way that trains the initial state alone.
 

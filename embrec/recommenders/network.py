@@ -19,7 +19,7 @@ from embrec.persistence.state import SavedState
 from embrec.recommenders.parts import Parts
 from embrec.recommenders.sessions import SessionRecommender
 from embrec.serving.sessions import SnapshotRows
-from embrec.training import EpochRecord, TrainedItems
+from embrec.training import DivergedError, EpochRecord, TrainedItems
 
 
 class NetworkRecommender(SessionRecommender):
@@ -177,3 +177,14 @@ def embed(network: SequenceNetwork, blocks: Sequence[Features], places: np.ndarr
             f"first is in row {int((~finite).argmax())}). Look for extreme values in their content."
         )
     return embedded
+
+
+def check_scores(vectors: np.ndarray, queries: np.ndarray) -> None:
+    """Raise DivergedError if scores of items could be infinite or NaN, though no weight is."""
+    largest = [max(float(each.max()), -float(each.min())) for each in (vectors, queries)]
+    if not largest[0] * largest[1] * vectors.shape[1] < float(np.finfo(np.float32).max):
+        raise DivergedError(
+            f"Scores are not finite: items' vectors have numbers up to {largest[0]:.3g}, queries "
+            f"up to {largest[1]:.3g}. Lower learning_rate, set max_grad_norm, look for "
+            "extreme values in the item features, or train without the checkpoints that are there."
+        )

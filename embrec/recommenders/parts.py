@@ -25,6 +25,7 @@ from embrec.components import (
     Negatives,
     Optimizer,
     SampledNegatives,
+    SelfAttentionEncoder,
 )
 from embrec.components.base import changed_parameters, describe, resolve
 from embrec.network.device import score_precision
@@ -35,7 +36,10 @@ from embrec.network.device import score_precision
 AUTO_MAX_ITEMS = 100_000
 AUTO_N = 8192
 
-ENCODERS: dict[str, type[Encoder]] = {"gru": GRUEncoder}
+ENCODERS: dict[str, type[Encoder]] = {
+    "gru": GRUEncoder,
+    "attention": SelfAttentionEncoder,
+}
 LOSSES: dict[str, type[Loss]] = {
     "cross_entropy": CrossEntropy,
     "bpr": BPR,

@@ -26,7 +26,7 @@ from embrec.network.device import resolve_device
 from embrec.network.inference import encode_queries
 from embrec.network.weights import copy_weights, fingerprint
 from embrec.recommenders.checks import check_callbacks, check_checkpoints
-from embrec.recommenders.network import NetworkRecommender, embed
+from embrec.recommenders.network import NetworkRecommender, check_scores, embed
 from embrec.recommenders.parts import Parts, raise_if_changed, score_settings
 from embrec.recommenders.reading import encoded, ids_of, read_training, with_rows
 from embrec.serving.catalog import ItemCatalog
@@ -369,7 +369,9 @@ class TrainedRecommender(NetworkRecommender):
     ) -> Self:
         """Compute what is left to compute, then assign everything."""
         vectors = embed(network, items.blocks, data.trained.places(np.arange(len(items))))
-        index = make_index(self.index).fit(vectors, queries=_queries(network, vectors, data))
+        queries = _queries(network, vectors, data)
+        check_scores(vectors, queries)
+        index = make_index(self.index).fit(vectors, queries=queries)
         if removed is not None:
             index.remove(removed)
         replace_attributes(

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from embrec import Whole
 from embrec.baselines import PopularityRecommender, SessionNeighborsRecommender, sknn
 from embrec.metrics import ranking_scorer
 from embrec.model_selection import leave_last_out_split
@@ -50,7 +51,8 @@ def naive(log, history, n_neighbors, decay, idf):
     idf=st.booleans(),
 )
 def test_scores_are_those_of_the_paper(log, histories, n_neighbors, decay, idf):
-    model = SessionNeighborsRecommender(n_neighbors, decay=decay, idf=idf).fit(log, items=CATALOG)
+    model = SessionNeighborsRecommender(n_neighbors, decay=decay, idf=idf)
+    model.fit(log, items=Whole(CATALOG))
     ids, scores = model.recommend(histories, k=10, exclude_seen=False)
     for history, found, of_history in zip(histories, ids, scores, strict=True):
         expected, margin = naive(log, history, n_neighbors, decay, idf)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from embrec.components import Encoder, GRUEncoder
+from embrec.components import Encoder, GRUEncoder, SelfAttentionEncoder
 from embrec.network.packing import Packing
 
 
@@ -57,12 +57,34 @@ def test_weights_are_drawn_from_torchs_generator():
         (GRUEncoder(dropout=1.0), "dropout"),
         (GRUEncoder(input_dropout=-0.1), "input_dropout"),
         (GRUEncoder(residual="no"), "residual"),
+        (SelfAttentionEncoder(0), "hidden_size"),
+        (SelfAttentionEncoder(n_layers=0), "n_layers"),
+        (SelfAttentionEncoder(n_heads=0), "n_heads"),
+        (SelfAttentionEncoder(window=0), "window"),
+        (SelfAttentionEncoder(dropout=1.0), "dropout"),
+        (SelfAttentionEncoder(input_dropout=-0.1), "input_dropout"),
+        (SelfAttentionEncoder(residual="no"), "residual"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_parameters_that_cannot_be(encoder, name):
-    with pytest.raises(ValueError, match=f"'{name}' parameter of GRUEncoder"):
+    with pytest.raises(ValueError, match=f"'{name}' parameter of {type(encoder).__name__}"):
         encoder.check()
+
+
+def test_heads_read_equal_parts():
+    SelfAttentionEncoder(6, n_heads=3).check()
+    with pytest.raises(ValueError, match=r"multiple of n_heads.*hidden_size=6 and n_heads=4"):
+        SelfAttentionEncoder(6, n_heads=4).check()
+
+
+def test_parameters_of_attention_reach_the_module():
+    options = {"n_layers": 3, "n_heads": 2, "window": 4, "dropout": 0.1, "input_dropout": 0.2}
+    module = SelfAttentionEncoder(6, residual=False, **options)._build(5)
+    assert (module.window, module.dropout, module.input_dropout) == (4, 0.1, 0.2)
+    assert [(b.n_heads, b.window, b.dropout) for b in module.blocks] == [(2, 4, 0.1)] * 3
+    assert module.state_size == 3 * 2 * 4 * 6 + 6 + 1
+    assert not module.residual
 
 
 def test_an_encoder_must_build_something():

@@ -142,6 +142,18 @@ def test_a_type_in_place_of_a_dataset(tmp_path):
         read(write_files(tmp_path, weights={**random_weights(), "char_embed": np.dtype("f4")}))
 
 
+def test_floats_that_numpy_has_no_type_for(tmp_path):
+    weights = random_weights()
+    shape = weights.pop("CNN_proj/b_proj").shape
+    files = write_files(tmp_path, weights=weights)
+    with h5py.File(files[1], "a") as file:
+        wide = h5py.h5t.IEEE_F64LE.copy()
+        wide.set_fields(63, 40, 23, 0, 40)  # 23 bits of exponent, 40 of fraction
+        h5py.h5d.create(file.id, b"CNN_proj/b_proj", wide, h5py.h5s.create_simple(shape))
+    with pytest.raises(ValueError, match=r"b_proj cannot be read \(Insufficient precision.*float"):
+        read(files)
+
+
 def test_sizes_that_are_only_declared(tmp_path):
     """Refused before memory is taken: HDF5 writes nothing for what nobody has filled."""
     options, weights = tiny_options(), random_weights()

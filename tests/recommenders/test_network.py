@@ -12,7 +12,8 @@ from embrec import EmbRecEstimator, TfidfItemFeaturizer
 from embrec.components import GRUEncoder, IdEmbeddings, ItemTowers
 from embrec.data.items import NoContentWarning
 from embrec.data.ragged import Ragged
-from embrec.recommenders.network import embed
+from embrec.recommenders.network import check_scores, embed
+from embrec.training import DivergedError
 
 HISTORIES = [["photo-0", "photo-3"], [], ["desk-3", "trail-0", "desk-1", "desk-1"]]
 
@@ -128,3 +129,16 @@ def test_embeddings_that_are_no_numbers_are_told_by_their_row():
     with pytest.raises(ValueError, match=message):
         embed(network, [rows], np.full(4, -1))
     assert embed(network, [rows[[0, 2]]], np.full(2, -1)).shape == (2, 8)
+
+
+@pytest.mark.parametrize(
+    ("vectors", "queries", "is_wrong"),
+    [(1e18, 1e18, False), (1e20, -1e20, True), (1.0, np.nan, True), (1.0, np.inf, True)],
+)
+def test_scores_that_could_be_no_numbers(vectors, queries, is_wrong):
+    asked = np.array([[1, vectors], [0, 0]], np.float32), np.array([[queries, 1]], np.float32)
+    if is_wrong:
+        with pytest.raises(DivergedError, match=r"Scores are not finite: .* up to"):
+            check_scores(*asked)
+    else:
+        check_scores(*asked)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from embrec.components import Encoder, GRUEncoder
+from embrec.components import Encoder, GRUEncoder, SelfAttentionEncoder
 from embrec.network import SequenceModule
 from embrec.testing import check_encoder
 
@@ -89,7 +89,14 @@ class DecayModule(SequenceModule):
 
 @pytest.mark.parametrize(
     "encoder",
-    [GRUEncoder(7), GRUEncoder(5, n_layers=2, residual=False, dropout=0.5), Decay(), Window()],
+    [
+        GRUEncoder(7),
+        GRUEncoder(5, n_layers=2, residual=False, dropout=0.5),
+        SelfAttentionEncoder(8),
+        SelfAttentionEncoder(8, n_layers=1, n_heads=4, window=2, residual=False, dropout=0.5),
+        Decay(),
+        Window(),
+    ],
     ids=str,
 )
 def test_encoders_that_pass(encoder):

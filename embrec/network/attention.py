@@ -1,0 +1,286 @@
+"""Self-attention over item embeddings."""
+
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from embrec.network.packing import Packing
+from embrec.network.sequence import SequenceModule
+
+
+class SelfAttentionModule(SequenceModule):
+    """Blocks of causal self-attention, each over a window of the last items.
+
+    Blocks are of Kang & McAuley (2018), normalised before they read (Xiong et al. 2020), and know
+    how long ago an item was by a learned bias of each distance (Raffel et al. 2020), not by places
+    counted from the start. So what is said of a step does not depend on where a history was cut,
+    and a session may go on for ever.
+
+    Its state is what the blocks have read of the items in the window, their keys and values; the
+    last output; with the residual term, the last item's embedding; and how many items came.
+
+    Parameters
+    ----------
+    embedding_size : int
+        Width of item embeddings.
+    hidden_size : int
+        Width of the blocks, a multiple of ``n_heads``.
+    n_layers : int
+        Blocks.
+    n_heads : int
+        Heads of attention in a block.
+    window : int
+        Items that a block looks at: the last one and those before it.
+    dropout : float
+        Probability to drop elements of what blocks add, and of the last output.
+    input_dropout : float
+        Probability to drop elements of the embeddings that the first block reads.
+    residual : bool
+        Whether the last item's embedding is added to the prediction.
+    """
+
+    def __init__(
+        self,
+        embedding_size: int,
+        hidden_size: int,
+        n_layers: int,
+        *,
+        n_heads: int,
+        window: int,
+        dropout: float,
+        input_dropout: float,
+        residual: bool,
+    ) -> None:
+        super().__init__()
+        self.hidden_size = hidden_size
+        self.window = window
+        self.dropout = dropout
+        self.input_dropout = input_dropout
+        self.residual = residual
+        self.n_read = n_layers * 2 * window * hidden_size  # keys and values
+        self._n_last = hidden_size + (embedding_size if residual else 0)
+        self.state_size = self.n_read + self._n_last + 1
+        self.input = nn.Linear(embedding_size, hidden_size)
+        self.blocks = nn.ModuleList(
+            AttentionBlock(hidden_size, n_heads, window, dropout) for _ in range(n_layers)
+        )
+        self.norm = nn.LayerNorm(hidden_size)
+        self.output = nn.Linear(hidden_size, embedding_size)
+        self.initial = nn.Parameter(torch.zeros(self._n_last))
+
+    def forward(self, x: Tensor, packed: Packing) -> Tensor:
+        """Predict after every step."""
+        return self._predict(self._run(x, packed)[0], x)
+
+    def final_state(self, x: Tensor, packed: Packing) -> Tensor:
+        """Return the states after the last items, in one pass."""
+        hidden, read = self._run(x, packed)
+        last = packed.last_steps.to(x.device)
+        rows, is_there = _last_rows(packed, self.window, x.device)
+        kept = [torch.where(is_there, each[rows], 0.0) for pair in read for each in pair]
+        parts = [each.flatten(1) for each in kept] + [hidden[last]]
+        if self.residual:
+            parts.append(x[last])
+        return torch.cat([*parts, is_there.sum(dim=1)], dim=1)
+
+    def predict_last(self, x: Tensor, packed: Packing) -> Tensor:
+        """Predict after the last items; no state is made."""
+        last = packed.last_steps.to(x.device)
+        return self._predict(self._run(x, packed)[0][last], x[last])
+
+    def initial_state(self, n: int) -> Tensor:
+        """Return the state before any item."""
+        zeros = self.initial.new_zeros(self.n_read + 1)
+        return torch.cat([zeros[:-1], self.initial, zeros[-1:]]).expand(n, -1)
+
+    def advance(self, state: Tensor, x: Tensor) -> Tensor:
+        """Take one step each."""
+        n = state.shape[0]
+        read = state[:, : self.n_read].reshape(n, -1, 2, self.window, self.hidden_size)
+        n_items = (state[:, -1:] + 1).clamp(max=self.window)
+        ages = torch.arange(self.window - 1, -1, -1, device=x.device)
+        below, kept = self.input(x), []
+        for layer, block in enumerate(self.blocks):
+            below, now = cast(AttentionBlock, block).step(below, read[:, layer], ages < n_items)
+            kept.append(now.flatten(1))
+        last = [self.norm(below)] + [x] * self.residual
+        return torch.cat([*kept, *last, n_items], dim=1)
+
+    def read(self, state: Tensor) -> Tensor:
+        """Predict from states."""
+        last = state[:, self.n_read : -1]
+        return self._predict(last[:, : self.hidden_size], last[:, self.hidden_size :])
+
+    def _run(self, x: Tensor, packed: Packing) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
+        """Return outputs of all steps, and what each block has read."""
+        lanes = Lanes.of(packed, x.device)
+        hidden, read = self.input(F.dropout(x, self.input_dropout, self.training)), []
+        for block in self.blocks:
+            hidden, keys, values = block(hidden, lanes)
+            read.append((keys, values))
+        return self.norm(hidden), read
+
+    def _predict(self, hidden: Tensor, last_items: Tensor) -> Tensor:
+        predicted: Tensor = self.output(F.dropout(hidden, self.dropout, self.training))
+        return predicted + last_items if self.residual else predicted
+
+
+class AttentionBlock(nn.Module):
+    """Attention, then a layer of its own for each step; each adds to what it reads.
+
+    Parameters
+    ----------
+    width, n_heads, window : int
+    dropout : float
+    """
+
+    def __init__(self, width: int, n_heads: int, window: int, dropout: float) -> None:
+        super().__init__()
+        self.n_heads = n_heads
+        self.window = window
+        self.dropout = dropout
+        self.norm = nn.LayerNorm(width)
+        self.reads = nn.Linear(width, 3 * width)
+        self.distance_bias = nn.Parameter(torch.zeros(n_heads, window))
+        self.adds = nn.Linear(width, width)
+        self.step_norm = nn.LayerNorm(width)
+        self.widens = nn.Linear(width, 2 * width)
+        self.narrows = nn.Linear(2 * width, width)
+
+    def forward(self, x: Tensor, lanes: "Lanes") -> tuple[Tensor, Tensor, Tensor]:
+        """Read packed steps.
+
+        Returns
+        -------
+        outputs, keys, values : Tensor of shape (n_steps, width)
+        """
+        queries, keys, values = self.reads(self.norm(x)).chunk(3, dim=1)
+        found = [
+            self._attend(*(each[rows] for each in (queries, keys, values))) for rows in lanes.groups
+        ]
+        attended = torch.cat([each.flatten(0, 1) for each in found])[lanes.places]
+        return self._add(x, attended), keys, values
+
+    def step(self, x: Tensor, read: Tensor, is_there: Tensor) -> tuple[Tensor, Tensor]:
+        """Read one item each.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n, width)
+        read : Tensor of shape (n, 2, window, width)
+            Keys and values of the items before, the newest last.
+        is_there : Tensor of shape (n, window), bool
+            Which places hold an item, with the one that comes now at the last.
+
+        Returns
+        -------
+        outputs : Tensor of shape (n, width)
+        read : Tensor of shape (n, 2, window, width)
+        """
+        query, key, value = self.reads(self.norm(x)).chunk(3, dim=1)
+        now = torch.stack([key, value], dim=1)
+        read = torch.cat([read[:, :, 1:], now[:, :, None]], dim=2)
+        keys, values = (self._heads(each) for each in read.unbind(1))
+        bias = self.distance_bias.flip(1)[:, None]
+        mask = torch.where(is_there[:, None, None], bias, -torch.inf)
+        attended = F.scaled_dot_product_attention(self._heads(query[:, None]), keys, values, mask)
+        return self._add(x, attended.flatten(1)), read
+
+    def _add(self, x: Tensor, attended: Tensor) -> Tensor:
+        x = x + F.dropout(self.adds(attended), self.dropout, self.training)
+        widened = F.gelu(self.widens(self.step_norm(x)))
+        return x + F.dropout(self.narrows(widened), self.dropout, self.training)
+
+    def _attend(self, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+        """Attend in sequences of one length: (n, n_times, width) each, and so is the result."""
+        n, n_times, width = queries.shape
+        size = min(n_times, self.window)
+        n_chunks = -(-n_times // size)
+        # in chunks as long as the window: a query sees keys of its own and of the one before
+        padding = (0, 0, 0, n_chunks * size - n_times)
+        parts = [
+            F.pad(each, padding).reshape(n * n_chunks, size, width)
+            for each in (queries, keys, values)
+        ]
+        queries, keys, values = map(self._heads, parts)
+        bias = self._bias(size, n_chunks, queries)
+        if n_chunks > 1:
+            keys, values = (_with_one_before(each, n_chunks) for each in (keys, values))
+            bias = bias.repeat(n, 1, 1, 1)
+        found = F.scaled_dot_product_attention(queries, keys, values, bias)
+        found = found.transpose(1, 2).reshape(n, n_chunks * size, width)
+        return found[:, :n_times]
+
+    def _bias(self, size: int, n_chunks: int, like: Tensor) -> Tensor:
+        """Say what is added to the scores in each chunk: (n_chunks, n_heads, size, n_keys)."""
+        n_before = size if n_chunks > 1 else 0
+        times = torch.arange(-n_before, size, device=like.device)
+        distances = times[n_before:, None] - times
+        is_seen = (distances >= 0) & (distances < self.window)
+        bias = self.distance_bias[:, distances.clamp(0, self.window - 1)].to(like.dtype)
+        bias = bias.masked_fill(~is_seen, -torch.inf).expand(n_chunks, -1, -1, -1)
+        if n_before:
+            is_first = torch.arange(n_chunks, device=like.device)[:, None] == 0
+            bias = bias.masked_fill((is_first & (times < 0))[:, None, None], -torch.inf)
+        return bias
+
+    def _heads(self, x: Tensor) -> Tensor:
+        return x.reshape(*x.shape[:-1], self.n_heads, -1).transpose(-2, -3)
+
+
+def _with_one_before(x: Tensor, n_chunks: int) -> Tensor:
+    """Put each chunk's predecessor in front of it; what comes before the first is nothing."""
+    chunks = x.reshape(-1, n_chunks, *x.shape[1:])
+    before = F.pad(chunks[:, :-1], (0, 0) * (x.dim() - 1) + (1, 0))
+    return torch.cat([before, chunks], dim=-2).flatten(0, 1)
+
+
+@dataclass(frozen=True)
+class Lanes:
+    """Where the steps of packed sequences are, sequence by sequence.
+
+    Parameters
+    ----------
+    groups : list of Tensor of shape (n_sequences, n_times), int64
+        Steps of sequences of similar length; what is beyond the end of one is any step.
+    places : Tensor of shape (n_steps,), int64
+        Where each step is among all places of the groups.
+    """
+
+    groups: list[Tensor]
+    places: Tensor
+
+    @classmethod
+    def of(cls, packed: Packing, device: torch.device) -> "Lanes":
+        """Put sequences into groups in which the longest is at most twice as long as any."""
+        sizes, lengths = packed.batch_sizes, packed.lengths
+        starts = sizes.cumsum(0) - sizes
+        places, groups = torch.empty(int(sizes.sum()), dtype=torch.int64), []
+        first, n_places = 0, 0
+        while first < len(lengths):
+            n_times = int(lengths[first])
+            stop = int(sizes[(n_times + 1) // 2 - 1])  # those that are half as long, or longer
+            lanes, times = torch.arange(first, stop), torch.arange(n_times)
+            is_there = times < lengths[lanes, None]
+            rows = torch.where(is_there, starts[:n_times] + lanes[:, None], 0)
+            places[rows[is_there]] = n_places + is_there.flatten().nonzero()[:, 0]
+            groups.append(rows.to(device))
+            first, n_places = stop, n_places + rows.numel()
+        return cls(groups, places.to(device))
+
+
+def _last_rows(packed: Packing, n: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Find the last ``n`` steps of each sequence, and whether there are so many.
+
+    Returns
+    -------
+    rows : Tensor of shape (n_sequences, n), int64
+    is_there : Tensor of shape (n_sequences, n, 1), bool
+    """
+    sizes = packed.batch_sizes
+    times = packed.lengths[:, None] - torch.arange(n, 0, -1)
+    rows = (sizes.cumsum(0) - sizes)[times.clamp(min=0)] + torch.arange(len(times))[:, None]
+    return rows.to(device), (times >= 0)[..., None].to(device)
