@@ -23,12 +23,12 @@ onnxruntime = pytest.importorskip("onnxruntime")
 
 KINDS = {
     "plain": {},
-    "biases, two layers, no residual": {
-        "item_model": ItemTowers(8, 5, bias=True),
+    "distances, biases, two layers, no residual": {
+        "item_model": ItemTowers(8, 5, bias=True, similarity="euclidean"),
         "encoder": GRUEncoder(6, n_layers=2, residual=False),
     },
-    "own vectors and biases, two layers": {
-        "item_model": ItemTowers(8, 5, ids=IdEmbeddings(), bias=True),
+    "cosines, own vectors and biases, two layers": {
+        "item_model": ItemTowers(8, 5, ids=IdEmbeddings(), bias=True, similarity="cosine"),
         "encoder": GRUEncoder(6, n_layers=2),
     },
     "cosine, attention over two items": {

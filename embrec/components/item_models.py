@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from embrec._utils.compat import Interval
+from embrec._utils.compat import Interval, StrOptions
 from embrec.components.base import Component
 
 if TYPE_CHECKING:
@@ -123,6 +123,10 @@ class ItemTowers(ItemModel):
         Whether items that training has seen also get a learned vector of their own.
     bias : bool or ItemBias, default=False
         Whether they get a learned bias. True is ``ItemBias()``.
+    similarity : {"inner_product", "cosine", "euclidean"}, default="inner_product"
+        What scores an item: the inner product of the predicted embedding and its own; their cosine,
+        times a scale that is learned; or ``-|p - e|² / 2``, half the squared distance, up to what
+        is the same for all items of a visitor.
 
     Examples
     --------
@@ -137,6 +141,7 @@ class ItemTowers(ItemModel):
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "ids": [IdEmbeddings, None],
         "bias": ["boolean", ItemBias],
+        "similarity": [StrOptions({"inner_product", "cosine", "euclidean"})],
     }
     _free_parameters = ("dropout",)
     _short_for = {"ids": {None: IdEmbeddings}, "bias": {True: ItemBias}}
@@ -149,12 +154,14 @@ class ItemTowers(ItemModel):
         dropout: float = 0.0,
         ids: IdEmbeddings | None = None,
         bias: bool | ItemBias = False,
+        similarity: str = "inner_product",
     ) -> None:
         self.embedding_dim = embedding_dim
         self.tower_size = tower_size
         self.dropout = dropout
         self.ids = ids
         self.bias = bias
+        self.similarity = similarity
 
     def _normalize(self) -> None:
         if self.bias is True:
@@ -178,7 +185,13 @@ class ItemTowers(ItemModel):
             bias = self.bias if isinstance(self.bias, ItemBias) else ItemBias()
             biases = IdVectors(n_ids, 1, shrinkage=bias.shrinkage)
         return TowerItems(
-            n_features, self.embedding_dim, self.tower_size, self.dropout, vectors, biases
+            n_features,
+            self.embedding_dim,
+            self.tower_size,
+            self.dropout,
+            vectors,
+            biases,
+            self.similarity,
         )
 
     def _prepare(

@@ -70,7 +70,7 @@ class ItemTower(nn.Module):
         -------
         Tensor of shape (n, vector_size)
         """
-        return self.items.add_own(self.items.embed_content(features), own)
+        return self.items.as_vectors(self.items.embed_content(features), own)
 
 
 def export_session_step(network: SequenceNetwork) -> ExportedProgram:

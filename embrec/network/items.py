@@ -1,5 +1,6 @@
 """From features, and from what is learned of known items, to item vectors."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -21,12 +22,21 @@ from embrec.network.features import (
 from embrec.network.id_vectors import IdVectors
 from embrec.network.tower import FixedTower, Tower
 
+#: What cosines are multiplied by at first, and at most.
+FIRST_SCALE, LARGEST_SCALE = 15.0, 100.0
+
 
 class ItemModule(nn.Module, ABC):
     """Base of what makes item vectors.
 
-    What stands for an item outside is its *vector*: its embedding and, if there are biases, its
-    bias. Queries end in a 1 then, so that a score is one inner product all the same.
+    What stands for an item outside is its *vector*: its embedding and, if there are biases or
+    distances, one number more. Queries end in a 1 then. So a score is one inner product, whatever
+    the similarity:
+
+    - "inner_product" of prediction p and embedding e;
+    - "cosine" of both, times a scale that is learned, since a softmax of numbers from -1 to 1 tells
+      little apart (the temperature of Radford et al. 2021);
+    - "euclidean", ``-|p - e|² / 2``, up to what is the same for all items: ``<p, e> - |e|² / 2``.
 
     Parameters
     ----------
@@ -35,16 +45,25 @@ class ItemModule(nn.Module, ABC):
     id_vectors : IdVectors or None
         Added to what the content says.
     id_biases : IdVectors or None
+        Added to the score.
+    similarity : {"inner_product", "cosine", "euclidean"}, default="inner_product"
     """
 
     def __init__(
-        self, embedding_size: int, id_vectors: IdVectors | None, id_biases: IdVectors | None
+        self,
+        embedding_size: int,
+        id_vectors: IdVectors | None,
+        id_biases: IdVectors | None,
+        similarity: str = "inner_product",
     ) -> None:
         super().__init__()
         self.embedding_size = embedding_size
-        self.vector_size = embedding_size + (id_biases is not None)
+        self.similarity = similarity
+        self.vector_size = embedding_size + (id_biases is not None or similarity == "euclidean")
         self.id_vectors = id_vectors
         self.id_biases = id_biases
+        if similarity == "cosine":
+            self.log_scale = nn.Parameter(torch.tensor(math.log(FIRST_SCALE)))
 
     def draw_own(self) -> None:
         """Draw what items have of their own, where that does not start at 0.
@@ -80,8 +99,8 @@ class ItemModule(nn.Module, ABC):
         Tensor of shape (n_items, vector_size)
         """
 
-    def add_own(self, embedded: Tensor, ids: Tensor | None) -> Tensor:
-        """Add what items have of their own to what their content says.
+    def as_vectors(self, embedded: Tensor, ids: Tensor | None) -> Tensor:
+        """Add what items have of their own, and what the similarity needs, to what content says.
 
         Parameters
         ----------
@@ -93,13 +112,15 @@ class ItemModule(nn.Module, ABC):
         -------
         Tensor of shape (n_items, vector_size)
         """
-        if ids is None:
-            return embedded
-        if self.id_vectors is not None:
+        if ids is not None and self.id_vectors is not None:
             embedded = embedded + self.id_vectors(ids)
-        if self.id_biases is not None:
-            embedded = torch.cat([embedded, self._biases(ids)], dim=1)
-        return embedded
+        if self.similarity == "cosine":
+            embedded = F.normalize(embedded, dim=1)
+        last = None if ids is None or self.id_biases is None else self._biases(ids)
+        if self.similarity == "euclidean":
+            lengths = embedded.square().sum(dim=1, keepdim=True) / 2
+            last = -lengths if last is None else last - lengths
+        return embedded if last is None else torch.cat([embedded, last], dim=1)
 
     def _biases(self, ids: Tensor) -> Tensor:
         assert self.id_biases is not None
@@ -108,7 +129,11 @@ class ItemModule(nn.Module, ABC):
 
     def query(self, predicted: Tensor) -> Tensor:
         """Turn predicted embeddings into what scores items: (n, vector_size)."""
-        return F.pad(predicted, (0, 1), value=1.0) if self.id_biases is not None else predicted
+        if self.similarity == "cosine":
+            scale = self.log_scale.clamp(max=math.log(LARGEST_SCALE)).exp()
+            predicted = scale * F.normalize(predicted, dim=1)
+        is_longer = self.vector_size > self.embedding_size
+        return F.pad(predicted, (0, 1), value=1.0) if is_longer else predicted
 
 
 class TowerItems(ItemModule):
@@ -125,6 +150,7 @@ class TowerItems(ItemModule):
     dropout : float
         Probability to drop a hidden unit of the towers.
     id_vectors, id_biases : IdVectors or None
+    similarity : str, default="inner_product"
     """
 
     def __init__(
@@ -135,8 +161,9 @@ class TowerItems(ItemModule):
         dropout: float = 0.0,
         id_vectors: IdVectors | None = None,
         id_biases: IdVectors | None = None,
+        similarity: str = "inner_product",
     ) -> None:
-        super().__init__(embedding_dim * len(n_features), id_vectors, id_biases)
+        super().__init__(embedding_dim * len(n_features), id_vectors, id_biases, similarity)
         self.n_features = n_features
         self.towers = nn.ModuleList(
             Tower(n, tower_size, embedding_dim, dropout) for n in n_features
@@ -158,7 +185,7 @@ class TowerItems(ItemModule):
             embedded = torch.cat([*self._embed_in_chunks(blocks, n_items)])
         if ids is None and self.has_ids:
             ids = torch.full((n_items,), -1, device=embedded.device)
-        return self.add_own(embedded, ids)
+        return self.as_vectors(embedded, ids)
 
     def _embed_in_chunks(self, blocks: Sequence[FeatureTensor], n_items: int) -> Iterator[Tensor]:
         anchor = next((p for p in self.parameters()), torch.empty(0))
@@ -235,7 +262,7 @@ class VectorItems(ItemModule):
     def forward(self, blocks: Sequence[FeatureTensor], ids: Tensor | None = None) -> Tensor:
         """Look up items' vectors; ``blocks`` are not read."""
         assert ids is not None
-        return self.add_own(self.id_vectors.weight.new_zeros(len(ids), self.embedding_size), ids)
+        return self.as_vectors(self.id_vectors.weight.new_zeros(len(ids), self.embedding_size), ids)
 
 
 class PointItems(VectorItems):

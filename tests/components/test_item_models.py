@@ -93,6 +93,7 @@ def test_fixed_items_are_cut_along_what_is_trained_on():
         (ItemTowers(dropout=1.0), "dropout"),
         (ItemTowers(ids=0.5), "ids"),
         (ItemTowers(bias=2.0), "bias"),
+        (ItemTowers(similarity="manhattan"), "similarity"),
         (ItemTowers(ids=IdEmbeddings(bound=-1)), "bound"),
         (ItemTowers(bias=ItemBias(-1)), "shrinkage"),
         (FixedItems(0), "embedding_dim"),

@@ -172,3 +172,50 @@ def test_points_are_scored_by_their_distance():
         # up to what is the same for all items
         expected = torch.stack(of_item) + query.square().sum()
         torch.testing.assert_close(row, expected, rtol=1e-5, atol=1e-5)
+
+
+# similarities
+
+SCORES = {
+    "inner_product": lambda p, e, items: p @ e,
+    "cosine": lambda p, e, items: items.log_scale.exp() * F.cosine_similarity(p, e, dim=0),
+    # up to what is the same for all items
+    "euclidean": lambda p, e, items: p.square().sum() / 2 - (p - e).square().sum() / 2,
+}
+
+
+@pytest.mark.parametrize("has_bias", [True, False])
+@pytest.mark.parametrize("has_vectors", [True, False])
+@pytest.mark.parametrize("similarity", SCORES)
+def test_scores_of_every_similarity_are_inner_products(similarity, has_vectors, has_bias):
+    torch.manual_seed(0)
+    own = IdVectors(4, 6) if has_vectors else None, IdVectors(4, 1) if has_bias else None
+    items = TowerItems((5, 4), 3, 6, 0.0, *own, similarity=similarity).double().eval()
+    for each in own:
+        if each is not None:
+            nn.init.normal_(each.weight)
+            each.set_support(torch.ones(4, dtype=torch.double))
+    blocks = [torch.rand(3, n, dtype=torch.double) for n in (5, 4)]
+    ids = torch.tensor([2, -1, 0]) if has_vectors or has_bias else None
+    predicted = torch.randn(2, 6, dtype=torch.double)
+    vectors, queries = items(blocks, ids), items.query(predicted)
+    n_more = has_bias or similarity == "euclidean"
+    assert vectors.shape == (3, 6 + n_more) == (3, items.vector_size)
+    embedded = items.embed_content(blocks)
+    if has_vectors:
+        embedded = embedded + own[0](ids)
+    biases = items._biases(ids)[:, 0] if has_bias else torch.zeros(3)
+    for i, p in enumerate(predicted):
+        for j, e in enumerate(embedded):
+            expected = SCORES[similarity](p, e, items) + biases[j]
+            torch.testing.assert_close(queries[i] @ vectors[j], expected)
+
+
+def test_the_scale_of_cosines_is_learned_up_to_a_limit():
+    items = TowerItems((5,), 3, 6, similarity="cosine")
+    predicted = torch.randn(2, 3)
+    assert items.query(predicted).norm(dim=1).tolist() == pytest.approx([15, 15])
+    items.query(predicted).norm(dim=1).sum().backward()
+    assert items.log_scale.grad > 0
+    items.log_scale.data.fill_(9.0)
+    assert items.query(predicted).norm(dim=1).tolist() == pytest.approx([100, 100])
