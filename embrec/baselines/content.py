@@ -111,7 +111,7 @@ class ContentNeighborsRecommender(BaseRecommender):
         -------
         self
         """
-        rows = read_items(whole(items, X, what="items"), self.item_col)
+        rows = read_items(whole(items, X, y, what="items"), self.item_col)
         sequences = self.read_log(X)
         featurizer = self.featurizer
         if featurizer is None:
@@ -146,8 +146,9 @@ class ContentNeighborsRecommender(BaseRecommender):
         if not hasattr(self, "catalog_"):
             if items is None:
                 raise ValueError("The first call of partial_fit needs items=, the catalogue.")
-            return self.fit(X, items=items)
+            return self.fit(X, y, items=items)
         self._validate_params()  # which scikit-learn leaves out once there is a fit
+        items = whole(items, y=y, what="items")
         sequences = self.read_log(X)
         with current_catalog(self) as catalog:
             return self._count_more(catalog, sequences, items)

@@ -118,7 +118,7 @@ class ShopOracleRecommender(BaseRecommender):
         ValueError
             If an item is not in the shop.
         """
-        items = whole(items, X, what="items")
+        items = whole(items, X, y, what="items")
         sequences = self.read_log(X)
         catalog = catalog_of(sequences, items, self.item_col)
         counts = count_items(encode(sequences, catalog.ids), len(catalog))

@@ -128,7 +128,7 @@ class SessionNeighborsRecommender(BaseRecommender):
         -------
         self
         """
-        items = whole(items, X, what="items")
+        items = whole(items, X, y, what="items")
         sequences = self.read_log(X)
         catalog = catalog_of(sequences, items, self.item_col)
         coded = encode(sequences, catalog.ids)
@@ -155,8 +155,9 @@ class SessionNeighborsRecommender(BaseRecommender):
         self
         """
         if not hasattr(self, "catalog_"):
-            return self.fit(X, items=items)
+            return self.fit(X, y, items=items)
         self._validate_params()  # which scikit-learn leaves out once there is a fit
+        items = whole(items, y=y, what="items")
         sequences = self.read_log(X)
         with current_catalog(self, training=True) as catalog:
             return self._keep_more(catalog, sequences, items)

@@ -99,6 +99,13 @@ def warn_of_unused_times(frame: "nw.DataFrame[Any]", columns: LogColumns) -> Non
     """Warn if there is no column of the default name, but another one that seems to hold times."""
     others = [name for name in frame.columns if name not in (columns.user, columns.item)]
     unused = columns_of_times(frame.select(others)) if others else []
+    index = getattr(frame.to_native(), "index", None)
+    if isinstance(index, (pd.DatetimeIndex, pd.PeriodIndex)) and not unused:
+        warn(
+            f"The log has no column {columns.timestamp!r}, so its rows are taken to be in order of "
+            f"time, although its index holds times. Make a column of it: log.reset_index("
+            f"names={columns.timestamp!r}); or pass timestamp_col=None if the order is right."
+        )
     if unused:
         warn(
             f"The log has no column {columns.timestamp!r}, so its rows are taken to be in order of "
@@ -147,13 +154,7 @@ def _read_lists(X: Any, what: str) -> Ragged:
     # Python's own types: faster to go through, and what users see again
     plain = [_python_values(row) for row in rows] if np.ndarray in set(map(type, rows)) else rows
     flat = list(chain.from_iterable(plain))
-    try:
-        ids = check_ids(flat, what=what)
-    except TypeError as error:
-        if isinstance(X, np.ndarray):  # what to_numpy() makes of a log: users, items and times
-            raise TypeError(f"{error} If {what} was a log, pass the table as it is.") from error
-        raise
-    return Ragged.from_lengths(ids, lengths)
+    return Ragged.from_lengths(check_ids(flat, what=what), lengths)
 
 
 def _python_values(row: Any) -> Any:
@@ -168,6 +169,12 @@ def _check_rows(X: Any, what: str) -> Sequence[Any]:
     )
     if isinstance(X, (str, bytes, Mapping)) or not isinstance(X, Collection):
         raise TypeError(f"{what}: {expected}; got {type(X).__name__}.")
+    if isinstance(X, np.ndarray) and X.ndim == 2:  # what to_numpy() makes of a log
+        raise TypeError(
+            f"{what}: {expected}; got an array of shape {X.shape}, and nobody can tell whether its "
+            f"rows are interactions or sequences. If {what} was a log, pass the table as it "
+            f"is; if they are sequences, pass {what}.tolist()."
+        )
     rows = list(X)
     if not rows:
         raise ValueError(f"{what} is empty: {expected}.")

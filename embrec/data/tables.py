@@ -13,7 +13,11 @@ Table: TypeAlias = Any
 
 #: Rows that are looked at to tell what a column holds.
 N_LOOKED_AT = 1000
-_ISO_DATE = re.compile(r"\d{4}([-/])\d{1,2}\1\d{1,2}([T ]|$)")
+_ISO_DATE = re.compile(
+    r"\d{4}([-/])\d{1,2}\1\d{1,2}([T ]|$)|(19|20)\d\d(0\d|1[0-2])([0-2]\d|3[01])(T\d{2,}|$)"
+)
+#: Of seconds, milliseconds, microseconds or nanoseconds since 1970.
+_UNIX_TEXT = re.compile(r"[1-9]\d{9}(\d{3}){0,3}")
 #: Seconds since 1970 of the years 1990 and 2100.
 _UNIX_SECONDS = (631_152_000, 4_102_444_800)
 
@@ -54,6 +58,12 @@ def check_table(data: object, *, what: str) -> "nw.DataFrame[Any]":
         raise TypeError(
             f"{what} must be a table (pandas or polars DataFrame, or pyarrow Table); "
             f"got {type(data).__name__}."
+        )
+    unnamed = [name for name in frame.columns if not isinstance(name, str)]
+    if unnamed:
+        raise TypeError(
+            f"Columns of {what} must be named by text; got {unnamed[:5]}. Rename them, such as by "
+            f"{what}.columns = [str(name) for name in {what}.columns]."
         )
     if len(frame) == 0:
         raise ValueError(f"{what} is empty: it has columns {name_columns(frame)} and no row.")
@@ -120,9 +130,10 @@ def with_known_zone(series: "nw.Series[Any]") -> "nw.Series[Any]":
 def columns_of_times(frame: "nw.DataFrame[Any]") -> list[str]:
     """Name the columns that seem to hold times, by their first rows.
 
-    These are datetimes and dates, also as Python objects; texts that begin with a date such as
-    2024-01-31; and numbers all of which are a moment between 1990 and 2100 in seconds,
-    milliseconds, microseconds or nanoseconds since 1970.
+    These are datetimes, dates and periods, also as Python objects; texts that begin with a date
+    such as 2024-01-31 or 20240131; and numbers, also as text, all of which are such a date or a
+    moment between 1990 and 2100 in seconds, milliseconds, microseconds or nanoseconds since 1970.
+    NaN and 0 are taken for missing.
     """
     head = frame.head(N_LOOKED_AT)
     return [name for name in head.columns if _holds_times(with_known_zone(head[name]))]
@@ -132,20 +143,28 @@ def _holds_times(series: "nw.Series[Any]") -> bool:
     dtype = series.dtype
     if dtype in (nw.Datetime, nw.Date):
         return True
-    values = series.drop_nulls()
-    if not len(values):
-        return False
     if dtype.is_numeric():
-        numbers = values.to_numpy().astype(np.float64)
-        start, end = _UNIX_SECONDS
-        units = (1, 10**3, 10**6, 10**9)
-        return any(((numbers >= start * u) & (numbers < end * u)).all() for u in units)
-    return all(
-        _ISO_DATE.match(value)
-        if isinstance(value, str)
-        else isinstance(value, (datetime.date, np.datetime64))
-        for value in values.to_list()
+        return _are_times(series.drop_nulls().to_numpy().astype(np.float64))
+    values = series.drop_nulls().to_list()
+    texts = [value for value in values if isinstance(value, str)]
+    if texts and all(map(_UNIX_TEXT.fullmatch, texts)):
+        return len(texts) == len(values) and _are_times(np.array(texts, dtype=np.float64))
+    moments = (datetime.date, np.datetime64, pd.Period)
+    return bool(values) and all(
+        _ISO_DATE.match(value) if isinstance(value, str) else isinstance(value, moments)
+        for value in values
     )
+
+
+def _are_times(numbers: np.ndarray) -> bool:
+    numbers = numbers[~np.isnan(numbers) & (numbers != 0)]
+    start, end = _UNIX_SECONDS
+    ranges = [(start * unit, end * unit) for unit in (1, 10**3, 10**6, 10**9)]
+    if not len(numbers) or any(((numbers >= a) & (numbers < b)).all() for a, b in ranges):
+        return len(numbers) > 0
+    years, months, days = numbers // 10_000, numbers // 100 % 100, numbers % 100
+    is_date = (years >= 1990) & (years < 2100) & (months >= 1) & (months <= 12)
+    return bool((is_date & (days >= 1) & (days <= 31)).all())
 
 
 def sort_keys(series: "nw.Series[Any]", *, what: str) -> np.ndarray:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from embrec._utils.deprecation import warn_deprecated
+from embrec.data.tables import is_table
 
 
 class Whole:
@@ -48,7 +49,7 @@ class ItemTable(Whole):
         super().__init__(table)
 
 
-def whole(value: Any, X: Any = None, *, what: str) -> Any:
+def whole(value: Any, X: Any = None, y: Any = None, *, what: str) -> Any:
     """Return what a Whole holds, or a value that scikit-learn cannot have sliced.
 
     Both ``X`` and what is sliced beside it keep as many rows as there are indices, so whatever was
@@ -60,6 +61,8 @@ def whole(value: Any, X: Any = None, *, what: str) -> Any:
         A fit parameter.
     X : object, optional
         What came with it; None if there is nothing that it could have been sliced beside.
+    y : object, optional
+        What is ignored; a table there was meant to be this one.
     what : str
         Its name in error messages.
 
@@ -71,7 +74,14 @@ def whole(value: Any, X: Any = None, *, what: str) -> Any:
     ------
     ValueError
         If it has as many rows as ``X``.
+    TypeError
+        If ``y`` is a table.
     """
+    if is_table(y) or isinstance(y, Whole):
+        raise TypeError(
+            f"y is a table ({type(y).__name__}), and y is ignored. If it is the catalogue, pass it "
+            f"by name: {what}={what}."
+        )
     if isinstance(value, Whole):
         return value.table
     n_rows = _n_rows(value)

@@ -82,8 +82,9 @@ def _check_same_queries(first: Evaluation, second: Evaluation) -> None:
     if first.digest != second.digest or not first.queries[keys].equals(second.queries[keys]):
         raise ValueError(
             "The evaluations are not of the same queries: they differ in their sequences or the "
-            "order of these, in which items are targets, in how ties count or in the number of "
-            "candidates. Evaluate both with the same arguments on the same X."
+            "order of these, in which items are targets, in how ties count, in whether seen "
+            "items are left out or in the number of candidates. Evaluate both with the same "
+            "arguments on the same X."
         )
 
 

@@ -140,7 +140,7 @@ def evaluate(
         confidence=confidence,
         n_bootstrap=n_bootstrap,
         seed=seed,
-        digest=digest_of_queries(sequences, y, (every_step, max_context, ties)),
+        digest=digest_of_queries(sequences, y, (every_step, max_context, ties, exclude_seen)),
         training_digest=digest_of([counts]),
     )
 

@@ -12,6 +12,7 @@ import pandas as pd
 
 from embrec.data.tables import N_LOOKED_AT, columns_of_times
 from embrec.featurizers._numbers import column_cells, parse
+from embrec.featurizers._text_columns import is_missing
 
 #: Fewer rows say nothing about ids: all values of a small table differ.
 _MIN_ROWS = 10
@@ -71,6 +72,8 @@ def column_kinds(frame: "nw.DataFrame[Any]") -> dict[str, ColumnKind]:
 def _kind_of(name: str, series: "nw.Series[Any]", holds_times: bool) -> ColumnKind:
     cells = column_cells(series)
     values = cells[cells.notna()]
+    if values.dtype == object:
+        values = values[[not _is_blank(value) for value in values]]
     if values.empty:
         return ColumnKind("left out", "no value")
     first = values.iloc[0]
@@ -86,15 +89,22 @@ def _kind_of(name: str, series: "nw.Series[Any]", holds_times: bool) -> ColumnKi
     numbers = parse(values, "numbers")
     if numbers is None:
         return ColumnKind("left out", f"{type(first).__name__} objects")
-    return _kind_of_numbers(name, numbers, holds_times, len(values) == len(cells))
+    n_different = values.nunique()  # before large ones become equal
+    if n_different == 1 and len(values) == len(cells):
+        return ColumnKind("left out", _CONSTANT)
+    if pd.api.types.infer_dtype(values) == "integer" and np.abs(numbers).max() >= 2**53:
+        return ColumnKind("left out", "numbers that name items")  # nothing counts so far
+    return _kind_of_numbers(name, numbers, n_different, holds_times)
+
+
+def _is_blank(value: Any) -> bool:
+    return isinstance(value, str) and not value.strip()
 
 
 def _kind_of_numbers(
-    name: str, numbers: np.ndarray, holds_times: bool, is_complete: bool
+    name: str, numbers: np.ndarray, n_different: int, holds_times: bool
 ) -> ColumnKind:
-    n, n_different = len(numbers), len(np.unique(numbers))
-    if n_different == 1 and is_complete:
-        return ColumnKind("left out", _CONSTANT)
+    n = len(numbers)
     whole = bool((np.abs(numbers) < 2**53).all() and (numbers == np.floor(numbers)).all())
     if whole and n >= _MIN_ROWS and n_different > n / 2:
         codes = numbers.astype(np.int64)
@@ -142,19 +152,23 @@ def _kind_by_separator(texts: pd.Series, separator: str) -> ColumnKind | None:
     # what is said once is no category; nor is what is long
     if len(different) > len(parts) / 4 or np.mean([len(part.split()) for part in parts]) > 4:
         return None
-    if separator in _SURELY_LEVELS:
-        return ColumnKind("paths", separator=separator)
+    first = {row[0] for row in divided}
+    if separator in _SURELY_LEVELS:  # below what is said once, all is
+        is_divided = len(first) < len(divided)
+        return ColumnKind("paths", separator=separator) if is_divided else None
     if separator in _SURELY_LISTS:
         return ColumnKind("lists", separator=separator)
     # in a path, what is below comes never first
-    first = {row[0] for row in divided}
     below = set(chain.from_iterable(row[1:] for row in divided))
-    is_path = len(first & below) <= 0.1 * len(below)
+    is_path = len(first & below) <= 0.1 * len(below) and len(first) < len(divided)
     return ColumnKind("paths" if is_path else "lists", separator=separator)
 
 
 def _kind_of_lists(values: pd.Series) -> ColumnKind:
-    texts = [list(_texts_in(cell)) for cell in values.iloc[:N_LOOKED_AT]]
+    strange = next((cell for cell in values if not isinstance(cell, (*_LISTS, str))), None)
+    if strange is not None:
+        return ColumnKind("left out", f"lists and {type(strange).__name__} objects")
+    texts = [list(_texts_in(cell)) for cell in values]
     other = next((one for one in chain.from_iterable(texts) if not isinstance(one, str)), None)
     if other is not None:
         return ColumnKind("left out", f"lists of {type(other).__name__} objects")
@@ -166,9 +180,9 @@ def _kind_of_lists(values: pd.Series) -> ColumnKind:
 
 def _texts_in(cell: Any) -> Iterator[Any]:
     """Yield what a list holds, or the lists in it: categories, or levels of paths."""
-    for one in cell:
+    for one in [cell] if isinstance(cell, str) else cell:
         inside = one if isinstance(one, _LISTS) else [one]
-        yield from (text for text in inside if text is not None)
+        yield from (text for text in inside if not (is_missing(text) or _is_blank(text)))
 
 
 def _is_named_a_code(name: str) -> bool:

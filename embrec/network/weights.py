@@ -1,21 +1,22 @@
 """Networks made, grown and copied, and what tells their weights apart."""
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from hashlib import blake2b
-from threading import get_ident
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.module import register_module_parameter_registration_hook
+from torch.overrides import TorchFunctionMode
 
 from embrec.network.id_vectors import IdVectors
 from embrec.network.model import SequenceNetwork
 
 NetworkT = TypeVar("NetworkT", bound=nn.Module)
+
+#: Calls of torch that making a network takes at most: at all, and for each of its weights.
+CALLS, CALLS_PER_WEIGHT = 1000, 100
 
 
 def draw(make: Callable[[], SequenceNetwork], seed: int) -> SequenceNetwork:
@@ -37,11 +38,8 @@ def check_weights(make: Callable[[], SequenceNetwork], weights: Mapping[str, Ten
     ValueError
         If names or shapes differ.
     """
-    try:
-        with _no_more_parameters(2 * len(weights)), torch.device("meta"):
-            expected = _shapes(make().state_dict())
-    except (RuntimeError, NotImplementedError):
-        return  # a module of one's own may read numbers, which tensors on "meta" do not have
+    with torch.device("meta"), _LimitedCalls(CALLS + CALLS_PER_WEIGHT * len(weights)):
+        expected = _shapes(make().state_dict())
     found = _shapes(weights)
     for name in sorted(expected.keys() | found.keys()):
         if expected.get(name) != found.get(name):
@@ -52,25 +50,22 @@ def check_weights(make: Callable[[], SequenceNetwork], weights: Mapping[str, Ten
 
 
 def _shapes(weights: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
-    return {name: tuple(one.shape) or (1,) for name, one in weights.items()}  # as files have them
+    # a number comes back from a file as an array of one
+    return {name: tuple(one.shape) or (1,) for name, one in weights.items()}
 
 
-@contextmanager
-def _no_more_parameters(n: int) -> Iterator[None]:
-    """Refuse modules of more parameters in this thread, as soon as there is one more."""
-    thread, registered = get_ident(), 0
+class _LimitedCalls(TorchFunctionMode):
+    """Ends what calls torch more often than any network of that many weights needs to be made."""
 
-    def count(module: nn.Module, name: str, parameter: Any) -> None:
-        nonlocal registered
-        registered += get_ident() == thread
-        if registered > n:
-            raise ValueError(f"The network has more than the {n} parameters that it can have.")
+    def __init__(self, n: int) -> None:
+        super().__init__()
+        self.n_left = n
 
-    handle = register_module_parameter_registration_hook(count)
-    try:
-        yield
-    finally:
-        handle.remove()
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.n_left -= 1
+        if self.n_left < 0:
+            raise ValueError("The network has more layers than there are weights.")
+        return func(*args, **(kwargs or {}))
 
 
 def copy_weights(

@@ -116,6 +116,12 @@ class Parts:
         few = n_trained <= AUTO_MAX_ITEMS or not self.loss.uses_negatives
         return replace(self, negatives=AllItems() if few else SampledNegatives(AUTO_N))
 
+    @property
+    def are_own(self) -> bool:
+        """Whether embrec itself has written all that a network is made of."""
+        made_by = (type(self.item_model).__module__, type(self.encoder).__module__)
+        return all(name.partition(".")[0] == "embrec" for name in made_by)
+
     def as_dict(self) -> dict[str, Component]:
         """Return those that there are, by name."""
         named = {field.name: getattr(self, field.name) for field in fields(self)}

@@ -142,7 +142,7 @@ class TrainedRecommender(NetworkRecommender):
         """
         parts = self._checked_parts()
         check_checkpoints(self.checkpoint_dir, self.random_state)
-        items, rows = whole(items, X, what="items"), None
+        items, rows = whole(items, X, y, what="items"), None
         if items is not None or self.reads_content:
             rows = read_items(items, self.item_col)
         rng = check_random_state(self.random_state)
@@ -187,8 +187,7 @@ class TrainedRecommender(NetworkRecommender):
         The first call behaves as `fit`. Later ones keep the weights, the featurizer as it was
         fitted, the items' own vectors and how often each item was trained on, which is how popular
         it is when negatives are drawn; the optimiser starts anew. What only earlier logs held is
-        forgotten bit by bit, unless some of it is replayed. Other threads that change the catalogue
-        wait meanwhile.
+        forgotten bit by bit, unless it is replayed. Other threads wait to change the catalogue.
 
         Parameters
         ----------
@@ -219,7 +218,8 @@ class TrainedRecommender(NetworkRecommender):
                 raise ValueError("The first call of partial_fit needs items=, the catalogue.")
             if replay is not None:
                 raise ValueError("The first call of partial_fit has no past to replay.")
-            return self.fit(X, items=items)
+            return self.fit(X, y, items=items)
+        items = whole(items, y=y, what="items")
         with current_catalog(self, training=True) as catalog:  # or changes of others would be lost
             return self._go_on(catalog, parts, X, items, replay)
 

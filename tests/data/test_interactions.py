@@ -128,6 +128,14 @@ def test_times_under_another_name_are_not_overlooked(convert):
     assert lists(read_sequences(convert(frame), LogColumns(timestamp=None))[0]) == lists(sequences)
 
 
+@pytest.mark.parametrize("make", [pd.date_range, pd.period_range])
+def test_times_in_the_index_are_not_overlooked(make):
+    frame = LOG.drop(columns="timestamp").set_axis(make("2024-01-01", periods=len(LOG)), axis=0)
+    with pytest.warns(UserWarning, match=r"its index holds times.*names='timestamp'"):
+        read_sequences(frame)
+    read_sequences(frame, LogColumns(timestamp=None))
+
+
 def test_ids_are_no_times_under_another_name():
     ids = [1_500_000_003, 1_500_000_001, 1_500_000_002]
     frame = pd.DataFrame({"user": ids, "item": ids})
@@ -168,10 +176,6 @@ def test_integer_ids(dtype):
 )
 def test_forms_of_sequences(rows):
     assert lists(read_sequences(rows)[0]) == [["a", "b"], ["c"], []]
-
-
-def test_a_matrix_of_ids_is_one_sequence_a_row():
-    assert lists(read_sequences(np.array([[1, 2], [3, 4]]))[0]) == [[1, 2], [3, 4]]
 
 
 @pytest.mark.parametrize(
@@ -253,7 +257,9 @@ def test_repeated_column_names():
         ([], ValueError, "X is empty"),
         ([["a", None]], ValueError, "missing"),
         ([["a", 1]], TypeError, r"mixed.*Convert them to one kind\.$"),
-        (LOG.to_numpy(), TypeError, r"mixed.*If X was a log, pass the table as it is\.$"),
+        (LOG.to_numpy(), TypeError, r"of shape \(\d+, \d+\).*If X was a log, pass the table as it"),
+        (LOG[["user", "item"]].to_numpy(), TypeError, r"If X was a log, pass the table as it"),
+        (np.array([[1, 2], [3, 4]]), TypeError, r"if they are sequences, pass X\.tolist\(\)\.$"),
         (LOG.drop(columns="user"), ValueError, "If this is the catalogue, pass it as items="),
         (LOG.pipe(pl.from_pandas).lazy(), TypeError, "lazy frame"),
         (np.array([1, 2]), TypeError, "int64"),

@@ -116,6 +116,12 @@ def test_columns_that_seem_to_hold_times(convert):
             "ms": seconds * 10**3,
             "us": seconds * 10**6,
             "ns": seconds * 10**9,
+            "NaN": np.where([True, False, True], seconds, np.nan),
+            "0 for missing": np.where([True, False, True], seconds, 0),
+            "text of s": seconds.astype(str),
+            "text of ms": (seconds * 10**3).astype(str),
+            "basic": ["20240131T101010", "20240201", "20231231T0000"],
+            "day": [20240131, 20240201, 0],
         }
     )
     others = pd.DataFrame(
@@ -127,6 +133,9 @@ def test_columns_that_seem_to_hold_times(convert):
             "mixed": ["2024-01-03", "soon", "2024-01-02"],
             "empty": pd.Series([None] * 3, dtype=object),
             "flag": [True, False, True],
+            "eight digits": [20240131, 20241301, 20240101],
+            "zeros": [0, 0, 0],
+            "long": ["1400000000", "14000000001", "1500000000"],
         }
     )
     frame = nw.from_native(convert(pd.concat([others, times], axis=1)))
@@ -145,3 +154,14 @@ def test_columns_that_seem_to_hold_times(convert):
 def test_times_without_an_order(values, error, message):
     with pytest.raises(error, match=message):
         sort_keys(column(values), what="t")
+
+
+def test_periods_are_times():
+    frame = pd.DataFrame({"month": pd.period_range("2024-01", periods=3, freq="M")})
+    assert columns_of_times(nw.from_native(frame)) == ["month"]
+
+
+@pytest.mark.parametrize("name", [0, ("a", "b"), None])
+def test_columns_must_be_named_by_text(name):
+    with pytest.raises(TypeError, match=r"Columns of items must be named by text; got \["):
+        check_table(pd.DataFrame({name: [1], "item": ["a"]}), what="items")

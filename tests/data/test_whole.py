@@ -7,8 +7,24 @@ import pyarrow as pa
 import pytest
 from sklearn.utils.validation import _check_method_params
 
+from embrec import EmbRecEstimator
+from embrec.baselines import (
+    ContentNeighborsRecommender,
+    GRU4RecRecommender,
+    PopularityRecommender,
+    SessionNeighborsRecommender,
+    TransRecRecommender,
+)
 from embrec.data.whole import ItemTable, Whole, whole
 
+RECOMMENDERS = [
+    ContentNeighborsRecommender,
+    EmbRecEstimator,
+    GRU4RecRecommender,
+    PopularityRecommender,
+    SessionNeighborsRecommender,
+    TransRecRecommender,
+]
 ROWS = pd.DataFrame({"item": list("abcdef")})
 FORMS = {
     "pandas": lambda f: f,
@@ -56,3 +72,20 @@ def test_the_old_name():
     with pytest.warns(FutureWarning, match=r"ItemTable is deprecated .* embrec\.Whole\(items\)"):
         old = ItemTable(ROWS)
     assert whole(old, ROWS, what="items") is ROWS
+
+
+def test_a_catalogue_in_the_place_of_y_is_told():
+    """It would be ignored."""
+    for y in (ROWS, pl.from_pandas(ROWS), Whole(ROWS)):
+        with pytest.raises(TypeError, match=r"y is a table .*pass it by name: items=items\.$"):
+            whole(None, ROWS, y, what="items")
+    for y in (None, np.arange(6), list("abcdef")):
+        assert whole(None, ROWS, y, what="items") is None
+
+
+@pytest.mark.parametrize("kind", RECOMMENDERS, ids=lambda kind: kind.__name__)
+def test_all_recommenders_look_at_y(kind, shop_log, shop_items):
+    for method in ("fit", "partial_fit"):
+        expected = r"missing .* argument: 'items'|needs items=|y is a table"
+        with pytest.raises((TypeError, ValueError), match=expected):
+            getattr(kind(), method)(shop_log, shop_items)

@@ -29,6 +29,17 @@ def test_comparing(models, test_part):
         compare(first, evaluate(models["content"], test_part, metrics="novelty@2"))
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")  # repeats, and targets that are never shown
+def test_all_ranked_and_seen_left_out_are_other_queries(models):
+    alike = [["photo-1", "photo-1"], ["photo-2", "photo-2"]]  # of as many candidates
+    all_ranked, unseen = (
+        evaluate(models["content"], alike, exclude_seen=seen) for seen in (False, True)
+    )
+    assert all_ranked.queries["n_candidates"].equals(unseen.queries["n_candidates"])
+    with pytest.raises(ValueError, match="whether seen items are left out"):
+        compare(all_ranked, unseen)
+
+
 def test_other_histories_are_other_queries(models):
     first, second = (evaluate(models["content"], [[h, "photo-2"]]) for h in ("photo-1", "photo-3"))
     with pytest.raises(ValueError, match="not of the same queries"):

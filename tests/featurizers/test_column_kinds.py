@@ -9,7 +9,9 @@ import pandas as pd
 import pytest
 
 from embrec.datasets import make_shop
+from embrec.featurizers._blocks import fit_feature_blocks
 from embrec.featurizers._column_kinds import ColumnKind, column_kinds
+from embrec.featurizers._default import default_featurizer
 
 pl = pytest.importorskip("polars")
 pa = pytest.importorskip("pyarrow")
@@ -67,6 +69,14 @@ HELD = {
     "unix times": ([1_700_000_000 + 86_400 * i for i in range(N)], "numbers"),
     "begins with a date": ([f"2024-01-{1 + i % 30:02} was a day" for i in range(N)], "words"),
     "empty": ([None] * N, "left out: no value"),
+    "blank": (["", " "] * (N // 2), "left out: no value"),
+    "mostly blank, and once each": (
+        [f"Brand {i}" if i % 4 == 0 else "" for i in range(N)],
+        "words",
+    ),
+    "brands or blank": (drawn("Acme", "Big Co", "", " "), "categories"),
+    "lists of blanks": (drawn([""], [" ", ""]), "left out: empty lists"),
+    "paths of their own": ([f"{i} > a > b > c > d > e" for i in range(N)], "words"),
     "constant": ([7] * N, "left out: one value for all items"),
     "constant text": (["en"] * N, "left out: one value for all items"),
     "constant or missing": ([7] * (N - 1) + [None], "numbers"),
@@ -95,12 +105,41 @@ HELD = {
 }
 
 
+#: What only pandas holds.
+HELD_BY_PANDAS = {
+    "lists with NaN in them": (drawn([np.nan, "red"], ["blue"]), "lists"),
+    "lists and a dict": ([["a"]] * (N - 1) + [{"k": 1}], "left out: lists and dict objects"),
+    "hashes": (
+        np.arange(N, dtype=np.uint64) * 7 + np.uint64(2**63),
+        "left out: numbers that name items",
+    ),
+    "very long numbers": ([10**25 + i // 9 for i in range(N)], "left out: numbers that name items"),
+}
+
+
 @pytest.mark.parametrize("held", HELD)
 def test_what_columns_hold(kind_of, held):
     values, expected = HELD[held]
     kind = kind_of(values)
-    said = f"{kind.name} {kind.separator or ''}".strip() + (f": {kind.why}" if kind.why else "")
-    assert said.startswith(expected)
+    assert told(kind).startswith(expected)
+
+
+@pytest.mark.parametrize("held", HELD_BY_PANDAS)
+def test_what_columns_of_pandas_alone_hold(held):
+    values, expected = HELD_BY_PANDAS[held]
+    assert told(column_kinds(nw.from_native(pd.DataFrame({"x": values})))["x"]) == expected
+
+
+def told(kind):
+    return f"{kind.name} {kind.separator or ''}".strip() + (f": {kind.why}" if kind.why else "")
+
+
+@pytest.mark.filterwarnings("ignore:Columns of items are left out")
+@pytest.mark.parametrize("held", [*HELD, *HELD_BY_PANDAS])
+def test_what_is_chosen_can_read_the_column(held):
+    values = {**HELD, **HELD_BY_PANDAS}[held][0]
+    table = pd.DataFrame({"title": [f"thing {i}" for i in range(N)], "x": values})
+    fit_feature_blocks(default_featurizer(table), table)
 
 
 @pytest.mark.parametrize(

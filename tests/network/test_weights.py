@@ -1,5 +1,7 @@
 """Networks made, grown and copied."""
 
+import threading
+
 import numpy as np
 import pytest
 import torch
@@ -110,18 +112,28 @@ def test_sizes_without_weights_take_neither_memory_nor_time(sizes):
         gru = GRUModule(3, *sizes, dropout=0.0, input_dropout=0.0, residual=True)
         return SequenceNetwork(VectorItems(7, 3), gru)
 
-    with pytest.raises(ValueError, match=r"of shape|more than the \d+ parameters"):
+    with pytest.raises(ValueError, match=r"of shape|more layers than there are weights"):
         check_weights(make, draw(make_vectors, 3).state_dict())
     draw(make_vectors, 3)  # no limit is left behind
 
 
-def test_a_module_that_reads_numbers_is_made():
-    class Reading(GRUModule):
-        def __init__(self):
-            super().__init__(3, 5, 1, dropout=0.0, input_dropout=0.0, residual=True)
-            self.rates = [one.item() for one in torch.linspace(0, 0.1, 3)]
+def test_other_threads_make_what_they_like():
+    """Limits are those of one thread."""
 
-    def make():
-        return SequenceNetwork(VectorItems(7, 3), Reading())
+    def check(stop):
+        weights = draw(make_vectors, 3).state_dict()
+        wrong = weights | {"encoder.initial": torch.zeros(99)}
+        while not stop.is_set():
+            with pytest.raises(ValueError, match="of shape"):
+                check_weights(make_vectors, wrong)
 
-    check_weights(make, make().state_dict())
+    stop = threading.Event()
+    thread = threading.Thread(target=check, args=(stop,))
+    thread.start()
+    try:
+        for _ in range(30):
+            assert len(nn.Sequential(*(nn.Linear(1, 1) for _ in range(100)))) == 100
+            assert draw(make_towers, 3).encoder.initial.device == CPU
+    finally:
+        stop.set()
+        thread.join()

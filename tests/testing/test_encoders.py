@@ -58,7 +58,8 @@ class DecayModule(SequenceModule):
         super().__init__()
         self.state_size = width
         self.fault = fault
-        self.rate = torch.nn.Parameter(torch.tensor(0.3))
+        # numbers of tensors may be read: there are some
+        self.rate = torch.nn.Parameter(torch.tensor(torch.linspace(0.3, 1, 2).numpy()[0].item()))
 
     def forward(self, x, packed):
         state, found, start = self.initial_state(packed.n_sequences), [], 0
