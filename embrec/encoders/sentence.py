@@ -15,6 +15,14 @@ from torch import nn
 
 from embrec._utils.optional import import_optional
 from embrec.encoders.files import absolute_folder, folder_stamp, hash_arrays, network_stamp
+from embrec.encoders.sentence_modules import (
+    depends_on_batch,
+    describe_modules,
+    describe_tokenizer,
+    encode_options,
+    reading_module,
+    reads_whole,
+)
 from embrec.network.device import resolve_device
 
 #: What can be a model, besides a path: its name, or a SentenceTransformer.
@@ -75,24 +83,37 @@ class SentenceSpec:
         if isinstance(self.model, str):
             with _quiet() if self.stamp is not None else nullcontext():
                 model = self._read(library, device)
-        elif hasattr(self.model, "encode"):
-            model = self.model.to(device)
         else:
-            raise ValueError(
-                f"model is a {type(self.model).__name__}; expected a SentenceTransformer. For a "
-                "model of transformers, save it with its tokenizer by save_pretrained and pass the "
-                "path of the folder."
-            )
+            model = getattr(self.model, "_orig_mod", self.model)  # of torch.compile
+            if not isinstance(model, library.SentenceTransformer):
+                raise ValueError(
+                    f"model is a {type(model).__name__}; expected a SentenceTransformer. For a "
+                    "model of transformers, save it with its tokenizer by save_pretrained and pass "
+                    "the path of the folder."
+                )
+            model = model.to(device)
         return SentenceEncoder(model.eval(), self)
 
     def _read(self, library: Any, device: str) -> Any:
         try:
-            return library.SentenceTransformer(
-                self.model,
-                device=device,
-                revision=self.revision,
-                trust_remote_code=self.trust_remote_code,
-            )
+            # the library makes up weights that a file lacks (often the pooler, which is not used):
+            # always the same here, or the fingerprint would be another one in each process
+            with torch.random.fork_rng(devices=[]):
+                torch.default_generator.manual_seed(0)
+                return library.SentenceTransformer(
+                    self.model,
+                    device=device,
+                    revision=self.revision,
+                    trust_remote_code=self.trust_remote_code,
+                )
+        except RuntimeError as error:
+            if "floating point" not in str(error):
+                raise
+            raise ValueError(
+                f"model={self.model!r} has integers for weights, as a model of model2vec in 8 bits "
+                "does; expected floating point. Read it by model2vec with quantize_to='float32', "
+                "and save it again."
+            ) from error
         except (OSError, ValueError) as error:
             raise ValueError(
                 f"model={self.model!r} could not be loaded: {str(error).rstrip('. ')}. Pass the "
@@ -116,8 +137,11 @@ class SentenceEncoder:
         self._spec = spec
         # tokenizers in Rust fail if two threads use one at a time
         self._lock = threading.Lock()
+        self._reader = reading_module(model)
+        self._options = encode_options(model)
+        self._is_alone = depends_on_batch(model)
         self._check_limit()
-        self.n_features = self._encode([""]).shape[1]
+        self.n_features = self._count_features()
         asked = spec.truncate_dim
         if asked is not None and asked > self.n_features:
             raise ValueError(
@@ -136,21 +160,22 @@ class SentenceEncoder:
 
     def _encode(self, texts: Sequence[str]) -> np.ndarray:
         with self._lock, torch.inference_mode():
-            limit = self._model.max_seq_length
+            limit = getattr(self._reader, "max_seq_length", None)
             is_limited = self._limit(limit) != limit
             if is_limited:
-                self._model.max_seq_length = self._limit(limit)
+                self._reader.max_seq_length = self._limit(limit)
             try:
                 vectors = self._model.encode(
                     list(texts),
                     prompt=self._spec.prompt,
-                    batch_size=len(texts),
+                    batch_size=1 if self._is_alone else len(texts),
                     show_progress_bar=False,
                     normalize_embeddings=False,
+                    **self._options,
                 )
             finally:
                 if is_limited:
-                    self._model.max_seq_length = limit
+                    self._reader.max_seq_length = limit
         vectors = np.asarray(vectors[:, : self._spec.truncate_dim], dtype=np.float32)
         if not self._spec.normalize:
             return vectors
@@ -159,16 +184,24 @@ class SentenceEncoder:
 
     def _check_limit(self) -> None:
         """Refuse a limit of tokens for what reads texts whole, such as a StaticEmbedding."""
-        own = self._model.max_seq_length
-        if self._limit(own) == own:
-            return
-        try:
-            self._model.max_seq_length = own
-        except AttributeError as error:
+        own = getattr(self._reader, "max_seq_length", None)
+        if self._limit(own) != own and reads_whole(self._reader):
             raise ValueError(
                 f"max_length={self._spec.max_length}, but this model, whose first module is a "
-                f"{type(self._model[0]).__name__}, reads texts whole. Pass max_length=None; "
+                f"{type(self._reader).__name__}, reads texts whole. Pass max_length=None; "
                 "max_words= cuts texts for any model."
+            )
+
+    def _count_features(self) -> int:
+        try:
+            return self._encode([""]).shape[1]
+        except KeyError as error:
+            if error.args != ("sentence_embedding",):
+                raise
+            raise ValueError(
+                f"The last module of the model is a {type(self._model[-1]).__name__}, which makes "
+                "no vector of a text. Append one that does, such as Pooling of "
+                "sentence-transformers, and save the model again."
             ) from error
 
     def _limit(self, own: int | None) -> int | None:
@@ -182,9 +215,22 @@ class SentenceEncoder:
             name: tensor.detach().to("cpu", torch.float32).numpy()
             for name, tensor in self._model.state_dict().items()
         }
-        spec = self._spec
-        settings = (self._limit(self._model.max_seq_length), spec.prompt, spec.normalize)
-        return hash_arrays(weights, *settings, spec.truncate_dim, _describe(self._model.tokenizer))
+        model, spec = self._model, self._spec
+        prompt = spec.prompt if spec.prompt is not None else _default_prompt(model)
+        settings = (
+            self._limit(getattr(self._reader, "max_seq_length", None)),
+            prompt,
+            spec.normalize,
+            self.n_features,
+            describe_modules(model),
+            describe_tokenizer(getattr(self._reader, "tokenizer", None)),
+        )
+        return hash_arrays(weights, *settings)
+
+
+def _default_prompt(model: Any) -> str | None:
+    prompt: str | None = model.prompts.get(model.default_prompt_name)
+    return prompt
 
 
 def _connection() -> str:
@@ -204,10 +250,3 @@ def _quiet() -> Iterator[None]:
     finally:
         if was_shown:
             logging.enable_progress_bar()
-
-
-def _describe(tokenizer: Any) -> str:
-    backend = getattr(tokenizer, "backend_tokenizer", None)
-    if backend is None and hasattr(tokenizer, "to_str"):  # of the library tokenizers itself
-        backend = tokenizer
-    return backend.to_str() if backend is not None else repr(tokenizer)

@@ -25,8 +25,8 @@ class TextEncoderItemFeaturizer(FrozenTextFeaturizer):
     model : str, path-like or SentenceTransformer, \
             default="sentence-transformers/all-MiniLM-L6-v2"
         Name of a model on the Hugging Face hub, which is downloaded once; path of a folder; or a
-        model in memory, which pickles along. A model without a pooling layer gets the mean over
-        tokens.
+        model in memory, which pickles along. A plain Hugging Face model gets the mean over tokens.
+        Of a Router the route for documents is taken.
     max_words : int or None, default=None
         How many words (separated by white space) of the joined text are read, before the model
         sees them. None means all of them, up to the limit of the model.
