@@ -189,6 +189,8 @@ def _fault(file: Any, name: str, shape: tuple[int, ...]) -> str | None:
         dtype = found.dtype
     except (TypeError, ValueError) as error:  # numpy has no such type
         return f"dataset {name} cannot be read ({error}), expected {shape} of float"
+    if not found.id.get_storage_size():
+        return f"dataset {name} was declared and never written"
     if found.shape != shape or dtype.kind != "f":
         return f"dataset {name} has shape {found.shape} of {dtype}, expected {shape} of float"
     return None

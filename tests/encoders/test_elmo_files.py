@@ -154,8 +154,19 @@ def test_floats_that_numpy_has_no_type_for(tmp_path):
         read(files)
 
 
+def test_a_dataset_that_nobody_has_written(tmp_path):
+    """HDF5 reads it as zeros."""
+    weights = random_weights()
+    shape = weights.pop("CNN_proj/b_proj").shape
+    files = write_files(tmp_path, weights=weights)
+    with h5py.File(files[1], "a") as file:
+        file.create_dataset("CNN_proj/b_proj", shape, "f4")
+    with pytest.raises(ValueError, match="CNN_proj/b_proj was declared and never written"):
+        read(files)
+
+
 def test_sizes_that_are_only_declared(tmp_path):
-    """Refused before memory is taken: HDF5 writes nothing for what nobody has filled."""
+    """Refused before memory is taken: HDF5 writes only what somebody has filled."""
     options, weights = tiny_options(), random_weights()
     options["char_cnn"]["embedding"]["dim"] = 2**30
     del weights["char_embed"]
@@ -163,10 +174,10 @@ def test_sizes_that_are_only_declared(tmp_path):
         del weights[f"CNN/W_cnn_{i}"]
     files = write_files(tmp_path, options, weights)
     with h5py.File(files[1], "a") as file:
-        file.create_dataset("char_embed", (261, 2**30), "f4", chunks=(1, 1))
+        file.create_dataset("char_embed", (261, 2**30), "f4", chunks=(1, 1))[0, 0] = 1
         for i, (width, n) in enumerate(options["char_cnn"]["filters"]):
             shape = (1, width, 2**30, n)
-            file.create_dataset(f"CNN/W_cnn_{i}", shape, "f4", chunks=(1, 1, 1, 1))
+            file.create_dataset(f"CNN/W_cnn_{i}", shape, "f4", chunks=(1, 1, 1, 1))[0, 0, 0, 0] = 1
     with pytest.raises(
         ValueError, match=r"is damaged: it names \d{12,} bytes of weights, and holds"
     ):

@@ -302,6 +302,7 @@ def _try_elmo(options, weights):
 def elmo_options(folder):
     """options.json as text and as a tree, beside sound weights."""
     options, weights = write_files(folder / "model")
+    assert _try_elmo(options, weights)  # imports are no matter of an input
     sound = tiny_options()
 
     def try_one(rng):
@@ -320,6 +321,7 @@ def elmo_weights(folder):
     import h5py
 
     options, weights = write_files(folder / "model")
+    assert _try_elmo(options, weights)
     sound, arrays = weights.read_bytes(), random_weights()
     dtypes = ["f2", "f4", "f8", "i4", "S3", "c8", h5py.string_dtype(), "?"]
 
@@ -334,7 +336,9 @@ def elmo_weights(folder):
             if rng.random() < 0.5:
                 shape[rng.randrange(len(shape))] = rng.choice((0, 1, 7, 2**20, 2**40))
             chunks = (1,) * len(shape) if all(shape) else None
-            file.create_dataset(name, shape, rng.choice(dtypes), chunks=chunks)
+            dataset = file.create_dataset(name, shape, rng.choice(dtypes), chunks=chunks)
+            if all(shape) and rng.random() < 0.9:  # else nothing of it is written
+                dataset[(0,) * len(shape)] = rng.choice((0, 1))
         if rng.random() < 0.5:
             size = rng.choice((2**15, 2**20, 2**31, 2**40))
             changed["lstm"] |= {rng.choice(("dim", "projection_dim", "n_layers")): size}

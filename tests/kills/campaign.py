@@ -149,7 +149,7 @@ def _work(work, state, event, shared, writer):
 
     def count(name, arguments):
         nonlocal n_events
-        if name in FILE_EVENTS and str(arguments[0]).startswith(str(work.folder)):
+        if name in FILE_EVENTS and _is_within(work.folder, name, arguments):
             if n_events == event:
                 os.kill(os.getpid(), signal.SIGKILL)
             n_events += 1
@@ -168,6 +168,13 @@ def _work(work, state, event, shared, writer):
         note(traceback.format_exc())
     finally:
         os._exit(status)
+
+
+def _is_within(folder, name, arguments):
+    """Whether an event is about a folder."""
+    # a tree that is removed is walked by descriptors of its folders, with bare names
+    is_of_a_tree = name in ("os.remove", "os.rmdir") and arguments[-1] >= 0
+    return is_of_a_tree or str(arguments[0]).startswith(str(folder))
 
 
 def in_child(function, *arguments):
