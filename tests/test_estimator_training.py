@@ -28,6 +28,7 @@ from embrec.components import (
     ItemTowers,
     ItemVectors,
     SampledNegatives,
+    SelfAttentionEncoder,
 )
 from embrec.network.features import SparseMatrix, to_feature_tensors
 from embrec.training import DivergedError
@@ -383,10 +384,14 @@ BAD_PARTS = {
         (
             "grru",
             ValueError,
-            "encoder must be 'gru' or an? Encoder; got 'grru'. Did you mean 'gru'",
+            "encoder must be 'gru', 'attention' or an? Encoder; got 'grru'. Did you mean 'gru'",
         ),
-        (None, TypeError, "encoder must be 'gru' or an? Encoder; got None"),
-        (ItemTowers(), TypeError, r"encoder must be 'gru' or an? Encoder; got ItemTowers\(\)"),
+        (None, TypeError, "encoder must be 'gru', 'attention' or an? Encoder; got None"),
+        (
+            ItemTowers(),
+            TypeError,
+            r"encoder must be 'gru', 'attention' or an? Encoder; got ItemTowers\(\)",
+        ),
     ],
     "loss": [
         ("hinge", ValueError, "loss must be 'cross_entropy', 'bpr', 'bpr_max', 'cosine' or a Loss"),
@@ -418,12 +423,22 @@ BAD_COMPONENTS = {
             "dropout": 2,
             "ids": "delta",
             "bias": "yes",
+            "similarity": "manhattan",
         },
     },
     "encoder": {
         GRUEncoder: {
             "hidden_size": -1,
             "n_layers": 0,
+            "dropout": 1.0,
+            "input_dropout": -0.1,
+            "residual": "yes",
+        },
+        SelfAttentionEncoder: {
+            "hidden_size": -1,
+            "n_layers": 0,
+            "n_heads": 0,
+            "window": 0,
             "dropout": 1.0,
             "input_dropout": -0.1,
             "residual": "yes",
