@@ -16,9 +16,10 @@ import pandas as pd
 import pytest
 from sklearn.compose import ColumnTransformer
 from sklearn.preprocessing import StandardScaler
+from small_recommender import fit_small
 
 from embrec import EmbRecEstimator, TfidfItemFeaturizer
-from embrec.components import ItemTowers
+from embrec.components import ItemTowers, SelfAttentionEncoder
 
 for library in ("fastapi", "uvicorn", "itsdangerous"):
     pytest.importorskip(library)
@@ -155,6 +156,19 @@ def test_clicks_of_a_visitor(client, model):
         check(answer.json(), model, history)
         assert len(client.cookies["visitor"]) < 4096 - 100
     check(client.get("/recommendations").json(), model, history)
+
+
+def test_what_attention_remembers_is_too_much_for_a_cookie(shop_log, shop_items, serving, tmp_path):
+    """So a session is its history there, and reads that anew."""
+    model = fit_small(shop_log, shop_items, encoder=SelfAttentionEncoder(32))
+    assert 4 * model.network_.state_size > 4096
+    model.save(tmp_path / "model")
+    history = []
+    with serving(tmp_path / "model") as client:
+        for item in ("photo-0", "photo-1", "desk-3"):
+            history.append(item)
+            check(client.post("/clicks", json={"item": item}).json(), model, history)
+            assert len(client.cookies["visitor"]) < 1000
 
 
 def test_visitors_do_not_mix(client, model):

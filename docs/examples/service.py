@@ -383,13 +383,15 @@ def read_session(visitor: Annotated[str | None, Cookie()] = None) -> tuple[str, 
 def keep(name: str, session: Session, response: Response) -> None:
     """Keep a session: in Redis under its name, or in the cookie itself."""
     n = REMEMBERED
-    data = session.to_bytes(max_history=n)
     if redis:
-        redis.setex(f"session:{name}", KEPT, data)
+        redis.setex(f"session:{name}", KEPT, session.to_bytes(max_history=n))
     else:
+        # what an encoder remembers may take all of a cookie, and can be made anew
+        is_small = len(session.to_bytes(max_history=1)) < COOKIE_BYTES / 2
+        data = session.to_bytes(max_history=n, with_state=is_small)
         while len(data) * 4 / 3 > COOKIE_BYTES - 100 and n > 1:
             n //= 2
-            data = session.to_bytes(max_history=n)
+            data = session.to_bytes(max_history=n, with_state=is_small)
         name = urlsafe_b64encode(data).decode()
     cookie = signer.sign(name).decode()
     if len(cookie) > COOKIE_BYTES:

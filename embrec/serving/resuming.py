@@ -36,7 +36,10 @@ def unpacked(data: Iterable[bytes]) -> list[SerializedSession]:
 def resumed(
     recommender: SessionModel, serialized: list[SerializedSession], *, restart: bool
 ) -> SessionBatch:
-    """Go on with sessions; ``restart`` those of another model from their histories."""
+    """Go on with sessions; ``restart`` those of another model from their histories.
+
+    Those that were packed without their state start again too.
+    """
     model = as_of_now(recommender)
     foreign = np.array([one.model != model.fingerprint_ for one in serialized], dtype=bool)
     if foreign.any() and not restart:
@@ -47,7 +50,9 @@ def resumed(
             "again from its history with resume_session(data, restart=True)."
         )
     states = model.network_.initial_states(len(serialized)).detach().clone()
-    kept = np.flatnonzero(~foreign)
+    has_state = np.array([len(one.state) > 0 for one in serialized], dtype=bool)
+    again = foreign | (~has_state & (model.network_.state_size > 0))
+    kept = np.flatnonzero(~again)
     if len(kept):
         states[torch.from_numpy(kept)] = _kept_states(serialized, kept, states)
     histories = _serialized_histories(model, serialized, foreign)
@@ -55,14 +60,13 @@ def resumed(
         rows_in_histories(model, histories.values, "histories", on_unknown="skip"),
         histories.offsets,
     )
-    is_foreign = foreign[rows.row_numbers]
-    unknown = np.flatnonzero((rows.values < 0) & ~is_foreign)
+    starts_again = again[rows.row_numbers]
+    unknown = np.flatnonzero((rows.values < 0) & ~starts_again)
     rows.values[unknown] = -1 - np.arange(len(unknown))
-    # one of another model starts again from what this catalogue knows
-    rows = rows.where((rows.values >= 0) | ~is_foreign)
-    if foreign.any():
-        again = rows.take(np.flatnonzero(foreign))
-        states[torch.from_numpy(foreign)] = model.session_states(again)
+    # one that starts again does so from what this catalogue knows
+    rows = rows.where((rows.values >= 0) | ~starts_again)
+    if again.any():
+        states[torch.from_numpy(again)] = model.session_states(rows.take(np.flatnonzero(again)))
     return SessionBatch(recommender, model, states, rows, histories.values[unknown].tolist())
 
 

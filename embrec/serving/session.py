@@ -116,7 +116,7 @@ class Session:
         )
         return ids[0], scores[0]
 
-    def to_bytes(self, *, max_history: int | None = None) -> bytes:
+    def to_bytes(self, *, max_history: int | None = None, with_state: bool = True) -> bytes:
         """Pack the session, to keep it in a cache or a cookie between requests.
 
         Parameters
@@ -125,10 +125,14 @@ class Session:
             How many of the last ids to keep, so that the bytes grow no further; all by default.
             The state knows the others all the same, but ``exclude_seen`` does not; nor does an
             encoder that keeps no state.
+        with_state : bool, default=True
+            Whether to keep the encoder's state. Without it the bytes are few, and a session that
+            goes on from them reads what is kept of its history anew.
 
         Returns
         -------
         bytes
             To be given to ``resume_session`` of the same model, in this process or another.
         """
-        return self._batch.to_bytes(at=self._at, max_history=max_history)[0]
+        packed = self._batch.to_bytes(at=self._at, max_history=max_history, with_state=with_state)
+        return packed[0]

@@ -229,7 +229,9 @@ class SessionBatch:
         values[foreign] = rows
         return Ragged(values, seen.offsets).where(values >= 0)
 
-    def to_bytes(self, *, at: Any = None, max_history: int | None = None) -> list[bytes]:
+    def to_bytes(
+        self, *, at: Any = None, max_history: int | None = None, with_state: bool = True
+    ) -> list[bytes]:
         """Pack sessions, to keep them in a cache between requests.
 
         Parameters
@@ -237,6 +239,7 @@ class SessionBatch:
         at : list of n int, optional
             Which; all, in order, by default.
         max_history : int, optional
+        with_state : bool, default=True
             As for ``Session.to_bytes``.
 
         Returns
@@ -246,6 +249,7 @@ class SessionBatch:
         """
         positions = self._positions(at)
         states = self._states[torch.from_numpy(positions).to(self._states.device)].cpu().numpy()
+        states = states if with_state else states[:, :0]
         return [
             SerializedSession(self._fingerprint, state, ids).to_bytes()
             for state, ids in zip(states, self._ids_of(positions, max_history), strict=True)

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from small_recommender import fit_small
 
+from embrec.components import SelfAttentionEncoder
 from embrec.data.ragged import Ragged
 from embrec.serving.resuming import resumed, started, unpacked
 from embrec.serving.serialized_session import SerializedSession
@@ -48,6 +49,30 @@ def test_a_visitor_who_stayed_while_the_model_was_trained(own_model):
     # a session of this model goes on from its state
     again = own_model.resume_session(session.to_bytes(), restart=True)
     assert again.to_bytes() == session.to_bytes()
+
+
+@pytest.mark.parametrize("encoder", ["gru", SelfAttentionEncoder(8, window=3)], ids=str)
+def test_a_session_without_its_state_reads_its_history_anew(encoder, shop_log, shop_items):
+    model = fit_small(shop_log, shop_items, encoder=encoder)
+    histories = [["photo-0", "photo-1", "desk-2", "photo-3"], [], ["desk-1"]]
+    batch = model.start_sessions(histories)
+    data = batch.to_bytes(with_state=False)
+    with_state = batch.to_bytes()
+    assert all(len(few) < len(many) for few, many in zip(data, with_state, strict=True))
+    assert data[0] == batch[0].to_bytes(with_state=False)
+    assert len(data[1]) == 46  # a header, and a list of nothing
+    # some with their state, some without
+    check(model.resume_sessions([data[0], batch[1].to_bytes(), data[2]]), model, histories)
+    last = batch[0].to_bytes(max_history=2, with_state=False)
+    assert model.resume_session(last).history == ["desk-2", "photo-3"]
+    check(model.resume_sessions([last]), model, [["desk-2", "photo-3"]])
+
+
+def test_without_its_state_a_session_forgets_what_this_process_does_not_have(own_model):
+    other = copy.deepcopy(own_model)
+    other.add_items(pd.DataFrame({"item": ["elsewhere"], "title": ["camera"]}))
+    data = other.start_session(["photo-0", "elsewhere"]).to_bytes(with_state=False)
+    check(own_model.resume_sessions([data]), own_model, [["photo-0"]])
 
 
 def test_items_that_another_process_learned_of_do_no_harm(own_model):
