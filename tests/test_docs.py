@@ -10,6 +10,7 @@ PAGES = [
     "README.md",
     "docs/getting_started.md",
     "docs/user_guide.md",
+    "docs/preprocessing.md",
     "docs/datasets.md",
     "docs/featurizers.md",
     "docs/training.md",

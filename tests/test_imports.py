@@ -18,6 +18,7 @@ ORDER = [
     "_version",
     "_utils",
     "data",
+    "preprocessing",
     "scoring",
     "network",
     "training",
@@ -118,6 +119,7 @@ FORBIDDEN = {
     "scoring": TABLES | {"sklearn", "skops"},
     "data.ragged": TABLES | {"sklearn", "torch"},
     "data.ids": {"torch", "sklearn"},
+    "preprocessing": {"polars", "pyarrow", "torch", "skops"},
     "featurizers": {"torch"},
     "serving.sessions": TABLES,
 }

@@ -69,30 +69,76 @@ def sort_log(
     ValueError, TypeError
         If the table is empty, lacks a column, or holds missing ids or unsortable times.
     """
+    _, user_column, item_column, times = find_columns(X, columns, what=what)
+    user_ids = check_ids(column_values(user_column), what=f"{what}[{columns.user!r}]")
+    item_ids = check_ids(column_values(item_column), what=f"{what}[{columns.item!r}]")
+    codes, users = pd.factorize(user_ids)
+    order = time_order(codes, times)
+    offsets = np.zeros(len(users) + 1, dtype=np.int64)
+    np.cumsum(np.bincount(codes, minlength=len(users)), out=offsets[1:])
+    return order, offsets, np.asarray(users), item_ids
+
+
+def find_columns(
+    X: Any, columns: LogColumns, *, what: str = "X"
+) -> tuple["nw.DataFrame[Any]", "nw.Series[Any]", "nw.Series[Any]", np.ndarray | None]:
+    """Find the columns of a log.
+
+    Parameters
+    ----------
+    X : table
+    columns : LogColumns
+        Names of its columns.
+    what : str, default="X"
+        Name of ``X`` in error messages.
+
+    Returns
+    -------
+    frame : narwhals.DataFrame
+        The table.
+    users, items : narwhals.Series
+        Its ids, unchecked.
+    times : ndarray of shape (n_events,) or None
+        What sorts in time order; None if the order of the rows is that of time.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the table is empty, lacks a column, or holds unsortable times.
+    """
     frame = check_table(X, what=what)
     hint = "Name the columns of your log with user_col=, item_col= and timestamp_col=."
     if columns.item in frame.columns:
         hint += " If this is the catalogue, pass it as items=, and the log first."
-    user_column = get_column(frame, columns.user, what=what, hint=hint)
-    item_column = get_column(frame, columns.item, what=what, hint=hint)
-    user_ids = check_ids(column_values(user_column), what=f"{what}[{columns.user!r}]")
-    item_ids = check_ids(column_values(item_column), what=f"{what}[{columns.item!r}]")
-    codes, users = pd.factorize(user_ids)
+    users = get_column(frame, columns.user, what=what, hint=hint)
+    items = get_column(frame, columns.item, what=what, hint=hint)
+    name = columns.timestamp
+    if name is None:
+        return frame, users, items, None
     # the default name may be absent, a name of the user's own may not
-    timed = columns.timestamp is not None and (
-        columns.timestamp in frame.columns or columns.timestamp != DEFAULT_TIMESTAMP_COL
-    )
-    if timed:
-        name = str(columns.timestamp)
-        times = sort_keys(get_column(frame, name, what=what, hint=hint), what=f"{what}[{name!r}]")
-        order = np.lexsort((times, codes))
-    else:
-        order = np.argsort(codes, kind="stable")
-        if columns.timestamp is not None:
-            warn_of_unused_times(frame, columns)
-    offsets = np.zeros(len(users) + 1, dtype=np.int64)
-    np.cumsum(np.bincount(codes, minlength=len(users)), out=offsets[1:])
-    return order, offsets, np.asarray(users), item_ids
+    if name not in frame.columns and name == DEFAULT_TIMESTAMP_COL:
+        warn_of_unused_times(frame, columns)
+        return frame, users, items, None
+    times = sort_keys(get_column(frame, name, what=what, hint=hint), what=f"{what}[{name!r}]")
+    return frame, users, items, times
+
+
+def time_order(users: np.ndarray, times: np.ndarray | None) -> np.ndarray:
+    """Positions of rows, user after user, each one's in time order.
+
+    The sort is stable. Without times the order of the rows is the order of time.
+
+    Parameters
+    ----------
+    users : ndarray of shape (n_events,), int
+        Codes.
+    times : ndarray of shape (n_events,) or None
+
+    Returns
+    -------
+    ndarray of shape (n_events,), int64
+    """
+    return np.argsort(users, kind="stable") if times is None else np.lexsort((times, users))
 
 
 def warn_of_unused_times(frame: "nw.DataFrame[Any]", columns: LogColumns) -> None:

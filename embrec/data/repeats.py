@@ -44,8 +44,8 @@ def warn_of_repeats(sequences: Ragged, what: str = "X") -> None:
         warn(
             f"{n} of {n_events} events in {what} ({n / n_events:.0%}) are of the same item as the "
             "event before. A model learns to repeat, and where such events are targets figures are "
-            "too good. If one click was logged several times, leave the repeats out: sort the log "
-            'by user and time and keep log[log["item"] != log.groupby("user")["item"].shift()]. If '
-            "people do come back to an item at once, ignore this RepeatedEventsWarning.",
+            "too good. If one click was logged several times, leave the repeats out, with "
+            "embrec.preprocessing.DropRepeats().fit_transform(log). If people do come back to an "
+            "item at once, ignore this RepeatedEventsWarning.",
             RepeatedEventsWarning,
         )

@@ -3,7 +3,10 @@
 import numpy as np
 import pandas as pd
 
+from embrec.data.interactions import time_order
 from embrec.data.tables import MissingColumnError
+from embrec.preprocessing._last import count_after
+from embrec.preprocessing._rare import have_enough_events
 
 
 def thesis_filter(
@@ -23,6 +26,9 @@ def thesis_filter(
     counted once, on the raw log (this is no k-core: what is left may have fewer). Then each user
     keeps the last events, and users with too few left go. Do not apply it to data that is filtered
     already: it would count again, and drop more.
+
+    `embrec.preprocessing` has the parts as transformers: ``DropRare``, ``KeepLast`` and ``DropRare(
+    min_item_events=0, min_user_events=3)``, one after the other, leave the same.
 
     Parameters
     ----------
@@ -54,12 +60,16 @@ def thesis_filter(
     if max_events_per_user < 1:
         raise ValueError(f"max_events_per_user must be at least 1; got {max_events_per_user}.")
     _check_columns(interactions, [user_col, item_col, *([timestamp_col] if timestamp_col else [])])
-    enough = (_events_of(interactions, user_col) >= min_user_events) & (
-        _events_of(interactions, item_col) >= min_item_events
-    )
-    kept = interactions[enough]
-    kept = kept[_events_after(kept, user_col, timestamp_col) < max_events_per_user]
-    return kept[_events_of(kept, user_col) >= min_sequence_length]
+    users, items = (pd.factorize(interactions[column])[0] for column in (user_col, item_col))
+    times = None
+    if timestamp_col is not None:
+        # ranks: numpy cannot sort times with a zone
+        times, _ = pd.factorize(interactions[timestamp_col], sort=True)
+    left = np.flatnonzero(have_enough_events(users, items, min_user_events, min_item_events))
+    order = time_order(users[left], None if times is None else times[left])
+    left = left[count_after(users[left], order) < max_events_per_user]
+    left = left[have_enough_events(users[left], items[left], min_sequence_length, 0)]
+    return interactions.iloc[left]
 
 
 def _check_columns(interactions: pd.DataFrame, columns: list[str]) -> None:
@@ -76,25 +86,3 @@ def _check_columns(interactions: pd.DataFrame, columns: list[str]) -> None:
                 f"interactions[{column!r}] is missing in {n_missing} of {len(interactions)} rows; "
                 "drop those rows or fill them in."
             )
-
-
-def _events_of(log: pd.DataFrame, column: str) -> np.ndarray:
-    """How many rows have the same value: shape (n_rows,)."""
-    codes, values = pd.factorize(log[column])
-    return np.bincount(codes, minlength=len(values))[codes]
-
-
-def _events_after(log: pd.DataFrame, user_col: str, timestamp_col: str | None) -> np.ndarray:
-    """How many events of the same user come later: shape (n_rows,)."""
-    users, _ = pd.factorize(log[user_col])
-    times = np.zeros(len(log))
-    if timestamp_col is not None:
-        # ranks: numpy cannot sort times with a zone
-        times, _ = pd.factorize(log[timestamp_col], sort=True)
-    # stable: of equal times, the one further down comes later
-    order = np.lexsort((times, users))
-    ordered = users[order]
-    last_of_user = np.searchsorted(ordered, ordered, side="right") - 1
-    n_after = np.empty(len(log), dtype=np.int64)
-    n_after[order] = last_of_user - np.arange(len(log))
-    return n_after
