@@ -10,6 +10,13 @@ from torch.nn import functional as F
 from embrec.network.packing import Packing
 from embrec.network.sequence import SequenceModule
 
+#: Bound of the output's first weights. What is normalised is of length 1 in each number, so that
+#: usual weights would drown what the residual term says of the last item.
+OUTPUT_BOUND = 0.01
+#: How much less a step further back counts at first, for the head that sees least of the past
+#: (Press et al. 2022); each further head sees four times as far.
+FIRST_SLOPE = 0.5
+
 
 class SelfAttentionModule(SequenceModule):
     """Blocks of causal self-attention, each over a window of the last items.
@@ -69,6 +76,8 @@ class SelfAttentionModule(SequenceModule):
         )
         self.norm = nn.LayerNorm(hidden_size)
         self.output = nn.Linear(hidden_size, embedding_size)
+        nn.init.uniform_(self.output.weight, -OUTPUT_BOUND, OUTPUT_BOUND)
+        nn.init.zeros_(self.output.bias)
         self.initial = nn.Parameter(torch.zeros(self._n_last))
 
     def forward(self, x: Tensor, packed: Packing) -> Tensor:
@@ -144,7 +153,8 @@ class AttentionBlock(nn.Module):
         self.dropout = dropout
         self.norm = nn.LayerNorm(width)
         self.reads = nn.Linear(width, 3 * width)
-        self.distance_bias = nn.Parameter(torch.zeros(n_heads, window))
+        slopes = FIRST_SLOPE / 4.0 ** torch.arange(n_heads)
+        self.distance_bias = nn.Parameter(-slopes[:, None] * torch.arange(window))
         self.adds = nn.Linear(width, width)
         self.step_norm = nn.LayerNorm(width)
         self.widens = nn.Linear(width, 2 * width)
