@@ -29,7 +29,7 @@ torch=$(sed -n 's/^torch==/torch==/p' constraints.txt)
 "${pip[@]}" "$torch" packaging
 "$venv/bin/python" scripts/lowest_versions.py test | grep -v '^torch==' > "$folder/lowest.txt"
 echo "$torch" >> "$folder/lowest.txt"
-"${pip[@]}" -c "$folder/lowest.txt" -e ".[$extras]" hypothesis pytest pytest-xdist
+"${pip[@]}" -c "$folder/lowest.txt" -e ".[$extras]" hypothesis pytest pytest-timeout pytest-xdist
 
 echo "installed, beside $torch:"
 "$venv/bin/python" -m pip --disable-pip-version-check freeze --exclude-editable > "$folder/installed.txt"

@@ -104,7 +104,7 @@ class SelfAttentionEncoder(Encoder):
     ----------
     hidden_size : int, default=128
         Width of the blocks; a multiple of ``n_heads``.
-    n_layers : int, default=2
+    n_layers : int, default=1
         Blocks.
     n_heads : int, default=2
         Heads of attention in a block.
@@ -121,8 +121,8 @@ class SelfAttentionEncoder(Encoder):
     Examples
     --------
     >>> from embrec.components import SelfAttentionEncoder
-    >>> SelfAttentionEncoder(window=20, n_layers=1)
-    SelfAttentionEncoder(n_layers=1, window=20)
+    >>> SelfAttentionEncoder(window=20, n_layers=2)
+    SelfAttentionEncoder(n_layers=2, window=20)
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -140,7 +140,7 @@ class SelfAttentionEncoder(Encoder):
         self,
         hidden_size: int = 128,
         *,
-        n_layers: int = 2,
+        n_layers: int = 1,
         n_heads: int = 2,
         window: int = 50,
         dropout: float = 0.3,

@@ -94,7 +94,7 @@ class DecayModule(SequenceModule):
         GRUEncoder(7),
         GRUEncoder(5, n_layers=2, residual=False, dropout=0.5),
         SelfAttentionEncoder(8),
-        SelfAttentionEncoder(8, n_layers=1, n_heads=4, window=2, residual=False, dropout=0.5),
+        SelfAttentionEncoder(8, n_layers=2, n_heads=4, window=2, residual=False, dropout=0.5),
         Decay(),
         Window(),
     ],
