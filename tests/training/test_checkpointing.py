@@ -114,7 +114,9 @@ def test_a_run_that_is_over_trains_no_more(over, ended, shop_log, shop_items):
     assert figures(again) == figures(over[0])
 
 
-def test_the_last_checkpoints_and_the_best_are_kept(tmp_path, shop_log, shop_items):
+def test_the_last_checkpoints_and_the_best_are_kept(tmp_path, shop_log, shop_items, monkeypatch):
+    # at the ends of epochs alone, however slow the machine is
+    monkeypatch.setattr("embrec.training.loop.CHECKPOINT_SECONDS", float("inf"))
     model = make(tmp_path, early_stopping=EarlyStopping(patience=3), max_epochs=8)
     model.fit(shop_log, items=shop_items)
     n_epochs = len(model.training_log_)

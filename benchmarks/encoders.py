@@ -1,0 +1,75 @@
+"""What reads a history, and what scores an item: encoders and similarities side by side.
+
+    python benchmarks/encoders.py amazon2014_office_5core [--seeds 3] [--ways GRU attention]
+
+Validation part of the thesis' split, which early stopping has watched, and the test part; items that
+a visitor has seen are left out, or with --all-ranked they are not. Every model has the defaults.
+"""
+
+import argparse
+import time
+from typing import Any
+
+import numpy as np
+from _common import write_result
+from _splits import load
+
+from embrec import EmbRecEstimator, TfidfItemFeaturizer
+from embrec.components import ItemTowers, SelfAttentionEncoder
+from embrec.evaluation import evaluate
+
+METRICS = ("hit_rate@10", "hit_rate@50", "ndcg@10")
+WAYS: dict[str, dict[str, Any]] = {
+    "GRU": {},
+    "attention": {"encoder": "attention"},
+    "attention, two blocks": {"encoder": SelfAttentionEncoder(n_layers=2)},
+    "GRU, cosine": {"item_model": ItemTowers(similarity="cosine")},
+    "GRU, distance": {"item_model": ItemTowers(similarity="euclidean")},
+    "attention, cosine": {
+        "encoder": "attention",
+        "item_model": ItemTowers(similarity="cosine"),
+    },
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("folder")
+    parser.add_argument("--interactions", default="interactions.parquet")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--ways", nargs="*", default=list(WAYS), choices=list(WAYS))
+    parser.add_argument("--all-ranked", action="store_true")
+    parser.add_argument("--result", default="encoders", help="name of the file of figures")
+    options = parser.parse_args()
+    parts = load(options.folder, None, options.interactions, "leave-last-two-out")
+    train, valid, test, items, columns = parts
+    runs: dict[str, list[dict[str, Any]]] = {name: [] for name in options.ways}
+    for seed in range(options.seeds):
+        for name in options.ways:
+            started = time.perf_counter()
+            model = EmbRecEstimator(
+                TfidfItemFeaturizer(columns=columns), random_state=seed, **WAYS[name]
+            ).fit(train, items=items, X_val=valid)
+            run = {
+                "best_epoch": model.best_epoch_,
+                "seconds": time.perf_counter() - started,
+                "valid": figures(model, valid, options.all_ranked),
+                "test": figures(model, test, options.all_ranked),
+            }
+            runs[name].append(run)
+            print(name, seed, run, flush=True)
+    means = {
+        name: {m: float(np.mean([run["test"][m] for run in of_way])) for m in METRICS}
+        for name, of_way in runs.items()
+    }
+    asked = {"folder": options.folder, "all_ranked": options.all_ranked}
+    write_result(options.result, {**asked, "means_of_test": means, "runs": runs})
+
+
+def figures(model: EmbRecEstimator, part: Any, all_ranked: bool) -> dict[str, float]:
+    found = evaluate(model, part, metrics=METRICS, exclude_seen=not all_ranked)
+    return {m: float(found.queries[m].mean()) for m in METRICS}
+
+
+if __name__ == "__main__":
+    main()
