@@ -109,6 +109,8 @@ class QuantizedSearch:
             self._search(torch.from_numpy(queries[start : start + QUERIES_AT_A_TIME]), n)
             for start in range(0, len(queries), QUERIES_AT_A_TIME)
         ]
+        if len(found) == 1:
+            return found[0]
         width = max((slots.shape[1] for slots in found), default=n)
         padded = [
             np.pad(slots, ((0, 0), (0, width - slots.shape[1])), constant_values=-1)
