@@ -88,7 +88,8 @@ DAYS = np.array([3, 1, 2], dtype="datetime64[D]").astype("datetime64[us]")
 def test_times_of_every_zone():
     """Of pandas, whose names narwhals would read, and of pyarrow inside pandas."""
     utc = pd.Series(DAYS).dt.tz_localize("UTC")
-    zones = [*sorted(zoneinfo.available_timezones()), datetime.timezone(datetime.timedelta(0, 60))]
+    named = sorted(zoneinfo.available_timezones() - {"Factory"})  # which pandas 2 does not know
+    zones = [*named, datetime.timezone(datetime.timedelta(0, 60))]
     assert len(zones) > 400
     wrong = []
     for zone in zones:
@@ -108,7 +109,7 @@ def test_columns_that_seem_to_hold_times(convert):
         {
             "datetime": DAYS,
             "date": pd.Series(DAYS).dt.date,
-            "object": pd.Series(DAYS).dt.to_pydatetime().astype(object),
+            "object": pd.Series([day.to_pydatetime() for day in pd.Series(DAYS)], dtype=object),
             "iso": ["2024-01-03T10:00", "2024-01-01", None],
             "slashes": ["2024/1/3 10:00", "2024/1/1", "2024/1/2"],
             "s": seconds,
