@@ -41,6 +41,12 @@ class EmbRecEstimator(TransformerMixin, TrainedRecommender, auto_wrap_output_key
         Any scikit-learn transformer over the content columns of ``items`` (the id column is left
         out). A FeatureUnion gives one item tower per branch, anything else one tower. None chooses
         by what the columns hold: see the guide to featurizers.
+    event_featurizer : transformer, "auto" or None, default=None
+        Any scikit-learn transformer over the columns of the log besides user and item, and
+        ``gap``, the seconds since the visitor's event before: what it makes of an event is read
+        beside its item. A FeatureUnion gives one tower per branch. "auto" chooses by what the
+        columns hold; None reads items alone. An event of which nothing is known is as all are on
+        average.
     item_model : ItemModel, default=None
         How items become vectors: `ItemTowers` or `FixedItems`, see `embrec.components`. None is
         ``ItemTowers()``, or what the loss needs.
@@ -109,6 +115,8 @@ class EmbRecEstimator(TransformerMixin, TrainedRecommender, auto_wrap_output_key
         The trained network.
     featurizer_ : transformer
         The fitted featurizer.
+    event_featurizer_ : transformer or None
+        That of events.
     catalog_ : LiveCatalog
         Ids, features and vectors of all items, those added since included.
     index_ : AutoIndex, ExactIndex, AnnoyIndex, HnswIndex or FaissIndex
@@ -157,6 +165,7 @@ class EmbRecEstimator(TransformerMixin, TrainedRecommender, auto_wrap_output_key
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **TrainedRecommender._parameter_constraints,
         "featurizer": [HasMethods(["fit", "transform"]), None],
+        "event_featurizer": [HasMethods(["fit", "transform"]), StrOptions({"auto"}), None],
         "item_model": "no_validation",
         "encoder": "no_validation",
         "loss": "no_validation",
@@ -198,6 +207,7 @@ class EmbRecEstimator(TransformerMixin, TrainedRecommender, auto_wrap_output_key
         self,
         featurizer: Any = None,
         *,
+        event_featurizer: Any = None,
         item_model: ItemModel | None = None,
         encoder: str | Encoder = "gru",
         loss: str | Loss = "cross_entropy",
@@ -223,6 +233,7 @@ class EmbRecEstimator(TransformerMixin, TrainedRecommender, auto_wrap_output_key
         verbose: int = 0,
     ) -> None:
         self.featurizer = featurizer
+        self.event_featurizer = event_featurizer
         self.item_model = item_model
         self.encoder = encoder
         self.loss = loss

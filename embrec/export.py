@@ -41,7 +41,9 @@ def to_onnx(recommender: TrainedRecommender, path: str | Path) -> None:
     the items just touched into new states and queries; ``item_tower.onnx``, which turns the
     features of new items into vectors; ``arrays.safetensors`` with ``item_vectors``, ``active`` and
     ``initial_state``; and ``items.json`` with the ids of their rows. An item's score is the inner
-    product of the query and its vector. The featurizer is not part of it.
+    product of the query and its vector. A model that reads events takes their features beside the
+    vectors, and ``events_0``, ``events_1``, ... are those of an event of which nothing is known.
+    Featurizers are not part of it.
 
     Parameters
     ----------
@@ -127,10 +129,15 @@ def _write_all(
         "active": snapshot.active,
         "initial_state": network.initial_states(1)[0].detach().numpy(),
         **({} if own is None else {"own": own}),
+        **{f"events_{i}": mean[0].numpy() for i, mean in enumerate(_mean_events(network))},
     }
     write_arrays(arrays, folder / ARRAYS)
     (folder / ITEMS).write_text(json.dumps(ids), encoding="utf-8")
     return _describe(network, recommender.fingerprint_, folder.name, step, tower)
+
+
+def _mean_events(network: SequenceNetwork) -> list[torch.Tensor]:
+    return [] if network.events is None else network.events.means
 
 
 def _write_onnx(program: ExportedProgram, path: Path, outputs: list[str]) -> None:
@@ -157,6 +164,8 @@ def _describe(
     items = network.items
     n_features = list(items.n_features) if isinstance(items, TowerItems) else []
     features = [f"features_{i}" for i in range(len(n_features))]
+    n_event_features = [mean.shape[1] for mean in _mean_events(network)]
+    events = [f"events_{i}" for i in range(len(n_event_features))]
     return {
         "format": FORMAT,
         "embrec_version": __version__,
@@ -164,9 +173,10 @@ def _describe(
         "state_size": network.state_size,
         "vector_size": network.vector_size,
         "n_features": n_features,
+        "n_event_features": n_event_features,
         "session_step": {
             "file": f"{folder}/{step}",
-            "inputs": ["states", "vectors"],
+            "inputs": ["states", "vectors", *events],
             "outputs": ["new_states", "queries"],
         },
         "item_tower": None

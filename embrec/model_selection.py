@@ -101,7 +101,7 @@ class _LogSplitter:
                 "cv=[(all_rows, all_rows)]."
             )
         columns = LogColumns(self.user_col, self.item_col, self.timestamp_col)
-        order, offsets, _, _ = sort_log(X, columns)
+        order, offsets = sort_log(X, columns)[:2]
         lengths = np.diff(offsets)
         users = np.repeat(np.arange(len(lengths)), lengths)
         return order, users, np.repeat(offsets[1:], lengths) - np.arange(len(order)) - 1
@@ -370,7 +370,7 @@ def leave_last_out_split(
         long_enough = [row for row in rows if len(row) >= 3]
         training = [row[:-2] if len(row) >= 3 else row for row in rows]
         return training, [row[:-1] for row in long_enough], long_enough
-    order, offsets, _, _ = sort_log(X, columns)
+    order, offsets = sort_log(X, columns)[:2]
     lengths = np.repeat(np.diff(offsets), np.diff(offsets))
     n_after = np.repeat(offsets[1:], np.diff(offsets)) - np.arange(len(order)) - 1
     tested = lengths >= 3

@@ -77,8 +77,8 @@ class TableAdapter(EmbRecEstimator):
             return self.fit(X)
         return EmbRecEstimator.partial_fit(self, X)
 
-    def read_sequences(self, X, *, what="X"):
-        return super().read_sequences(self._histories(X, reset=False), what=what)
+    def read_sequences(self, X, **options):
+        return super().read_sequences(self._histories(X, reset=False), **options)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -51,7 +51,8 @@ class Loss(Component, ABC):
             ``loss(predicted, items, targets, negatives, log_expected=)``: Tensors of shapes
             (n_steps, d), (n_items, d), (n_steps,) and twice (n_negatives,); the last two are None
             if all items are negatives. ``targets`` and ``negatives`` are rows of ``items``. It
-            returns the mean over steps, a Tensor of shape ().
+            returns the mean over steps, a Tensor of shape (). If steps do not count alike, it is
+            also passed ``weights=``, a Tensor of shape (n_steps,), for a weighted mean.
         """
 
 
@@ -65,12 +66,7 @@ class CrossEntropy(Loss):
     ) -> "Callable[..., Tensor]":
         from embrec.network.losses import cross_entropy
 
-        def loss(*args: Any, log_expected: Any = None) -> "Tensor":
-            return cross_entropy(
-                *args, log_expected=log_expected, memory=memory, precision=precision
-            )
-
-        return loss
+        return partial(cross_entropy, memory=memory, precision=precision)
 
 
 class BPR(Loss):
@@ -125,12 +121,14 @@ class CosineDistance(Loss):
         from embrec.network.losses import cosine_distance
 
         return _without_correction(
-            lambda predicted, items, targets, _: cosine_distance(predicted, items, targets)
+            lambda predicted, items, targets, _, weights: cosine_distance(
+                predicted, items, targets, weights=weights
+            )
         )
 
 
 def _without_correction(loss: "Callable[..., Tensor]") -> "Callable[..., Tensor]":
-    def found(*args: Any, log_expected: Any = None) -> "Tensor":
-        return loss(*args)
+    def found(*args: Any, log_expected: Any = None, weights: Any = None) -> "Tensor":
+        return loss(*args, weights=weights)
 
     return found

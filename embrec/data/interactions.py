@@ -4,15 +4,16 @@ A sequence is stored once, as a stretch of one flat array; nothing is stored per
 """
 
 from collections.abc import Collection, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 import narwhals as nw
 import numpy as np
 import pandas as pd
 
 from embrec._utils.warn import warn
+from embrec.data.events import Events, check_weights, events_of_log
 from embrec.data.ids import IdIndex, check_ids, preview, short_repr
 from embrec.data.ragged import Ragged
 from embrec.data.tables import (
@@ -29,16 +30,55 @@ DEFAULT_TIMESTAMP_COL = "timestamp"
 
 @dataclass(frozen=True)
 class LogColumns:
-    """Names of the columns of a log."""
+    """Names of the columns of a log.
+
+    Parameters
+    ----------
+    user, item : str
+    timestamp : str or None
+    events : tuple of str or None
+        Other columns that a store keeps, beside that of times; None keeps neither.
+    """
 
     user: str = "user"
     item: str = "item"
     timestamp: str | None = DEFAULT_TIMESTAMP_COL
+    events: tuple[str, ...] | None = None
 
 
-def sort_log(
-    X: Any, columns: LogColumns, *, what: str = "X"
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+class SortedLog(NamedTuple):
+    """A log whose rows are grouped by user, each user's in time order.
+
+    Parameters
+    ----------
+    order : ndarray of shape (n_events,), int64
+        Positions of the rows, user after user.
+    offsets : ndarray of shape (n_users + 1,), int64
+        Where each user's events begin in ``order``.
+    users : ndarray of shape (n_users,)
+        User ids.
+    items : ndarray of shape (n_events,)
+        Item ids, in the order of the table.
+    frame : narwhals.DataFrame
+        The table.
+    times : ndarray of shape (n_events,) or None
+        What sorts in time order, in the order of the table.
+    """
+
+    order: np.ndarray
+    offsets: np.ndarray
+    users: np.ndarray
+    items: np.ndarray
+    frame: "nw.DataFrame[Any]"
+    times: np.ndarray | None
+
+    def events(self, columns: LogColumns) -> Events:
+        """Return what the log says of its events, in the order of `order`."""
+        others = self.frame.drop(columns.user, columns.item)
+        return events_of_log(others, self.times, self.order, self.offsets)
+
+
+def sort_log(X: Any, columns: LogColumns, *, what: str = "X") -> SortedLog:
     """Group the rows of a log by user, each user's rows in time order.
 
     Users stand in order of first appearance. The sort is stable: events of equal time keep the
@@ -55,28 +95,21 @@ def sort_log(
 
     Returns
     -------
-    order : ndarray of shape (n_events,), int64
-        Positions of the rows, user after user.
-    offsets : ndarray of shape (n_users + 1,), int64
-        Where each user's events begin in ``order``.
-    users : ndarray of shape (n_users,)
-        User ids.
-    items : ndarray of shape (n_events,)
-        Item ids, in the order of the table.
+    SortedLog
 
     Raises
     ------
     ValueError, TypeError
         If the table is empty, lacks a column, or holds missing ids or unsortable times.
     """
-    _, user_column, item_column, times = find_columns(X, columns, what=what)
+    frame, user_column, item_column, times = find_columns(X, columns, what=what)
     user_ids = check_ids(column_values(user_column), what=f"{what}[{columns.user!r}]")
     item_ids = check_ids(column_values(item_column), what=f"{what}[{columns.item!r}]")
     codes, users = pd.factorize(user_ids)
     order = time_order(codes, times)
     offsets = np.zeros(len(users) + 1, dtype=np.int64)
     np.cumsum(np.bincount(codes, minlength=len(users)), out=offsets[1:])
-    return order, offsets, np.asarray(users), item_ids
+    return SortedLog(order, offsets, np.asarray(users), item_ids, frame, times)
 
 
 def find_columns(
@@ -162,7 +195,12 @@ def warn_of_unused_times(frame: "nw.DataFrame[Any]", columns: LogColumns) -> Non
 
 
 def read_sequences(
-    X: Any, columns: LogColumns | None = None, *, what: str = "X"
+    X: Any,
+    columns: LogColumns | None = None,
+    *,
+    what: str = "X",
+    with_events: bool = False,
+    weights: Any = None,
 ) -> tuple[Ragged, np.ndarray | None]:
     """Read interactions in either form that embrec takes.
 
@@ -174,6 +212,10 @@ def read_sequences(
         Names of the log's columns.
     what : str, default="X"
         Name of ``X`` in error messages.
+    with_events : bool, default=False
+        Whether the sequences of a log keep what it says of its events.
+    weights : array-like of shape (n_events,), optional
+        How much each event counts, in the order of ``X``.
 
     Returns
     -------
@@ -189,9 +231,30 @@ def read_sequences(
         If ``X`` is empty or of another kind, or holds missing or mixed ids.
     """
     if is_table(X):
-        order, offsets, users, items = sort_log(X, columns or LogColumns(), what=what)
-        return Ragged(items[order], offsets, users), users
-    return _read_lists(X, what), None
+        columns = columns or LogColumns()
+        log = sort_log(X, columns, what=what)
+        events = log.events(columns) if with_events else None
+        sequences = Ragged(log.items[log.order], log.offsets, log.users, events)
+        return with_weights(sequences, weights, log.order), log.users
+    return with_weights(_read_lists(X, what), weights), None
+
+
+def with_weights(sequences: Ragged, weights: Any, order: np.ndarray | None = None) -> Ragged:
+    """Say how much events count.
+
+    Parameters
+    ----------
+    sequences : Ragged
+    weights : array-like of shape (n_values,), or None
+    order : ndarray of shape (n_values,), optional
+        Which of the weights each value has, if not that of its own place.
+    """
+    found = check_weights(weights, len(sequences.values))
+    if found is None:
+        return sequences
+    events = sequences.events or Events()
+    found = found if order is None else found[order]
+    return sequences.with_events(replace(events, weights=found))
 
 
 def _read_lists(X: Any, what: str) -> Ragged:

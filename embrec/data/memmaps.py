@@ -124,3 +124,13 @@ def row_blocks(matrix: Any, n_rows: int = ROWS_AT_A_TIME) -> Iterator[tuple[int,
     """Go through a matrix some rows at a time: yield the first row's number, and the rows."""
     for start in range(0, matrix.shape[0], n_rows):
         yield start, matrix[start : start + n_rows]
+
+
+def update_digest(digest: Any, block: Any) -> None:
+    """Feed a matrix of features to a hash, some rows at a time."""
+    digest.update(f"{block.shape} {block.dtype}".encode())
+    for _, rows in row_blocks(block):
+        for part in (rows.indptr, rows.indices, rows.data) if sp.issparse(rows) else (rows,):
+            # 8 bytes for indices: their width is no part of what they say
+            wide = part.astype(np.int64) if part.dtype.kind == "i" else np.ascontiguousarray(part)
+            digest.update(wide.tobytes())

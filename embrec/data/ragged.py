@@ -1,8 +1,10 @@
 """Rows of different lengths in flat arrays, and what can be done to all of them at once."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+
+from embrec.data.events import Events, join_events
 
 
 @dataclass(frozen=True)
@@ -17,11 +19,14 @@ class Ragged:
         Row ``i`` is ``values[offsets[i]:offsets[i + 1]]``.
     names : ndarray of shape (n_rows,), optional
         Whose each row is. They go along when rows are taken or cut.
+    events : Events, optional
+        What is known of each value besides. It goes along too.
     """
 
     values: np.ndarray
     offsets: np.ndarray
     names: np.ndarray | None = None
+    events: Events | None = None
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -53,17 +58,20 @@ class Ragged:
         starts: np.ndarray,
         lengths: np.ndarray,
         names: np.ndarray | None = None,
+        events: Events | None = None,
     ) -> "Ragged":
         """Gather stretches of a flat array, from each start on, as rows."""
         cut = cls.from_lengths(values[:0], lengths)
-        shift = np.repeat(starts - cut.offsets[:-1], lengths)
-        return cls(np.asarray(values[np.arange(cut.offsets[-1]) + shift]), cut.offsets, names)
+        places = np.arange(cut.offsets[-1]) + np.repeat(starts - cut.offsets[:-1], lengths)
+        of_places = None if events is None else events.take(places)
+        return cls(np.asarray(values[places]), cut.offsets, names, of_places)
 
     def slice_rows(self, start: int, stop: int) -> "Ragged":
         """Rows ``start`` to ``stop``, sharing memory."""
         offsets = self.offsets[start : stop + 1]
         names = None if self.names is None else self.names[start:stop]
-        return Ragged(self.values[offsets[0] : offsets[-1]], offsets - offsets[0], names)
+        events = self.events and self.events.take(np.arange(offsets[0], offsets[-1]))
+        return Ragged(self.values[offsets[0] : offsets[-1]], offsets - offsets[0], names, events)
 
     def and_then(self, other: "Ragged") -> "Ragged":
         """Append the rows of another; names stay if both have some, of one kind."""
@@ -71,7 +79,8 @@ class Ragged:
         names = [part.names for part in (self, other) if part.names is not None]
         alike = len(names) == 2 and names[0].dtype.kind == names[1].dtype.kind
         values = np.concatenate([self.values, other.values])
-        return Ragged(values, offsets, np.concatenate(names) if alike else None)
+        events = join_events(self.events, len(self.values), other.events, len(other.values))
+        return Ragged(values, offsets, np.concatenate(names) if alike else None, events)
 
     def take(self, rows: np.ndarray) -> "Ragged":
         """Gather rows, in the order given."""
@@ -94,13 +103,18 @@ class Ragged:
     def where(self, mask: np.ndarray) -> "Ragged":
         """Keep the values for which ``mask`` (shape (n_values,), bool) is true."""
         ends = np.concatenate([[0], np.cumsum(mask)])[self.offsets]
-        return Ragged(self.values[mask], ends.astype(np.int64), self.names)
+        events = self.events and self.events.take(np.flatnonzero(mask))
+        return Ragged(self.values[mask], ends.astype(np.int64), self.names, events)
 
     def with_values(self, values: np.ndarray) -> "Ragged":
-        """Rows of the same lengths and names with other values."""
-        return Ragged(values, self.offsets, self.names)
+        """Rows of the same lengths, names and events with other values."""
+        return replace(self, values=values)
+
+    def with_events(self, events: Events | None) -> "Ragged":
+        """Say what is known of each value besides."""
+        return replace(self, events=events)
 
     def _gather(
         self, starts: np.ndarray, lengths: np.ndarray, names: np.ndarray | None
     ) -> "Ragged":
-        return Ragged.from_spans(self.values, starts, lengths, names)
+        return Ragged.from_spans(self.values, starts, lengths, names, self.events)

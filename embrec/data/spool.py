@@ -14,6 +14,7 @@ import pandas as pd
 from embrec._utils.optional import import_optional
 from embrec.data.ids import check_ids, preview, short_repr
 from embrec.data.interactions import DEFAULT_TIMESTAMP_COL, LogColumns, warn_of_unused_times
+from embrec.data.stored_events import EventSpool
 from embrec.data.tables import (
     N_LOOKED_AT,
     Table,
@@ -26,6 +27,8 @@ from embrec.data.tables import (
 )
 
 EVENT = np.dtype([("user", "<i4"), ("item", "<i4"), ("time", "<i8")])
+#: The same with its number, where there are columns that are put in order by it.
+NUMBERED_EVENT = np.dtype([*EVENT.descr, ("row", "<i8")])
 
 StrPath: TypeAlias = str | os.PathLike[str]
 
@@ -70,6 +73,7 @@ def read_parquet(
         with file:
             header = nw.from_native(file.schema_arrow.empty_table(), eager_only=True)
             names = log_column_names(header, columns, str(path))
+            wanted = [*names, *event_column_names(header, columns, str(path))]
             if len(names) == 2 and columns.timestamp is not None and path == files[0]:
                 # the batches to come lack the columns that are not read
                 head = _next_batch(file.iter_batches(N_LOOKED_AT), path, 0)
@@ -77,7 +81,7 @@ def read_parquet(
                     first_rows = nw.from_native(pa.Table.from_batches([head]), eager_only=True)
                     warn_of_unused_times(first_rows, columns)
             row = 0
-            batches = file.iter_batches(batch_rows, columns=names)
+            batches = file.iter_batches(batch_rows, columns=[*dict.fromkeys(wanted)])
             while (batch := _next_batch(batches, path, row)) is not None:
                 yield f"{path}[{row}:{row + len(batch)}]", pa.Table.from_batches([batch])
                 row += len(batch)
@@ -104,6 +108,20 @@ def log_column_names(frame: "nw.DataFrame[Any]", columns: LogColumns, what: str)
     for name in names:
         get_column(frame, name, what=what, hint=_HINT)
     return names
+
+
+def event_column_names(frame: "nw.DataFrame[Any]", columns: LogColumns, what: str) -> list[str]:
+    """Name what is kept of events besides user and item: none, or that of times and others."""
+    if columns.events is None:
+        return []
+    times = log_column_names(frame, columns, what)[2:]
+    hint = "event_cols= names what a store keeps of events."
+    for name in columns.events:
+        get_column(frame, name, what=what, hint=hint)
+    ids = [name for name in columns.events if name in (columns.user, columns.item)]
+    if ids:
+        raise ValueError(f"event_cols names {ids}, which are kept as ids. Leave them out.")
+    return [*dict.fromkeys([*times, *columns.events])]
 
 
 def group_users(offsets: np.ndarray, n_events: int) -> np.ndarray:
@@ -149,13 +167,16 @@ class Spool:
     Parameters
     ----------
     path : Path
-        File to write.
+        File to write; what is kept of events besides goes into another one beside it.
     columns : LogColumns
         Names of the columns of the tables to come.
     """
 
     def __init__(self, path: Path, columns: LogColumns) -> None:
         self.path = path
+        self.events: EventSpool | None = None
+        self.dtype = EVENT if columns.events is None else NUMBERED_EVENT
+        self._n_events = 0
         self.users, self.items = Codes(), Codes()
         #: Number of events of each table, and the dtype of their times.
         self.parts: list[tuple[int, np.dtype[Any]]] = []
@@ -174,14 +195,26 @@ class Spool:
         user_ids, item_ids = (
             check_ids(column_values(frame[name]), what=f"{what}[{name!r}]") for name in names[:2]
         )
-        events = np.empty(len(frame), dtype=EVENT)
+        if self._columns.events is not None:
+            self._append_events(frame, what)
+        events = np.empty(len(frame), dtype=self.dtype)
         events["user"] = self.users.encode(user_ids, what=f"{what}[{names[0]!r}]")
         events["item"] = self.items.encode(item_ids, what=f"{what}[{names[1]!r}]")
         times = self._read_times(frame, names[2:], what)
         events["time"] = times.view(np.int64)
+        if self.events is not None:
+            events["row"] = np.arange(self._n_events, self._n_events + len(events))
+        self._n_events += len(events)
         self.parts.append((len(events), times.dtype))
         with open(self.path, "ab") as file:
             events.tofile(file)
+
+    def _append_events(self, frame: "nw.DataFrame[Any]", what: str) -> None:
+        if self.events is None:
+            names = event_column_names(frame, self._columns, what)
+            self.events = EventSpool(self.path.with_suffix(".arrow"), names)
+        event_column_names(frame, self._columns, what)  # says what is missing
+        self.events.append(frame, what)
 
     def _read_times(self, frame: "nw.DataFrame[Any]", names: list[str], what: str) -> np.ndarray:
         """Return the times of a table, 8 bytes each; zeros if the log has none."""
@@ -213,11 +246,16 @@ class Spool:
         """
         with open(self.path, "rb") as file:
             for n_events, dtype in self.parts:
-                events = np.fromfile(file, EVENT, n_events)
+                events = np.fromfile(file, self.dtype, n_events)
                 if dtype != self.time_dtype:
                     times = _convert(events["time"].view(dtype), self.time_dtype)
                     events["time"] = times.view(np.int64)
                 yield events
+
+    @property
+    def has_times(self) -> bool:
+        """Whether events have times, rather than the order of the rows."""
+        return self._time_kind != "no times"
 
     def count_users(self) -> np.ndarray:
         """Where each user's events will begin, shape (n_users + 1,), int64."""
@@ -245,7 +283,7 @@ class Spool:
                 present, counts = np.unique(groups, return_counts=True)
                 ends = np.cumsum(counts)
                 for group, end, n in zip(present, ends, counts, strict=True):
-                    file.seek(cursors[group] * EVENT.itemsize)
+                    file.seek(cursors[group] * self.dtype.itemsize)
                     file.write(events[order[end - n : end]].tobytes())
                 cursors[present] += counts
 

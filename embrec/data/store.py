@@ -6,36 +6,31 @@ codes, the spool is dealt into groups of users, each group is sorted by time.
 
 import operator
 from collections.abc import Iterable, Sequence
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import load_file, save
+from safetensors.numpy import load_file
 
 from embrec._utils.files import (
     check_version,
     checksum,
-    is_free,
     read_folder,
-    write_folder,
 )
 from embrec._version import __version__
-from embrec.data.id_arrays import pack_ids, unpack_ids
+from embrec.data.building import CODES, EVENTS, FORMAT, ITEMS, META, OFFSETS, USERS, build
+from embrec.data.events import Events
+from embrec.data.id_arrays import unpack_ids
 from embrec.data.interactions import DEFAULT_TIMESTAMP_COL, LogColumns
 from embrec.data.memmaps import release, row_blocks
 from embrec.data.ragged import Ragged
-from embrec.data.spool import EVENT, Spool, StrPath, group_users, list_files, read_parquet
+from embrec.data.spool import StrPath, list_files, read_parquet
+from embrec.data.stored_events import StoredEvents
 from embrec.data.tables import Table, is_table
-
-#: Raised when what is written changes so that older code cannot read it.
-FORMAT = 2
 
 #: Events that are checked at a time.
 CHECKED_TOGETHER = 2**22
-
-META, CODES, OFFSETS = "interactions.json", "codes.i32", "offsets.i64"
-ITEMS, USERS = "items.safetensors", "users.safetensors"
 
 
 class InteractionStore:
@@ -59,6 +54,8 @@ class InteractionStore:
         Positions in `ids`, user after user.
     offsets : memmap of shape (n_users + 1,), int64
         Where each user's events begin in ``codes``.
+    events : StoredEvents or None
+        What was kept of events besides user and item, in the order of ``codes``.
 
     Raises
     ------
@@ -83,6 +80,8 @@ class InteractionStore:
             # a map keeps its file when that is removed
             self.codes = np.memmap(files / CODES, dtype="<i4", mode="r")
             self.offsets = np.memmap(files / OFFSETS, dtype="<i8", mode="r")
+            kept = EVENTS in meta.get("files", {})
+            self.events = StoredEvents(files / EVENTS) if kept else None
         except (LookupError, TypeError, ValueError) as error:
             raise _damaged(self.folder, error) from error
 
@@ -109,6 +108,7 @@ class InteractionStore:
         user_col: str = "user",
         item_col: str = "item",
         timestamp_col: str | None = DEFAULT_TIMESTAMP_COL,
+        event_cols: Sequence[str] | None = None,
         batch_rows: int = 2**20,
         overwrite: bool = False,
     ) -> "InteractionStore":
@@ -119,7 +119,7 @@ class InteractionStore:
         source : path or list of paths
             A Parquet file, a folder of ``*.parquet`` files (read in order of their paths, without
             names that begin with ``_`` or ``.``), or several of these, read in the order given.
-        folder, user_col, item_col, timestamp_col, batch_rows, overwrite
+        folder, user_col, item_col, timestamp_col, event_cols, batch_rows, overwrite
             As in `from_tables`.
 
         Returns
@@ -133,9 +133,9 @@ class InteractionStore:
         FileExistsError, ValueError, TypeError
             As in `from_tables`; ValueError also if a file is not Parquet.
         """
-        columns = LogColumns(user_col, item_col, timestamp_col)
+        columns = LogColumns(user_col, item_col, timestamp_col, _checked_names(event_cols))
         tables = read_parquet(list_files(source), columns, batch_rows)
-        return cls(_build(tables, folder, columns, batch_rows, overwrite))
+        return cls(build(tables, folder, columns, batch_rows, overwrite))
 
     @classmethod
     def from_tables(
@@ -146,6 +146,7 @@ class InteractionStore:
         user_col: str = "user",
         item_col: str = "item",
         timestamp_col: str | None = DEFAULT_TIMESTAMP_COL,
+        event_cols: Sequence[str] | None = None,
         batch_rows: int = 2**20,
         overwrite: bool = False,
     ) -> "InteractionStore":
@@ -166,6 +167,9 @@ class InteractionStore:
         user_col, item_col, timestamp_col : str
             Names of the columns. Without the default time column, or with ``timestamp_col=None``,
             rows are taken to be in order of time.
+        event_cols : list of str, optional
+            Other columns to keep, for ``event_featurizer``; the times are kept too then. None keeps
+            neither. Needs pyarrow (extra ``parquet``).
         batch_rows : int, default=2**20
             Number of events in memory at a time.
         overwrite : bool, default=False
@@ -183,10 +187,10 @@ class InteractionStore:
             If there are no events, a column is missing from a table, or ids or times are missing,
             of a kind that embrec does not take, or of another kind than in the tables before.
         """
-        columns = LogColumns(user_col, item_col, timestamp_col)
+        columns = LogColumns(user_col, item_col, timestamp_col, _checked_names(event_cols))
         parts = [tables] if is_table(tables) else tables
         named = ((f"tables[{i}]", table) for i, table in enumerate(parts))
-        return cls(_build(named, folder, columns, batch_rows, overwrite))
+        return cls(build(named, folder, columns, batch_rows, overwrite))
 
     @cached_property
     def ids(self) -> np.ndarray:
@@ -237,7 +241,8 @@ class InteractionStore:
 
     def sequences(self) -> Ragged:
         """Item codes as one row per user, still on disk: nothing is copied."""
-        return Ragged(self.codes, self.offsets)
+        events = None if self.events is None else Events(table=self.events)
+        return Ragged(self.codes, self.offsets, events=events)
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -258,6 +263,15 @@ def _check_marker(folder: Path) -> None:
             f"{folder} holds no store of interactions: there is no {META} in it. Build one with "
             "InteractionStore.from_parquet."
         )
+
+
+def _checked_names(event_cols: Any) -> tuple[str, ...] | None:
+    if event_cols is None:
+        return None
+    names = (event_cols,) if isinstance(event_cols, str) else tuple(event_cols)
+    if not all(isinstance(name, str) for name in names):
+        raise TypeError(f"event_cols must be a list of names of columns; got {event_cols!r}.")
+    return names
 
 
 def _damaged(folder: Path, error: Exception) -> ValueError:
@@ -281,7 +295,7 @@ def _checked_files(folder: Path, meta: dict[str, Any]) -> Path:
             f"this is embrec {__version__}, which reads formats up to {FORMAT}. Upgrade it."
         )
     if meta["format"] > 1:
-        return check_version(folder, meta, mapped=(CODES,))
+        return check_version(folder, meta, mapped=(CODES, EVENTS))
     sizes = meta.get("bytes")
     if not isinstance(sizes, dict) or not {CODES, OFFSETS} <= set(sizes):
         raise ValueError(f"{folder} is damaged: its {META} names no files. Build it again.")
@@ -296,79 +310,3 @@ def _checked_files(folder: Path, meta: dict[str, Any]) -> Path:
 
 
 # ---- building
-
-
-def _build(
-    tables: Iterable[tuple[str, Table]],
-    folder: StrPath,
-    columns: LogColumns,
-    batch_rows: int,
-    overwrite: bool,
-) -> Path:
-    """Write a store, whole or not at all."""
-    if batch_rows < 1:
-        raise ValueError(f"batch_rows must be at least 1, got {batch_rows}.")
-    folder = Path(folder).resolve()
-    _check_target(folder, overwrite)
-    write_folder(
-        folder,
-        partial(_write_all, tables, folder, columns, batch_rows, overwrite),
-        marker=META,
-        what="store of interactions",
-        former=(CODES, OFFSETS, ITEMS, USERS),
-    )
-    return folder
-
-
-def _write_all(
-    tables: Iterable[tuple[str, Table]],
-    folder: Path,
-    columns: LogColumns,
-    batch_rows: int,
-    overwrite: bool,
-    new: Path,
-) -> dict[str, Any]:
-    spool = Spool(new / "spool", columns)
-    for what, table in tables:
-        spool.append(table, what)
-    meta = _write(spool, new, new / "dealt", batch_rows)
-    (new / "dealt").unlink()
-    _check_target(folder, overwrite)  # others may have had their turn before
-    return meta
-
-
-def _check_target(folder: Path, overwrite: bool) -> None:
-    if is_free(folder):
-        return
-    if not (folder / META).is_file():
-        raise FileExistsError(f"{folder} is there and holds no store; choose another path.")
-    if not overwrite:
-        raise FileExistsError(
-            f"{folder} holds a store already; open it, or pass overwrite=True to replace it."
-        )
-
-
-def _write(spool: Spool, folder: Path, dealt: Path, batch_rows: int) -> dict[str, Any]:
-    """Write the files of a store, and return what its marker says."""
-    if not spool.parts:
-        raise ValueError("The log is empty: none of its tables has a row.")
-    offsets = spool.count_users()
-    offsets.tofile(folder / OFFSETS)
-    firsts = group_users(offsets, batch_rows)
-    spool.deal(firsts, offsets[firsts], dealt)
-    spool.path.unlink()
-    with open(dealt, "rb") as source, open(folder / CODES, "wb") as target:
-        for n_events in np.diff(offsets[firsts]).tolist():
-            events = np.fromfile(source, EVENT, n_events)
-            times = events["time"].view(spool.time_dtype)
-            # stable, and a group holds its events in the order of the rows
-            events["item"][np.lexsort((times, events["user"]))].tofile(target)
-    for ids, name in ((spool.users, USERS), (spool.items, ITEMS)):
-        (folder / name).write_bytes(save(pack_ids(ids.in_order())))
-    return {
-        "format": FORMAT,
-        "embrec_version": __version__,
-        "class": InteractionStore.__name__,
-        "n_events": int(offsets[-1]),
-        "n_items": len(spool.items),
-    }

@@ -70,6 +70,13 @@ def warn_of_misses(seen: np.ndarray) -> None:
         )
 
 
+def weights_of_last(sequences: Ragged) -> np.ndarray:
+    """Take what the last event of each sequence weighs: (n,) float32."""
+    assert sequences.events is not None
+    assert sequences.events.weights is not None
+    return sequences.with_values(sequences.events.weights).last()
+
+
 def last_items(sequences: Ragged) -> np.ndarray:
     """Take the last item of each sequence, or raise ValueError if one has none."""
     empty = sequences.lengths == 0

@@ -7,6 +7,7 @@ from embrec.featurizers._image import ImageFeaturizer, UnreadablePictureWarning
 from embrec.featurizers._numbers import NumberFeaturizer
 from embrec.featurizers._text_encoder import TextEncoderItemFeaturizer
 from embrec.featurizers._tfidf import TfidfItemFeaturizer
+from embrec.featurizers._times import TimeFeaturizer
 from embrec.featurizers._word_vectors import WordVectorItemFeaturizer
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "NumberFeaturizer",
     "TextEncoderItemFeaturizer",
     "TfidfItemFeaturizer",
+    "TimeFeaturizer",
     "UnreadablePictureWarning",
     "WordVectorItemFeaturizer",
     "forget_encoders",

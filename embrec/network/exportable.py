@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
+from embrec.network.events import EventTensors
 from embrec.network.items import TowerItems
 from embrec.network.model import SequenceNetwork
 
@@ -24,13 +25,15 @@ class SessionStep(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, states: Tensor, vectors: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, states: Tensor, vectors: Tensor, *events: Tensor) -> tuple[Tensor, Tensor]:
         """Take a step each.
 
         Parameters
         ----------
         states : Tensor of shape (n, state_size)
         vectors : Tensor of shape (n, vector_size)
+        *events : Tensor of shape (n, n_features), float32
+            Features of the clicks, one per source; none if the network reads none.
 
         Returns
         -------
@@ -38,7 +41,8 @@ class SessionStep(nn.Module):
         queries : Tensor of shape (n, vector_size)
             Their inner products with items' vectors are the scores.
         """
-        states = self.network.advance(states, vectors)
+        read = EventTensors([*events]) if events else None
+        states = self.network.advance(states, vectors, read)
         return states, self.network.predict(states)
 
 
@@ -76,9 +80,14 @@ class ItemTower(nn.Module):
 def export_session_step(network: SequenceNetwork) -> ExportedProgram:
     """Trace `SessionStep`, for any number of rows; the network is on the CPU."""
     widths = network.state_size, network.vector_size
-    example = tuple(torch.zeros(_N_EXAMPLES, width) for width in widths)
+    states, vectors = (torch.zeros(_N_EXAMPLES, width) for width in widths)
+    n_features = () if network.events is None else network.events.n_features
+    events = [torch.zeros(_N_EXAMPLES, n) for n in n_features]
     rows = {0: Dim.DYNAMIC}
-    return torch.export.export(SessionStep(network), example, dynamic_shapes=(rows, rows))
+    shapes = (rows, rows, tuple(rows for _ in events)) if events else (rows, rows)
+    return torch.export.export(
+        SessionStep(network), (states, vectors, *events), dynamic_shapes=shapes
+    )
 
 
 def export_item_tower(items: TowerItems) -> ExportedProgram:

@@ -79,7 +79,8 @@ def encode_states(
         batch = pack(sequences.take(members), with_targets=False, device=items.device)
         places = torch.from_numpy(members[batch.order]).to(states.device)
         inputs = items[batch.rows].to(states.device)
-        states[places] = network.final_states(inputs, batch.packing)
+        events = batch.event_tensors(states.device)
+        states[places] = network.final_states(inputs, batch.packing, events)
     return states
 
 
@@ -92,7 +93,8 @@ def encode_queries(network: SequenceNetwork, items: Tensor | Rows, sequences: Ra
     for members in _blocks_of_similar_length(sequences, STEPS_PER_BLOCK):
         batch = pack(sequences.take(members), with_targets=False, device=items.device)
         places = torch.from_numpy(members[batch.order]).to(device)
-        found[places] = network.predict_last(items[batch.rows].to(device), batch.packing)
+        inputs, events = items[batch.rows].to(device), batch.event_tensors(device)
+        found[places] = network.predict_last(inputs, batch.packing, events)
     return found
 
 
@@ -125,7 +127,8 @@ def encode_steps(
     found = torch.empty(len(sequences.values), network.vector_size, device=device)
     for members in _blocks_of_similar_length(sequences, max_steps):
         batch = pack(sequences.take(members), with_targets=False, device=items.device)
-        predicted = network.predict_steps(items[batch.rows].to(device), batch.packing)
+        inputs, events = items[batch.rows].to(device), batch.event_tensors(device)
+        predicted = network.predict_steps(inputs, batch.packing, events)
         packing = batch.packing
         lanes, sizes = packing.lanes.numpy(), packing.batch_sizes.numpy()
         times = np.repeat(np.arange(len(sizes)), sizes)

@@ -7,6 +7,7 @@ from typing import NoReturn
 from torch import Tensor, nn
 
 from embrec._utils.pickles import refuse_old_name
+from embrec.network.events import EventModule, EventTensors
 from embrec.network.features import FeatureTensor
 from embrec.network.items import ItemModule
 from embrec.network.packing import PackedBatch, Packing
@@ -25,11 +26,14 @@ class NetworkSize:
         Items that may have something of their own.
     n_users : int
         Users that may.
+    n_event_features : tuple of int
+        Columns of each block of features of events.
     """
 
     n_features: tuple[int, ...] = ()
     n_ids: int = 0
     n_users: int = 0
+    n_event_features: tuple[int, ...] = ()
 
 
 class SequenceNetwork(nn.Module):
@@ -42,12 +46,17 @@ class SequenceNetwork(nn.Module):
     ----------
     items : ItemModule
     encoder : SequenceModule
+    events : EventModule or None
+        What changes embeddings of a history by what is known of its events.
     """
 
-    def __init__(self, items: ItemModule, encoder: SequenceModule) -> None:
+    def __init__(
+        self, items: ItemModule, encoder: SequenceModule, events: EventModule | None = None
+    ) -> None:
         super().__init__()
         self.encoder = encoder
         self.items = items
+        self.events = events
         self.embedding_size = items.embedding_size
         self.vector_size = items.vector_size
         self.state_size = encoder.state_size
@@ -57,7 +66,14 @@ class SequenceNetwork(nn.Module):
         vectors: Tensor = self.items(blocks, ids)
         return vectors
 
-    def predict_steps(self, inputs: Tensor, packed: Packing) -> Tensor:
+    def _read(self, inputs: Tensor, events: EventTensors | None) -> Tensor:
+        """Turn vectors of items into what the encoder reads."""
+        x = inputs[:, : self.embedding_size]
+        return x if self.events is None else self.events(x, events)
+
+    def predict_steps(
+        self, inputs: Tensor, packed: Packing, events: EventTensors | None = None
+    ) -> Tensor:
         """Predict what follows every step of packed sequences.
 
         Parameters
@@ -66,29 +82,35 @@ class SequenceNetwork(nn.Module):
             Item vectors, time by time: first the first items of all sequences, longest sequence
             first, then the second items, and so on.
         packed : Packing
+        events : EventTensors, optional
+            What is known of the steps besides.
 
         Returns
         -------
         Tensor of shape (n_steps, vector_size)
             Queries.
         """
-        return self.items.query(self.encoder(inputs[:, : self.embedding_size], packed))
+        return self.items.query(self.encoder(self._read(inputs, events), packed))
 
-    def predict_last(self, inputs: Tensor, packed: Packing) -> Tensor:
+    def predict_last(
+        self, inputs: Tensor, packed: Packing, events: EventTensors | None = None
+    ) -> Tensor:
         """Predict what follows the last step of packed sequences: queries, one each."""
-        return self.items.query(self.encoder.predict_last(inputs[:, : self.embedding_size], packed))
+        return self.items.query(self.encoder.predict_last(self._read(inputs, events), packed))
 
     def initial_states(self, n: int) -> Tensor:
         """Return the state before any item, ``n`` times: (n, state_size)."""
         return self.encoder.initial_state(n)
 
-    def final_states(self, inputs: Tensor, packed: Packing) -> Tensor:
+    def final_states(
+        self, inputs: Tensor, packed: Packing, events: EventTensors | None = None
+    ) -> Tensor:
         """Run packed sequences and return the states after their last items."""
-        return self.encoder.final_state(inputs[:, : self.embedding_size], packed)
+        return self.encoder.final_state(self._read(inputs, events), packed)
 
-    def advance(self, states: Tensor, inputs: Tensor) -> Tensor:
+    def advance(self, states: Tensor, inputs: Tensor, events: EventTensors | None = None) -> Tensor:
         """Take one step each: states and vectors of the items just touched to states."""
-        return self.encoder.advance(states, inputs[:, : self.embedding_size])
+        return self.encoder.advance(states, self._read(inputs, events))
 
     def predict(self, states: Tensor) -> Tensor:
         """Predict what follows states: queries, (n, vector_size)."""

@@ -7,7 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from embrec.data.events import Events
 from embrec.data.ragged import Ragged
+from embrec.network.events import EventTensors, to_event_tensors
 
 
 @dataclass(frozen=True)
@@ -62,12 +64,28 @@ class PackedBatch:
         Which of the given sequences stands at each place.
     targets : Tensor of shape (n_steps,), int64, or None
         Row of the item that follows each step.
+    events : Events or None
+        What is known of each step.
+    weights : Tensor of shape (n_steps,), float32, or None
+        How much each target counts.
+    first_weights : Tensor of shape (n_sequences,), float32, or None
+        How much each sequence's first item counts.
     """
 
     rows: Tensor
     packing: Packing
     order: np.ndarray
     targets: Tensor | None = None
+    events: Events | None = None
+    weights: Tensor | None = None
+    first_weights: Tensor | None = None
+
+    def event_tensors(self, device: torch.device) -> EventTensors | None:
+        """Move what is known of steps to a device; None if nothing is."""
+        if self.events is None or not self.events.blocks:
+            return None
+        assert self.events.rows is not None
+        return to_event_tensors(self.events.select(), self.events.rows >= 0, device)
 
 
 def pack(sequences: Ragged, *, with_targets: bool, device: torch.device) -> PackedBatch:
@@ -94,11 +112,18 @@ def pack(sequences: Ragged, *, with_targets: bool, device: torch.device) -> Pack
     flat = (times[:, None] + sequences.offsets[:-1][order])[reached]
     values, names = sequences.values, sequences.names
     users = None if names is None else torch.from_numpy(names[order].astype(np.int64))
+    events, weights, first_weights = sequences.events, None, None
+    if events is not None and events.weights is not None and with_targets:
+        weights = torch.from_numpy(events.weights[flat + 1]).to(device)
+        first_weights = torch.from_numpy(events.weights[flat[: len(order)]]).to(device)
     return PackedBatch(
         rows=_to_tensor(values[flat], device),
         packing=Packing(torch.from_numpy(reached.sum(axis=1, dtype=np.int64)), users),
         order=order,
         targets=_to_tensor(values[flat + 1], device) if with_targets else None,
+        events=None if events is None else events.take(flat),
+        weights=weights,
+        first_weights=first_weights,
     )
 
 

@@ -18,7 +18,7 @@ from embrec._utils.moments import of_one_moment
 from embrec.data.ids import check_ids, preview
 from embrec.data.items import read_items
 from embrec.data.tables import Table
-from embrec.data.targets import are_seen, split_targets, warn_of_misses
+from embrec.data.targets import are_seen, split_targets, warn_of_misses, weights_of_last
 from embrec.data.whole import Whole
 from embrec.index.filters import Filter
 from embrec.metrics import TargetRanks, hit_rate_at_k
@@ -196,12 +196,10 @@ class BaseRecommender(RecommenderContract):
 
         Parameters
         ----------
-        X : list of sequences, or log
-            Without ``y``, each sequence's last item is its target.
-        y : array-like of shape (n,), optional
-            The next item of each sequence.
-        sample_weight : array-like of shape (n,), optional
-            Weight of each sequence in the mean.
+        X, y
+            As for `rank_targets`.
+        sample_weight : array-like of shape (n,) or (n_events,), optional
+            Weight of each sequence in the mean, or of each event of ``X``: the targets' count.
 
         Returns
         -------
@@ -209,6 +207,8 @@ class BaseRecommender(RecommenderContract):
             Between 0 and 1. For other figures see `embrec.metrics.ranking_scorer`.
         """
         hits = hit_rate_at_k(self.rank_targets(X, y).ranks, SCORE_K, average=False)
+        if y is None and sample_weight is not None and len(sample_weight) != len(hits):
+            sample_weight = weights_of_last(self.read_sequences(X, weights=sample_weight))
         return float(np.average(hits, weights=sample_weight))
 
     @of_one_moment

@@ -2,13 +2,14 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from embrec._utils.compat import StrOptions
 from embrec._utils.parameters import Parametrized
-from embrec.data.interactions import LogColumns, encode, read_sequences
+from embrec.data.interactions import LogColumns, encode, read_sequences, with_weights
 from embrec.data.items import Features, ItemRows
 from embrec.data.ragged import Ragged
 from embrec.data.repeats import warn_of_repeats
@@ -43,7 +44,6 @@ class RecommenderContract(Parametrized, ABC):
     """
 
     catalog_: LiveCatalog
-
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "user_col": [str],
         "item_col": [str],
@@ -126,6 +126,11 @@ class RecommenderContract(Parametrized, ABC):
         return None
 
     @property
+    def reads_events(self) -> bool:
+        """Whether histories keep what a log says of their events besides user and item."""
+        return False
+
+    @property
     def n_embedding_columns(self) -> int | None:
         """How many columns of an item's vector say what it is; None if all do."""
         return None
@@ -137,13 +142,32 @@ class RecommenderContract(Parametrized, ABC):
         """Item vectors, and the search over them."""
         return self.catalog_.index
 
-    def read_sequences(self, X: Any, *, what: str = "X") -> Ragged:
-        """Read interactions in any form that embrec takes: sequences of item ids."""
+    def read_sequences(
+        self, X: Any, *, what: str = "X", with_events: bool | None = None, weights: Any = None
+    ) -> Ragged:
+        """Read interactions in any form that embrec takes.
+
+        Parameters
+        ----------
+        X : log, list of sequences or InteractionStore
+        what : str, default="X"
+            Its name in error messages.
+        with_events : bool, optional
+            Whether to keep what a log says of its events; by default if that is read.
+        weights : array-like of shape (n_events,), optional
+            How much each event counts.
+
+        Returns
+        -------
+        Ragged of item ids
+        """
         if isinstance(X, InteractionStore):
             stored = X.sequences()
-            return Ragged(X.ids[stored.values], stored.offsets, X.users)
+            stored = replace(stored, values=X.ids[stored.values], names=X.users)
+            return with_weights(stored, weights)
         columns = LogColumns(self.user_col, self.item_col, self.timestamp_col)
-        return read_sequences(X, columns, what=what)[0]
+        with_events = self.reads_events if with_events is None else with_events
+        return read_sequences(X, columns, what=what, with_events=with_events, weights=weights)[0]
 
     def read_log(self, X: Any) -> Ragged:
         """Read what is learned from, and warn of events that repeat the one before.

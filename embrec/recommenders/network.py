@@ -12,14 +12,23 @@ from embrec.data.items import Features, ItemRows, warn_of_no_content
 from embrec.data.ragged import Ragged
 from embrec.data.tables import Table
 from embrec.network import NetworkSize, SequenceNetwork, to_feature_tensors
-from embrec.network.device import available_device
+from embrec.network.device import available_device, resolve_device
+from embrec.network.events import EventModule
 from embrec.network.inference import embed_items, encode_queries, encode_states, encode_steps
-from embrec.network.weights import check_weights, copy_network, draw, fingerprint
+from embrec.network.weights import (
+    check_weights,
+    copy_network,
+    copy_weights,
+    draw,
+    fingerprint,
+)
 from embrec.persistence.state import SavedState
-from embrec.recommenders.parts import Parts
+from embrec.recommenders.events import EventReader
+from embrec.recommenders.parts import Parts, raise_if_changed
 from embrec.recommenders.sessions import SessionRecommender
 from embrec.serving.sessions import SnapshotRows
 from embrec.training import DivergedError, EpochRecord, TrainedItems
+from embrec.training.run import TrainingData
 
 
 class NetworkRecommender(SessionRecommender):
@@ -28,10 +37,14 @@ class NetworkRecommender(SessionRecommender):
     #: whether content features are read
     reads_content = False
 
+    #: a parameter, where a subclass makes it one
+    event_featurizer: Any = None
     device: str | torch.device
 
     network_: SequenceNetwork
     featurizer_: Any
+    event_featurizer_: Any = None
+    _event_columns: tuple[str, ...] = ()
     device_: torch.device
     fingerprint_: str
     training_log_: list[EpochRecord]
@@ -60,30 +73,91 @@ class NetworkRecommender(SessionRecommender):
 
         def make() -> SequenceNetwork:
             items = parts.item_model._build(size.n_features, size.n_ids)
-            return SequenceNetwork(items, parts.encoder._build(items.embedding_size))
+            width, n_event_features = items.embedding_size, size.n_event_features
+            encoder = parts.encoder._build(width)
+            events = EventModule(n_event_features, width) if n_event_features else None
+            return SequenceNetwork(items, encoder, events)
 
         return draw(make, seed)
+
+    def _size_for(
+        self, parts: Parts, data: TrainingData, more: dict[str, Any], reader: EventReader
+    ) -> NetworkSize:
+        n_ids = len(data.trained.rows) if parts.item_model.knows_ids else 0
+        return NetworkSize(data.n_features, n_ids, more.pop("n_users", 0), reader.n_features)
+
+    def _new_network(
+        self, parts: Parts, size: NetworkSize, data: TrainingData, rng: np.random.RandomState
+    ) -> SequenceNetwork:
+        network = self._make_network(parts, size, int(rng.randint(2**31)))
+        parts.item_model._prepare(network.items, data.blocks, data.trained.rows, rng)
+        network.items.set_support(torch.from_numpy(data.trained.counts))
+        if network.events is not None:
+            network.events.fit(data.sequences.event_blocks)
+        return network.to(resolve_device(self.device))
+
+    def _grown_network(
+        self,
+        parts: Parts,
+        size: NetworkSize,
+        data: TrainingData,
+        rng: np.random.RandomState,
+        kept: np.ndarray | None = None,
+    ) -> SequenceNetwork:
+        """Copy the network, with room for what became known since."""
+        parts.check_unchanged(self._fitted_parts)
+        for name in ("n_features", "n_event_features"):
+            before, now = getattr(self._size, name), getattr(size, name)
+            raise_if_changed({name: (before, now)} if before != now else {})
+        seed = int(rng.randint(2**31)) if parts.item_model.draws_items else 0
+        network = self._make_network(parts, size, seed)
+        copy_weights(self.network_, network, kept)
+        network.items.set_support(torch.from_numpy(data.trained.counts))
+        return network.to(self.device_)
 
     def _named(self, histories: Ragged) -> Ragged:
         """Do so for histories to be asked about."""
         return replace(histories, names=None)
+
+    @property
+    def reads_events(self) -> bool:
+        """Whether histories keep what a log says of their events besides user and item."""
+        return self.event_featurizer_ is not None
+
+    def event_reader(self) -> EventReader:
+        """Return what makes features of events, as it was fitted."""
+        fitted = self.event_featurizer_
+        return EventReader(fitted, fitted, self._size.n_event_features, self._event_columns)
+
+    def _reader(self, *, goes_on: bool) -> EventReader:
+        """Return what makes features of events in training."""
+        if not goes_on:
+            return EventReader(self.event_featurizer, timestamp_col=self.timestamp_col)
+        before, now = self.event_featurizer_, self.event_featurizer
+        if (before is None) != (now is None):
+            raise_if_changed({"event_featurizer": (before, now)})
+        return self.event_reader()
+
+    def _as_read(self, histories: Ragged) -> Ragged:
+        """Turn what is known of histories to be asked about into what the network knows."""
+        return self.event_reader()(self._named(histories))
 
     # ---- answers
 
     def query_vectors(self, histories: Ragged) -> np.ndarray:
         """Read histories: ndarray of shape (n_histories, vector_size), float32."""
         rows = SnapshotRows(self.index_.snapshot)
-        return encode_queries(self.network_, rows, self._named(histories)).cpu().numpy()
+        return encode_queries(self.network_, rows, self._as_read(histories)).cpu().numpy()
 
     def step_query_vectors(self, sequences: Ragged) -> np.ndarray:
         """Read sequences, and say what follows every item of them, in one pass."""
         rows = SnapshotRows(self.index_.snapshot)
-        return encode_steps(self.network_, rows, self._named(sequences)).cpu().numpy()
+        return encode_steps(self.network_, rows, self._as_read(sequences)).cpu().numpy()
 
     def session_states(self, histories: Ragged) -> torch.Tensor:
         """Read histories: the network's states after them."""
         rows = SnapshotRows(self.index_.snapshot)
-        return encode_states(self.network_, rows, self._named(histories))
+        return encode_states(self.network_, rows, self._as_read(histories))
 
     def item_vectors(self, items: ItemRows) -> tuple[np.ndarray, list[Features]]:
         """Embed items, new or changed."""
@@ -114,21 +188,27 @@ class NetworkRecommender(SessionRecommender):
                 "best_epoch": self.best_epoch_,
                 "next_seed": self._next_seed,
                 "size": asdict(self._size),
+                "event_columns": list(self._event_columns),
             },
             arrays={
                 "trained_rows": self._trained_items.rows,
                 "trained_counts": self._trained_items.counts,
                 **{f"network:{k}": v.cpu().numpy() for k, v in self.network_.state_dict().items()},
             },
-            objects={"featurizer": self.featurizer_} if self.reads_content else {},
+            objects=self._objects(),
             # the parameters may have been set anew since it was trained
             parts=self._fitted_parts.as_dict(),
         )
 
+    def _objects(self) -> dict[str, Any]:
+        read = {"featurizer": self.featurizer_} if self.reads_content else {}
+        return read | ({"event_featurizer": self.event_featurizer_} if self.reads_events else {})
+
     def set_state(self, state: SavedState) -> None:
         """Take back what was learned."""
         size = state.values["size"]
-        self._size = NetworkSize(**size | {"n_features": tuple(size["n_features"])})
+        lists = ("n_features", "n_event_features")
+        self._size = NetworkSize(**size | {name: tuple(size.get(name, ())) for name in lists})
         self._fitted_parts = Parts(**{"early_stopping": None, **state.parts})
         weights = {
             k.removeprefix("network:"): torch.from_numpy(v)
@@ -151,6 +231,8 @@ class NetworkRecommender(SessionRecommender):
         self._next_seed = state.values["next_seed"]
         if self.reads_content:
             self.featurizer_ = state.objects["featurizer"]
+        self.event_featurizer_ = state.objects.get("event_featurizer")
+        self._event_columns = tuple(state.values.get("event_columns", ()))
 
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = dict(super().__getstate__())

@@ -1,12 +1,16 @@
 """Logs and catalogues, as those recommenders read them that are trained."""
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 
 from embrec.data.ids import IdIndex
-from embrec.data.interactions import encode
+from embrec.data.interactions import encode, with_weights
 from embrec.data.items import ItemRows
 from embrec.data.ragged import Ragged
 from embrec.data.store import InteractionStore
+from embrec.recommenders.events import EventReader
 from embrec.training.held_out import choose_held_out
 from embrec.training.sequences import TrainingSequences
 
@@ -28,18 +32,18 @@ def ids_of(X: Ragged | InteractionStore) -> ItemRows:
 
 
 def encoded(
-    X: Ragged | InteractionStore, ids: IdIndex, what: str = "X"
+    X: Ragged | InteractionStore, ids: IdIndex, what: str = "X", weights: Any = None
 ) -> tuple[Ragged, np.ndarray | None]:
     """Read sequences: of catalogue rows, or of codes and the row of each code.
 
-    Their names are the users', if those are known.
+    Their names are the users', if those are known. ``weights`` are of the events of a store.
     """
     if not isinstance(X, InteractionStore):
         return encode(X, ids, what=what), None
     stored, rows = X.sequences(), ids.rows(X.ids).astype(np.int32)
     if (rows < 0).any():
         encode(with_rows(stored, X.ids), ids, what=what)  # says which are unknown
-    return Ragged(stored.values, stored.offsets, X.users), rows
+    return with_weights(replace(stored, names=X.users), weights), rows
 
 
 def read_training(
@@ -48,6 +52,9 @@ def read_training(
     ids: IdIndex,
     max_length: int,
     rng: np.random.RandomState | None,
+    *,
+    reader: EventReader | None = None,
+    weights: Any = None,
 ) -> tuple[TrainingSequences, Ragged | None]:
     """Read what is trained on, and what is validated with.
 
@@ -59,24 +66,56 @@ def read_training(
     max_length : int
         Events that are read of each sequence, the last ones.
     rng : RandomState or None
-        Draws the users whose last events validate, where there is no ``X_val``; None draws nobody.
+        Draws the users whose last events that count validate, where there is no ``X_val``; None
+        draws nobody.
+    reader : EventReader, optional
+        Makes features of what is known of events.
+    weights : array-like of shape (n_events,), optional
+        How much events of a store count; a Ragged has them.
 
     Returns
     -------
     sequences : TrainingSequences
     validation : Ragged of catalogue rows, or None
     """
-    sequences, rows = encoded(X, ids)
+    reader = EventReader(None) if reader is None else reader
+    sequences, rows = encoded(X, ids, weights=weights)
+    sequences = reader(sequences)
     if X_val is not None:
-        validation = with_rows(*encoded(X_val, ids, what="X_val"))
+        validation = reader(with_rows(*encoded(X_val, ids, what="X_val")), what="X_val")
         if (validation.lengths < 1).any():
             raise ValueError("X_val holds an empty sequence, which has no last item.")
         return TrainingSequences(sequences, max_length, rows=rows), validation
-    held_out = np.empty(0, dtype=np.int64) if rng is None else choose_held_out(sequences, rng)
-    training = TrainingSequences(sequences, max_length, held_out, rows)
+    if rng is None:
+        return TrainingSequences(sequences, max_length, rows=rows), None
+    until = _until_last_counted(sequences)
+    # only where they begin and end is looked at
+    cut = sequences if until is None else Ragged.from_lengths(sequences.values[:0], until)
+    held_out = choose_held_out(cut, rng)
+    n_cut = None if until is None else sequences.lengths[held_out] - until[held_out] + 1
+    training = TrainingSequences(sequences, max_length, held_out, rows, n_cut)
     if len(held_out) == 0:
         return training, None
-    return training, with_rows(sequences.take(held_out), rows)
+    given = sequences.take(held_out)
+    if until is not None:
+        given = Ragged.from_spans(
+            given.values, given.offsets[:-1], until[held_out], given.names, given.events
+        )
+    return training, with_rows(given, rows)
+
+
+def _until_last_counted(sequences: Ragged) -> np.ndarray | None:
+    """Say how many events each sequence has up to the last that counts: (n_sequences,) int64.
+
+    None if all events count.
+    """
+    weights = None if sequences.events is None else sequences.events.weights
+    if weights is None or weights.all():
+        return None
+    last = np.maximum.accumulate(np.where(weights > 0, np.arange(1, len(weights) + 1), 0))
+    ends, starts = sequences.offsets[1:], sequences.offsets[:-1]
+    found = np.concatenate([[0], last])[ends] - starts
+    return np.maximum(found, 0)
 
 
 def with_rows(sequences: Ragged, rows: np.ndarray | None) -> Ragged:

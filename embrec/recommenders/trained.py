@@ -24,10 +24,10 @@ from embrec.index.choice import make_index
 from embrec.network import NetworkSize, SequenceNetwork
 from embrec.network.device import resolve_device
 from embrec.network.inference import encode_queries
-from embrec.network.weights import copy_weights, fingerprint
+from embrec.network.weights import fingerprint
 from embrec.recommenders.checks import check_callbacks, check_checkpoints
 from embrec.recommenders.network import NetworkRecommender, check_scores, embed
-from embrec.recommenders.parts import Parts, raise_if_changed, score_settings
+from embrec.recommenders.parts import Parts, score_settings
 from embrec.recommenders.reading import encoded, ids_of, read_training, with_rows
 from embrec.serving.catalog import ItemCatalog
 from embrec.serving.live import LiveCatalog, current_catalog
@@ -111,7 +111,13 @@ class TrainedRecommender(NetworkRecommender):
 
     @fit_context(prefer_skip_nested_validation=False)
     def fit(
-        self, X: Any, y: Any = None, *, items: Table | Whole | None = None, X_val: Any = None
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        items: Table | Whole | None = None,
+        X_val: Any = None,
+        sample_weight: Any = None,
     ) -> Self:
         """Train on a log.
 
@@ -130,6 +136,9 @@ class TrainedRecommender(NetworkRecommender):
             Early stopping predicts each sequence's last item from those before. Without it, the
             last events of a tenth of the users of ``X`` are kept from training for that purpose.
             With ``early_stopping=False`` its figures are logged and nothing else.
+        sample_weight : array-like of shape (n_events,), optional
+            How much each event of ``X`` counts as a next item, in the order of its rows. Those of 0
+            are read and never predicted, nor do they validate.
 
         Returns
         -------
@@ -146,14 +155,17 @@ class TrainedRecommender(NetworkRecommender):
         if items is not None or self.reads_content:
             rows = read_items(items, self.item_col)
         rng = check_random_state(self.random_state)
-        log = self._read_log(X)
+        log = self._read_log(X, weights=sample_weight)
         rows = ids_of(log) if rows is None else rows
         ids = IdIndex(rows.ids)
         X_val = whole(X_val, X, what="X_val")
         X_val = None if X_val is None else self._read_log(X_val, what="X_val")
         draws = rng if parts.early_stopping is not None else None
-        sequences, validation = read_training(log, X_val, ids, self.max_length, draws)
         goes_on = self.warm_start and hasattr(self, "network_")
+        reader = self._reader(goes_on=goes_on)
+        sequences, validation = read_training(
+            log, X_val, ids, self.max_length, draws, reader=reader, weights=sample_weight
+        )
         trained, kept = self._trained_among(ids) if goes_on else (TrainedItems.none(), None)
         trained = trained.and_those_of(sequences.count_items(len(ids)), is_new=not goes_on)
         sequences, validation, more = self._name_users(sequences, validation, goes_on=goes_on)
@@ -163,7 +175,7 @@ class TrainedRecommender(NetworkRecommender):
             featurizer, blocks = self._fit_featurizer(rows)
         data = TrainingData(sequences, validation, blocks, trained, len(ids))
         parts = parts.of_size(len(trained.rows))
-        size = self._size_for(parts, data, more)
+        size = self._size_for(parts, data, more, reader)
         if goes_on:
             network = self._grown_network(parts, size, data, rng, kept)
         else:
@@ -171,6 +183,7 @@ class TrainedRecommender(NetworkRecommender):
         run = self._train(network, parts, data, rng, checkpoint_dir=self.checkpoint_dir)
         catalog = ItemCatalog(rows.ids, blocks)
         more |= {"featurizer_": featurizer} if self.reads_content else {}
+        more |= {"event_featurizer_": reader.fitted, "_event_columns": reader.columns}
         return self._commit(network, parts, size, catalog, run, data, rng, more)
 
     @fit_context(prefer_skip_nested_validation=False)
@@ -181,6 +194,7 @@ class TrainedRecommender(NetworkRecommender):
         *,
         items: Table | Whole | None = None,
         replay: Any = None,
+        sample_weight: Any = None,
     ) -> Self:
         """Go on training from the current weights: one pass over a new log.
 
@@ -200,6 +214,8 @@ class TrainedRecommender(NetworkRecommender):
         replay : log, list of sequences, InteractionStore or Whole, optional
             A sample of what was trained on before, to train on along with ``X`` so that it is not
             forgotten. Its events count once more as training data, not towards popularity.
+        sample_weight : array-like of shape (n_events,), optional
+            As for `fit`; replayed events count 1.
 
         Returns
         -------
@@ -218,10 +234,10 @@ class TrainedRecommender(NetworkRecommender):
                 raise ValueError("The first call of partial_fit needs items=, the catalogue.")
             if replay is not None:
                 raise ValueError("The first call of partial_fit has no past to replay.")
-            return self.fit(X, y, items=items)
+            return self.fit(X, y, items=items, sample_weight=sample_weight)
         items = whole(items, y=y, what="items")
         with current_catalog(self, training=True) as catalog:  # or changes of others would be lost
-            return self._go_on(catalog, parts, X, items, replay)
+            return self._go_on(catalog, parts, X, items, replay, sample_weight)
 
     def _go_on(
         self,
@@ -230,22 +246,24 @@ class TrainedRecommender(NetworkRecommender):
         X: Any,
         items: Table | Whole | None,
         replay: Any,
+        weights: Any,
     ) -> Self:
         grown, removed = self._grown_catalog(catalog, items)
-        rng = np.random.RandomState(self._next_seed)
-        sequences, rows = encoded(self._read_log(X), grown.ids)
+        rng, reader = np.random.RandomState(self._next_seed), self._reader(goes_on=True)
+        sequences, rows = encoded(self._read_log(X, weights=weights), grown.ids, weights=weights)
+        sequences = reader(sequences)
         counts = TrainingSequences(sequences, self.max_length, rows=rows).count_items(len(grown))
         trained = self._trained_items.and_those_of(counts)
         if replay is not None:
             log = self._read_log(whole(replay, what="replay"), what="replay")
-            past = with_rows(*encoded(log, grown.ids, what="replay"))
+            past = reader(with_rows(*encoded(log, grown.ids, what="replay")), what="replay")
             sequences, rows = with_rows(sequences, rows).and_then(past), None
             trained = trained.and_those_of(np.zeros(len(grown), dtype=np.int64), also=past.values)
         training = TrainingSequences(sequences, self.max_length, rows=rows)
         training, _, more = self._name_users(training, None, goes_on=True)
         data = TrainingData(training, None, grown.blocks, trained, len(grown))
         parts = parts.of_size(len(trained.rows))
-        size = self._size_for(parts, data, more)
+        size = self._size_for(parts, data, more, reader)
         network = self._grown_network(parts, size, data, rng)
         run = self._train(network, parts, data, rng, max_epochs=1).after(self.training_log_)
         return self._commit(network, parts, size, grown, run, data, rng, more, removed)
@@ -258,8 +276,11 @@ class TrainedRecommender(NetworkRecommender):
         make_index(self.index).check()  # now, rather than after training
         return parts
 
-    def _read_log(self, X: Any, what: str = "X") -> Ragged | InteractionStore:
-        log = X if isinstance(X, InteractionStore) else self.read_sequences(X, what=what)
+    def _read_log(self, X: Any, what: str = "X", weights: Any = None) -> Ragged | InteractionStore:
+        log = X
+        if not isinstance(X, InteractionStore):
+            with_events = self.event_featurizer is not None
+            log = self.read_sequences(X, what=what, with_events=with_events, weights=weights)
         if isinstance(log, InteractionStore):
             log.check()
         if what == "X":
@@ -284,37 +305,7 @@ class TrainedRecommender(NetworkRecommender):
         kept = np.flatnonzero(rows >= 0)
         return TrainedItems(rows[kept], trained.counts[kept]), kept
 
-    # ---- networks
-
-    def _size_for(self, parts: Parts, data: TrainingData, more: dict[str, Any]) -> NetworkSize:
-        n_ids = len(data.trained.rows) if parts.item_model.knows_ids else 0
-        return NetworkSize(data.n_features, n_ids, more.pop("n_users", 0))
-
-    def _new_network(
-        self, parts: Parts, size: NetworkSize, data: TrainingData, rng: np.random.RandomState
-    ) -> SequenceNetwork:
-        network = self._make_network(parts, size, int(rng.randint(2**31)))
-        parts.item_model._prepare(network.items, data.blocks, data.trained.rows, rng)
-        network.items.set_support(torch.from_numpy(data.trained.counts))
-        return network.to(resolve_device(self.device))
-
-    def _grown_network(
-        self,
-        parts: Parts,
-        size: NetworkSize,
-        data: TrainingData,
-        rng: np.random.RandomState,
-        kept: np.ndarray | None = None,
-    ) -> SequenceNetwork:
-        """Copy the network, with room for what became known since."""
-        parts.check_unchanged(self._fitted_parts)
-        if size.n_features != self._size.n_features:
-            raise_if_changed({"n_features": (self._size.n_features, size.n_features)})
-        seed = int(rng.randint(2**31)) if parts.item_model.draws_items else 0
-        network = self._make_network(parts, size, seed)
-        copy_weights(self.network_, network, kept)
-        network.items.set_support(torch.from_numpy(data.trained.counts))
-        return network.to(self.device_)
+    # ---- the run
 
     def _train(
         self,

@@ -18,7 +18,17 @@ def started(recommender: SessionModel, histories: Ragged, *, what: str) -> Sessi
     model = as_of_now(recommender)
     rows = histories.with_values(rows_in_histories(model, histories.values, what))
     rows = rows.where(rows.values >= 0)
-    return SessionBatch(recommender, model, model.session_states(rows), rows)
+    states = model.session_states(rows)
+    return SessionBatch(recommender, model, states, rows, times=_last_times(rows))
+
+
+def _last_times(histories: Ragged) -> np.ndarray:
+    """Say when the last event of each history was: NaN where that is not known."""
+    found = np.full(len(histories), np.nan)
+    if histories.events is not None and histories.events.times is not None:
+        some = histories.lengths > 0
+        found[some] = histories.events.times[histories.offsets[1:][some] - 1]
+    return found
 
 
 def unpacked(data: Iterable[bytes]) -> list[SerializedSession]:
@@ -67,7 +77,9 @@ def resumed(
     rows = rows.where((rows.values >= 0) | ~starts_again)
     if again.any():
         states[torch.from_numpy(again)] = model.session_states(rows.take(np.flatnonzero(again)))
-    return SessionBatch(recommender, model, states, rows, histories.values[unknown].tolist())
+    times = np.array([np.nan if one.time is None else one.time for one in serialized])
+    ids = histories.values[unknown].tolist()
+    return SessionBatch(recommender, model, states, rows, ids, times)
 
 
 def _kept_states(

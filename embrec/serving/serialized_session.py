@@ -27,16 +27,20 @@ class SerializedSession:
     state : ndarray of shape (state_size,), float32
     history : list of ids
         Oldest first.
+    time : float or None
+        When the last event was, in seconds, if that was said.
     """
 
     model: str
     state: np.ndarray
     history: list[Any]
+    time: float | None = None
 
     def to_bytes(self) -> bytes:
         """Pack it: a header with a checksum, the state as little-endian float32, ids as JSON."""
         state = self.state.astype("<f4").tobytes()
-        history = json.dumps(self.history, separators=(",", ":"), ensure_ascii=False)
+        kept = self.history if self.time is None else {"ids": self.history, "time": self.time}
+        history = json.dumps(kept, separators=(",", ":"), ensure_ascii=False)
         names = history.encode(errors="surrogatepass")
         model, checksum = bytes.fromhex(self.model), crc32(state + names)
         return _HEADER.pack(_MAGIC, model, checksum, len(state), len(names)) + state + names
@@ -75,16 +79,21 @@ class SerializedSession:
             raise ValueError(
                 f"{_NO_SESSION} its state is no array of finite float32, none beyond {_LARGEST:g}."
             )
-        history = _read_history(raw[_HEADER.size + n_state :])
-        return cls(model.hex(), state.view("<f4").astype(np.float32), history)
+        history, time = _read_history(raw[_HEADER.size + n_state :])
+        return cls(model.hex(), state.view("<f4").astype(np.float32), history, time)
 
 
-def _read_history(names: bytes) -> list[Any]:
+def _read_history(names: bytes) -> tuple[list[Any], float | None]:
     try:
-        history = json.loads(names.decode(errors="surrogatepass"))
+        history: Any = json.loads(names.decode(errors="surrogatepass"))
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{_NO_SESSION} its history is no JSON ({error}).") from error
+    time: Any = None
+    if isinstance(history, dict) and history.keys() == {"ids", "time"}:
+        history, time = history["ids"], history["time"]
+        if not isinstance(time, float) or not np.isfinite(time):
+            raise ValueError(f"{_NO_SESSION} its time is no number.")
     kinds = {type(item) for item in history} if isinstance(history, list) else {type(history)}
     if not isinstance(history, list) or kinds not in ({str}, {int}, set()):
         raise ValueError(f"{_NO_SESSION} its history is no list of ids.")
-    return history
+    return history, time

@@ -46,7 +46,7 @@ class Session:
     def __repr__(self) -> str:
         return f"Session(history={self.history!r})"
 
-    def add(self, item: Any) -> "Session":
+    def add(self, item: Any, *, event: Any = None) -> "Session":
         """Add the item just touched.
 
         Parameters
@@ -54,6 +54,10 @@ class Session:
         item : str or int
             Id of an item of the catalogue; one that was removed will do. One that the catalogue
             never had is ignored if the recommender's ``on_unknown`` is "skip".
+        event : dict, optional
+            What is known of the event besides, by column of the log that the model was fitted to,
+            such as ``{"event": "purchase", "timestamp": datetime.now()}``. Of what is left out,
+            nothing is.
 
         Returns
         -------
@@ -71,7 +75,8 @@ class Session:
                 f"item must be one id; got {short_repr(item)}. Add items one by one, or start the "
                 "session with a history."
             )
-        self._batch._add(self._batch._model(), [item], self._at, what="item")
+        events = None if event is None else [event]
+        self._batch._add(self._batch._model(), [item], self._at, events, what="item")
         return self
 
     def recommend(

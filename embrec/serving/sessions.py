@@ -13,8 +13,10 @@ from embrec.data.growing import GrowingRagged
 from embrec.data.ids import IdIndex, check_ids, short_repr
 from embrec.data.ragged import Ragged
 from embrec.index.snapshot import Snapshot
+from embrec.network.events import EventTensors
 from embrec.network.model import SequenceNetwork
 from embrec.serving.answering import Answering, answer, make_filter
+from embrec.serving.events import ReadsEvents, read_clicks
 from embrec.serving.reranking import Reranking
 from embrec.serving.serialized_session import SerializedSession
 from embrec.serving.session import Session
@@ -41,6 +43,7 @@ class SessionModel(Answering, Protocol):
     """What a recommender must have for its visitors' sessions."""
 
     on_unknown: str
+    timestamp_col: str | None
     fingerprint_: str
     network_: SequenceNetwork
 
@@ -49,6 +52,9 @@ class SessionModel(Answering, Protocol):
 
     def query_vectors(self, histories: Ragged) -> np.ndarray:
         """Read histories of rows: queries, (n, vector_size)."""
+
+    def event_reader(self) -> ReadsEvents:
+        """Return what makes features of events."""
 
 
 class SessionBatch:
@@ -79,6 +85,8 @@ class SessionBatch:
         Rows of the catalogue, and ``-1 - i`` for ``unknown[i]``.
     unknown : list of ids
         Items of histories that this catalogue does not have, or did not when it was asked.
+    times : ndarray of shape (n,), float64, optional
+        When each one's last event was, in seconds; NaN if that is not known, as by default.
     """
 
     def __init__(
@@ -88,6 +96,7 @@ class SessionBatch:
         states: torch.Tensor,
         histories: Ragged,
         unknown: Sequence[Any] = (),
+        times: np.ndarray | None = None,
     ) -> None:
         self._recommender = recommender
         self._fingerprint = model.fingerprint_
@@ -95,6 +104,7 @@ class SessionBatch:
         self._states = states
         self._histories = GrowingRagged(histories)
         self._unknown = list(unknown)
+        self._times = np.full(len(states), np.nan) if times is None else times
 
     def __len__(self) -> int:
         return len(self._states)
@@ -111,7 +121,7 @@ class SessionBatch:
         """Ids of the items that each visitor touched so far, oldest first."""
         return self._ids_of(np.arange(len(self)))
 
-    def add(self, items: Sequence[Any], *, at: Any = None) -> "SessionBatch":
+    def add(self, items: Sequence[Any], *, at: Any = None, events: Any = None) -> "SessionBatch":
         """Add the items that visitors just touched, one each.
 
         Parameters
@@ -121,6 +131,9 @@ class SessionBatch:
             the recommender's ``on_unknown`` is "skip".
         at : list of n int, optional
             Which sessions they are for, no session twice; all, in order, by default.
+        events : list of n dict or None, or table of n rows, optional
+            What is known of each besides, by column of the log that the model was fitted to. Of a
+            dict's missing keys, and of None, nothing is.
 
         Returns
         -------
@@ -141,29 +154,51 @@ class SessionBatch:
             raise ValueError("at must name each session once: a visitor's items go one by one.")
         if len(items) != len(positions):
             raise ValueError(f"Got {len(items)} items for {len(positions)} sessions.")
-        return self._add(model, items, positions, what="items")
+        return self._add(model, items, positions, events, what="items")
 
     def _add(
-        self, model: SessionModel, items: Sequence[Any], at: np.ndarray, *, what: str
+        self,
+        model: SessionModel,
+        items: Sequence[Any],
+        at: np.ndarray,
+        events: Any = None,
+        *,
+        what: str,
     ) -> "SessionBatch":
         rows = rows_in_histories(model, check_ids(items, what=what), what)
+        tensors, times = None, self._times[at]
+        if events is not None:
+            device = self._states.device
+            tensors, times = read_clicks(
+                model.event_reader(), events, len(at), model.timestamp_col, times, device
+            )
+            if not model.network_.state_size:
+                raise ValueError(
+                    "This encoder keeps no state, so a session cannot keep what an event says. "
+                    "Call recommend with the visitor's log."
+                )
         known = rows >= 0
-        at, rows = at[known], rows[known]
-        self._advance(model, at, rows)
+        at, rows, times = at[known], rows[known], times[known]
+        if not known.all() and tensors is not None:
+            tensors = tensors.take(np.flatnonzero(known))
+        self._advance(model, at, rows, tensors)
         self._histories.append(at, rows)
+        self._times[at] = times
         return self
 
     @torch.inference_mode()
-    def _advance(self, model: SessionModel, at: np.ndarray, rows: np.ndarray) -> None:
+    def _advance(
+        self, model: SessionModel, at: np.ndarray, rows: np.ndarray, events: EventTensors | None
+    ) -> None:
         if len(at) == 0:
             return
         network, states = model.network_, self._states
         inputs = torch.from_numpy(model.catalog_.index.snapshot.take(rows)).to(states.device)
         if len(at) == len(states) and (at[1:] > at[:-1]).all():
-            self._states = network.advance(states, inputs)
+            self._states = network.advance(states, inputs, events)
             return
         places = torch.from_numpy(at).to(states.device)
-        states[places] = network.advance(states[places], inputs)
+        states[places] = network.advance(states[places], inputs, events)
 
     def recommend(
         self,
@@ -250,9 +285,11 @@ class SessionBatch:
         positions = self._positions(at)
         states = self._states[torch.from_numpy(positions).to(self._states.device)].cpu().numpy()
         states = states if with_state else states[:, :0]
+        times = [None if np.isnan(time) else time for time in self._times[positions].tolist()]
+        kept = zip(states, self._ids_of(positions, max_history), times, strict=True)
         return [
-            SerializedSession(self._fingerprint, state, ids).to_bytes()
-            for state, ids in zip(states, self._ids_of(positions, max_history), strict=True)
+            SerializedSession(self._fingerprint, state, ids, time).to_bytes()
+            for state, ids, time in kept
         ]
 
     def _ids_of(self, at: np.ndarray, max_history: int | None = None) -> list[list[Any]]:

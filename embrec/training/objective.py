@@ -104,31 +104,63 @@ class Objective:
         """Mean loss over a batch of rows of ``items``."""
         rows, packing = batch.rows, batch.packing
         # not items[rows], whose gradient is summed in an order that differs from run to run
-        predicted = network.predict_steps(F.embedding(rows, items), packing)
-        negatives, log_expected = (None, None) if sample is None else sample
-        corrected = self._sampler is not None and self._sampler.logq
-        steps = self.loss(
-            predicted,
-            items,
-            batch.targets,
-            negatives,
-            log_expected=log_expected if corrected else None,
-        )
+        inputs, events = F.embedding(rows, items), batch.event_tensors(rows.device)
+        predicted = network.predict_steps(inputs, packing, events)
+        steps, n_steps = self._loss_of_steps(predicted, items, batch, sample)
+        negatives = None if sample is None else sample[0]
         penalty = network.penalty(items, batch, negatives)
         if penalty is not None:
             steps = steps + penalty
         first = network.predict_first()
         if first is None:
             return steps
-        n_steps, n_sequences = len(predicted), packing.n_sequences
-        start = _first_loss(first, items.detach(), rows[:n_sequences], sample)
-        return (n_steps * steps + n_sequences * start) / (n_steps + n_sequences)
+        firsts, weights = rows[: packing.n_sequences], batch.first_weights
+        n_firsts = float(len(firsts) if weights is None else weights.sum())
+        if n_firsts == 0:
+            return steps
+        start = _first_loss(first, items.detach(), firsts, sample, weights)
+        return (n_steps * steps + n_firsts * start) / (n_steps + n_firsts)
+
+    def _loss_of_steps(
+        self,
+        predicted: Tensor,
+        items: Tensor,
+        batch: PackedBatch,
+        sample: tuple[Tensor, Tensor] | None,
+    ) -> tuple[Tensor, float]:
+        """Mean loss over the steps that count, and how many they are, or what they weigh."""
+        targets, weights, more = batch.targets, batch.weights, {}
+        assert targets is not None
+        if weights is not None:
+            counted = torch.nonzero(weights)[:, 0]
+            predicted, targets, weights = predicted[counted], targets[counted], weights[counted]
+            if len(counted) == 0:
+                return 0 * (predicted.sum() + items.sum()), 0.0
+            if bool((weights != weights[0]).any()):
+                more = {"weights": weights}
+        negatives, log_expected = (None, None) if sample is None else sample
+        corrected = self._sampler is not None and self._sampler.logq
+        mean = self.loss(
+            predicted,
+            items,
+            targets,
+            negatives,
+            log_expected=log_expected if corrected else None,
+            **more,
+        )
+        return mean, float(len(targets) if weights is None else weights.sum())
 
 
 def _first_loss(
-    first: Tensor, items: Tensor, first_items: Tensor, sample: tuple[Tensor, Tensor] | None
+    first: Tensor,
+    items: Tensor,
+    first_items: Tensor,
+    sample: tuple[Tensor, Tensor] | None,
+    weights: Tensor | None,
 ) -> Tensor:
     if sample is None:
-        return shared_cross_entropy(first, items, first_items)
-    queries = first.expand(len(first_items), -1)
-    return cross_entropy(queries, items, first_items, sample[0], log_expected=sample[1])
+        return shared_cross_entropy(first, items, first_items, weights=weights)
+    queries, (negatives, log_expected) = first.expand(len(first_items), -1), sample
+    return cross_entropy(
+        queries, items, first_items, negatives, log_expected=log_expected, weights=weights
+    )

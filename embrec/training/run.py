@@ -7,10 +7,9 @@ from hashlib import blake2b
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 import torch
 
-from embrec.data.memmaps import row_blocks
+from embrec.data.memmaps import update_digest
 from embrec.data.ragged import Ragged
 from embrec.network.features import to_feature_tensors
 from embrec.network.model import SequenceNetwork
@@ -162,16 +161,8 @@ def _run_id(
         digest.update(data.validation.offsets.tobytes())
         if data.validation.names is not None:
             digest.update(data.validation.names.tobytes())
+        if data.validation.events is not None:
+            data.validation.events.update_digest(digest)
     for block in data.blocks:
-        _update_digest(digest, block)
+        update_digest(digest, block)
     return digest.hexdigest()
-
-
-def _update_digest(digest: Any, block: Any) -> None:
-    """Feed a matrix of features to a hash, some rows at a time."""
-    digest.update(f"{block.shape} {block.dtype}".encode())
-    for _, rows in row_blocks(block):
-        for part in (rows.indptr, rows.indices, rows.data) if sp.issparse(rows) else (rows,):
-            # 8 bytes for indices: their width is no part of what they say
-            wide = part.astype(np.int64) if part.dtype.kind == "i" else np.ascontiguousarray(part)
-            digest.update(wide.tobytes())

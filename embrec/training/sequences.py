@@ -1,6 +1,6 @@
 """The sequences that training reads: views of flat arrays, which may lie on disk."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -29,6 +29,8 @@ class TrainingSequences:
         Sequences whose last event is kept from training; sorted.
     rows : ndarray of shape (n_codes,), optional
         Item row of each code.
+    n_cut : ndarray of shape (n_held_out,), int64, optional
+        How many events are kept from training at the end of those that are held out, if not one.
 
     Raises
     ------
@@ -42,11 +44,13 @@ class TrainingSequences:
         max_length: int,
         held_out: np.ndarray | None = None,
         rows: np.ndarray | None = None,
+        n_cut: np.ndarray | None = None,
     ) -> None:
         self._sequences = sequences
         self._max_length = max_length
         self._held_out = np.empty(0, dtype=np.int64) if held_out is None else held_out
         self._rows = rows
+        self._n_cut = np.ones_like(self._held_out) if n_cut is None else n_cut
         # None if all of them are, as in most logs: one number per user is a lot for some
         self._members: np.ndarray | None = None
         dtype = np.dtype(_smallest_int(len(sequences)))
@@ -69,20 +73,26 @@ class TrainingSequences:
         names = self._sequences.names
         return None if names is None else names[self.places(np.arange(len(self)))]
 
+    @property
+    def event_blocks(self) -> Sequence[Any]:
+        """Features of all events that were given."""
+        events = self._sequences.events
+        return () if events is None else events.blocks
+
     def places(self, numbers: np.ndarray) -> np.ndarray:
         """Say where sequences stand among all that were given, those left out included."""
         return numbers if self._members is None else self._members[numbers]
 
     def take(self, numbers: np.ndarray) -> Ragged:
-        """Read sequences: item rows, int32, with their names."""
+        """Read sequences: item rows, int32, with their names and what is known of events."""
         members = self.places(numbers)
         starts, lengths = self._spans(members)
-        found = Ragged.from_spans(self._sequences.values, starts, lengths)
-        release(self._sequences.values)
+        given = self._sequences
+        names = None if given.names is None else given.names[members]
+        found = Ragged.from_spans(given.values, starts, lengths, names, given.events)
+        release(given.values)
         values = found.values if self._rows is None else self._rows[found.values]
-        names = self._sequences.names
-        named = None if names is None else names[members]
-        return Ragged(values.astype(np.int32, copy=False), found.offsets, named)
+        return found.with_values(values.astype(np.int32, copy=False))
 
     def count_items(self, n_items: int) -> np.ndarray:
         """Count the events of each item that are trained on: (n_items,) int64."""
@@ -107,6 +117,8 @@ class TrainingSequences:
             digest.update(found.lengths.tobytes())
             if found.names is not None:
                 digest.update(found.names.tobytes())
+            if found.events is not None:
+                found.events.update_digest(digest)
 
     def with_rows(self, new_rows: np.ndarray) -> "TrainingSequences":
         """Call item row ``i`` ``new_rows[i]``."""
@@ -138,7 +150,7 @@ class TrainingSequences:
         release(offsets)
         if len(self._held_out):
             places = np.searchsorted(self._held_out, members).clip(max=len(self._held_out) - 1)
-            stops = stops - (self._held_out[places] == members)
+            stops = stops - np.where(self._held_out[places] == members, self._n_cut[places], 0)
         starts = np.maximum(first, stops - self._max_length)
         return starts, np.maximum(stops - starts, 0)
 

@@ -13,7 +13,7 @@ from embrec.baselines import ContentNeighborsRecommender
 from embrec.components import ItemTowers
 from embrec.datasets import make_shop
 from embrec.featurizers._blocks import fit_feature_blocks, transform_feature_blocks
-from embrec.featurizers._default import default_featurizer
+from embrec.featurizers._default import default_event_featurizer, default_featurizer
 
 pl = pytest.importorskip("polars")
 pa = pytest.importorskip("pyarrow")
@@ -145,3 +145,26 @@ def test_content_neighbours_say_it_too():
     with pytest.warns(UserWarning, match="'stock': 'one value for all items'"):
         found = ContentNeighborsRecommender().fit(log, items=items.assign(stock=1)).featurizer_
     assert isinstance(found, TfidfItemFeaturizer)
+
+
+def test_events_have_times_and_what_other_columns_say():
+    n = 30
+    events = pd.DataFrame(
+        {
+            "timestamp": 1e9 + np.arange(n) * 60.0,
+            "kind": ["view", "buy", "view"] * 10,
+            "stars": np.arange(n) % 5 + 0.5,
+            "gap": [np.nan, *[60.0] * (n - 1)],
+        }
+    )
+    union = default_event_featurizer(events, "timestamp")
+    assert [name for name, _ in union.transformer_list] == ["times", "attributes"]
+    assert union.fit_transform(events).shape == (n, 18 + 24 + 7 + 2 + 1)
+    orders = events.assign(timestamp=np.arange(n))  # numbers that are no moments
+    (_, times), _ = default_event_featurizer(orders, "timestamp").transformer_list
+    assert times.parts == ("gap",)
+    untimed = events.drop(columns="timestamp").assign(gap=np.nan)
+    names = [name for name, _ in default_event_featurizer(untimed, "timestamp").transformer_list]
+    assert names == ["attributes"]
+    with pytest.raises(ValueError, match="tells anything of an event, and no times"):
+        default_event_featurizer(untimed[["gap"]], None)

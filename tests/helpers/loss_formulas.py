@@ -34,21 +34,32 @@ def step_bpr_max(positive, scores, log_expected, regularization=1.0):
 STEPS = {cross_entropy: step_cross_entropy, bpr: step_bpr, bpr_max: step_bpr_max}
 
 
-def reference(loss, predicted, items, targets, negatives=None, *, log_expected=None, **options):
+def reference(
+    loss,
+    predicted,
+    items,
+    targets,
+    negatives=None,
+    *,
+    log_expected=None,
+    weights=None,
+    **options,
+):
     """Mean of the losses of all steps, one at a time."""
     predicted, items = predicted.double(), items.double()
     drawn = range(len(items)) if negatives is None else negatives.tolist()
     if log_expected is None:
         log_expected = torch.zeros(len(drawn))
     losses = [0 * (predicted.sum() + items.sum())]
-    for query, target in zip(predicted, targets.tolist(), strict=True):
+    weights = [1.0] * len(targets) if weights is None else weights.tolist()
+    for query, target, weight in zip(predicted, targets.tolist(), weights, strict=True):
         left = [place for place, row in enumerate(drawn) if row != target]
         if left:
             scores = items[[drawn[place] for place in left]] @ query
             positive = items[target] @ query
             expected = log_expected.double()[left]
-            losses.append(STEPS[loss](positive, scores, expected, **options))
-    return torch.stack(losses).sum() / len(targets)
+            losses.append(weight * STEPS[loss](positive, scores, expected, **options))
+    return torch.stack(losses).sum() / sum(weights)
 
 
 def value_and_gradients(loss, predicted, items, *arguments, **options):

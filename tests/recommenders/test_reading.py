@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from embrec.data.events import Events
 from embrec.data.ids import IdIndex
 from embrec.data.ragged import Ragged
 from embrec.data.store import InteractionStore
@@ -105,3 +106,27 @@ def test_a_log_of_ones_own_validates_and_the_other_is_trained_on_whole(log, ids)
 def test_a_store_validates_too(ids, tmp_path):
     _, validation = read_training(ragged(), on_disk(tmp_path), ids, 50, None)
     assert lists(validation) == EXPECTED
+
+
+def test_what_does_not_count_validates_nobody():
+    """Held out is the last event that counts, and what comes after it is for neither part."""
+    rows = [["b", "a", "d", "c", "b"], ["a", "b", "c", "d"], ["c", "a", "b"]]
+    weights = np.float32([1, 1, 0, 1, 0, 0, 0, 1, 1, 0, 0, 0])
+    log = ragged(rows).with_events(Events(weights=weights))
+    ids = IdIndex(np.array(["a", "b", "c", "d"], dtype=object))
+    seen = set()
+    for seed in range(20):
+        training, validation = read_training(log, None, ids, 50, np.random.RandomState(seed))
+        ((*before, last),) = lists(validation)
+        trained = lists(training.take(np.arange(3)))
+        number = 0 if last == 2 else 1
+        cut = {0: [1, 0, 3], 1: [0, 1, 2]}[number]
+        assert before == cut
+        assert trained[number] == cut
+        whole = [[1, 0, 3, 2, 1], [0, 1, 2, 3], [2, 0, 1]]
+        assert [row for i, row in enumerate(trained) if i != number] == [
+            row for i, row in enumerate(whole) if i != number
+        ]
+        assert validation.events.weights[-1] == 1
+        seen.add(number)
+    assert seen == {0, 1}  # nobody can validate with the third

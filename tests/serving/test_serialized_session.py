@@ -111,3 +111,10 @@ def test_ids_take_no_more_bytes_than_in_utf8():
     data = replace(PARKED, history=ids).to_bytes()
     assert SerializedSession.from_bytes(data).history == ids
     assert "日本語".encode() in data
+
+
+@pytest.mark.parametrize("time", [None, 0.0, 1.75e9, -3.25])
+def test_the_time_of_the_last_event_comes_back(time):
+    session = SerializedSession("0" * 32, np.float32([1, 2]), ["a", "b"], time)
+    again = SerializedSession.from_bytes(session.to_bytes())
+    assert (again.history, again.time) == (["a", "b"], time)

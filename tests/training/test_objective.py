@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from small_network import own_of, small_network
 
 from embrec.components import BPR, BPRMax, CosineDistance, CrossEntropy
+from embrec.data.events import Events
 from embrec.data.ragged import Ragged
 from embrec.network import SequenceNetwork, to_feature_tensors
 from embrec.network.gru import GRUModule
@@ -201,3 +202,58 @@ def test_a_network_may_add_a_penalty_and_train_no_start():
     ]
     expected = torch.stack(steps).mean() + network.penalty(items, batch, negatives)
     torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize("n_negatives", [None, 5])
+@pytest.mark.parametrize("weights", [[0, 1, 0, 1], [2, 0.5, 1, 0]], ids=["some", "unequal"])
+def test_next_items_count_as_much_as_their_events_weigh(n_negatives, weights):
+    network, features, sequences = make_problem()
+    of_event = np.resize(np.float32(weights), len(sequences.values))
+    weighed = sequences.with_events(Events(weights=of_event))
+    sampler = sampler_of(n_negatives)
+    objective = Objective(CrossEntropy()._build(), sampler, features, None)
+    batch = pack(weighed, with_targets=True, device=CPU)
+    found = objective(network, batch, np.random.RandomState(3))
+
+    negatives, log_expected = np.arange(N_ITEMS), torch.zeros(N_ITEMS)
+    if n_negatives is not None:
+        sample = sampler.draw(np.random.RandomState(3))
+        negatives, log_expected = sample.rows, torch.from_numpy(sample.log_expected)
+    items = network.embed_items(features)
+    total = weight = 0.0
+    is_first = np.isin(np.arange(len(of_event)), sequences.offsets[:-1])
+    steps = steps_of(network, items, sequences)
+    start = network.predict(network.initial_states(1))[0]
+    for place, row in enumerate(sequences.values.tolist()):
+        predicted = start if is_first[place] else next(steps)[0]
+        scores = items @ predicted
+        loss = contrast("cross_entropy", scores, row, negatives, log_expected, 0)
+        total, weight = total + of_event[place] * loss, weight + of_event[place]
+    torch.testing.assert_close(found, total / weight)
+
+
+def test_weights_of_zero_and_one_are_for_any_loss():
+    """A loss of one's own that knows no weights is not asked about what does not count."""
+    network, features, sequences = make_problem()
+    seen = []
+
+    def loss(predicted, items, targets, negatives, *, log_expected):
+        seen.append(targets.tolist())
+        return predicted.sum()
+
+    objective = Objective(loss, None, features, None)
+    weights = np.float32([5, 0, 1, 0, 5, 1, 0, 1, 0, 0, 1, 0, 0, 0, 0])
+    batch = pack(sequences.with_events(Events(weights=weights)), with_targets=True, device=CPU)
+    objective(network, batch, np.random.RandomState(0))
+    assert sorted(seen[0]) == sorted(sequences.values[[2, 5, 7, 10]].tolist())
+
+
+def test_a_batch_in_which_nothing_counts_costs_nothing():
+    network, features, sequences = make_problem()
+    weights = np.zeros(len(sequences.values), dtype=np.float32)
+    batch = pack(sequences.with_events(Events(weights=weights)), with_targets=True, device=CPU)
+    objective = Objective(CrossEntropy()._build(), None, features, None)
+    loss = objective(network, batch, np.random.RandomState(0))
+    loss.backward()
+    assert float(loss.detach()) == 0
+    assert not any(p.grad.any() for p in network.parameters() if p.grad is not None)

@@ -62,6 +62,12 @@ class Gradient:
     targets: Tensor
     scale: Tensor | None = None
 
+    def times(self, weights: Tensor) -> "Gradient":
+        """Weigh the steps."""
+        weights = weights.to(self.loss.dtype)
+        scale = weights if self.scale is None else self.scale * weights
+        return Gradient(self.loss * weights, self.targets * weights, scale)
+
 
 Kernel: TypeAlias = Callable[[Chunk], Gradient]
 
@@ -80,12 +86,13 @@ def contrast(
     n_buffers: int,
     memory: int | None,
     precision: torch.dtype | None,
+    weights: Tensor | None = None,
 ) -> Tensor:
     """Mean loss over steps, of a kernel that sees some steps at a time.
 
     Parameters
     ----------
-    predicted, items, targets, negatives, memory, precision
+    predicted, items, targets, negatives, memory, precision, weights
         As for `embrec.network.losses.cross_entropy`.
     kernel : callable
     n_buffers : int
@@ -100,7 +107,7 @@ def contrast(
     if memory is None:
         memory = max(CHUNK_MEMORY, items.element_size() * items.numel())
     loss: Tensor = _Contrast.apply(  # type: ignore[no-untyped-call]
-        predicted, items, targets, negatives, kernel, memory // n_buffers, precision
+        predicted, items, targets, negatives, kernel, memory // n_buffers, precision, weights
     )
     return loss
 
@@ -116,6 +123,7 @@ class _Contrast(torch.autograd.Function):
         kernel: Kernel,
         memory: int,
         precision: torch.dtype | None,
+        weights: Tensor | None,
     ) -> Tensor:
         candidates = items if negatives is None else items[negatives]
         factors = candidates.to(precision or predicted.dtype)
@@ -139,6 +147,8 @@ class _Contrast(torch.autograd.Function):
             chunk_own = (own[0][cells], own[1][cells] - start)
             chunk_targets = _pad(target_scores[steps], size)
             found = kernel(Chunk(scores, chunk_targets, chunk_own, bounded))
+            if weights is not None:
+                found = found.times(_pad(weights[steps], size))
             loss += found.loss[:n].sum()
             target_grad[steps] = found.targets[:n]
             predicted_grad[steps] = _scaled(scores.T @ factors, found.scale)[:n]
@@ -149,15 +159,15 @@ class _Contrast(torch.autograd.Function):
             items_grad = torch.zeros_like(items).index_add_(0, negatives, product.total)
         items_grad.index_add_(0, targets, target_grad[:, None] * predicted)
         ctx.save_for_backward(predicted_grad, items_grad)
-        ctx.n_steps = len(predicted)
-        return loss / len(predicted)
+        ctx.total = len(predicted) if weights is None else weights.sum()
+        return loss / ctx.total
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         predicted_grad, items_grad = ctx.saved_tensors
-        scale = gradients[0] / ctx.n_steps
-        return predicted_grad * scale, items_grad * scale, *[None] * 5
+        scale = gradients[0] / ctx.total
+        return predicted_grad * scale, items_grad * scale, *[None] * 6
 
 
 def _own_cells(

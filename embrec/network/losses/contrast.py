@@ -22,6 +22,7 @@ def cross_entropy(
     log_expected: Tensor | None = None,
     memory: int | None = None,
     precision: torch.dtype | None = None,
+    weights: Tensor | None = None,
 ) -> Tensor:
     """Cross-entropy of the next item among all items, or among a sample (thesis equations 4, 5).
 
@@ -50,6 +51,8 @@ def cross_entropy(
         Of the matrix products and the scores; sums over items are rounded to it in 64 groups, which
         are added up in that of ``predicted``. By default that
         of ``predicted``; ``torch.bfloat16`` is faster where the hardware has it.
+    weights : Tensor of shape (n_steps,), optional
+        How much each step counts in the mean; not negative, some positive. By default all alike.
 
     Returns
     -------
@@ -59,7 +62,7 @@ def cross_entropy(
     if log_expected is not None and negatives is None:
         raise ValueError("log_expected is of sampled negatives; got none.")
     kernel = partial(kernels.cross_entropy, log_expected=log_expected)
-    return contrast(predicted, items, targets, negatives, kernel, 1, memory, precision)
+    return contrast(predicted, items, targets, negatives, kernel, 1, memory, precision, weights)
 
 
 def bpr(
@@ -70,12 +73,13 @@ def bpr(
     *,
     memory: int | None = None,
     precision: torch.dtype | None = None,
+    weights: Tensor | None = None,
 ) -> Tensor:
     """Bayesian personalised ranking (thesis equation 6; Rendle et al. 2009).
 
     Parameters
     ----------
-    predicted, items, targets, negatives, memory, precision
+    predicted, items, targets, negatives, memory, precision, weights
         As for `cross_entropy`.
 
     Returns
@@ -83,7 +87,9 @@ def bpr(
     Tensor of shape ()
         Mean over steps of the mean over the step's negatives; 0 for a step that has none.
     """
-    return contrast(predicted, items, targets, negatives, kernels.bpr, 2, memory, precision)
+    return contrast(
+        predicted, items, targets, negatives, kernels.bpr, 2, memory, precision, weights
+    )
 
 
 def bpr_max(
@@ -95,6 +101,7 @@ def bpr_max(
     regularization: float = 1.0,
     memory: int | None = None,
     precision: torch.dtype | None = None,
+    weights: Tensor | None = None,
 ) -> Tensor:
     """BPR-max (thesis equation 7; Hidasi & Karatzoglou 2018).
 
@@ -108,7 +115,7 @@ def bpr_max(
         As for `cross_entropy`.
     regularization : float, default=1.0
         Weight λ of the negatives' squared scores.
-    memory, precision
+    memory, precision, weights
         As for `cross_entropy`.
 
     Returns
@@ -117,4 +124,4 @@ def bpr_max(
         Mean over steps; 0 for a step that has no negatives.
     """
     kernel = partial(kernels.bpr_max, regularization=regularization)
-    return contrast(predicted, items, targets, negatives, kernel, 4, memory, precision)
+    return contrast(predicted, items, targets, negatives, kernel, 4, memory, precision, weights)

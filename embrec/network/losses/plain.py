@@ -5,7 +5,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def cosine_distance(predicted: Tensor, items: Tensor, targets: Tensor) -> Tensor:
+def cosine_distance(
+    predicted: Tensor, items: Tensor, targets: Tensor, *, weights: Tensor | None = None
+) -> Tensor:
     """Cosine distance between predicted and true next item (thesis equation 2), mean over steps.
 
     It knows no negatives: if the item embeddings are learned, the loss is least where all of them
@@ -19,16 +21,23 @@ def cosine_distance(predicted: Tensor, items: Tensor, targets: Tensor) -> Tensor
         Item embeddings e.
     targets : Tensor of shape (n_steps,), int64
         Row in ``items`` of each step's next item.
+    weights : Tensor of shape (n_steps,), optional
+        How much each step counts in the mean; by default all alike.
 
     Returns
     -------
     Tensor of shape ()
         Between 0 and 2. A vector of zeros has cosine 0 with any other.
     """
-    return 1 - F.cosine_similarity(predicted, F.embedding(targets, items), dim=1).mean()
+    cosines = F.cosine_similarity(predicted, F.embedding(targets, items), dim=1)
+    if weights is None:
+        return 1 - cosines.mean()
+    return 1 - (cosines @ weights.to(cosines.dtype)) / weights.sum()
 
 
-def shared_cross_entropy(predicted: Tensor, items: Tensor, targets: Tensor) -> Tensor:
+def shared_cross_entropy(
+    predicted: Tensor, items: Tensor, targets: Tensor, *, weights: Tensor | None = None
+) -> Tensor:
     """Cross-entropy of many next items that share one prediction, mean over them.
 
     Parameters
@@ -39,6 +48,8 @@ def shared_cross_entropy(predicted: Tensor, items: Tensor, targets: Tensor) -> T
         Item embeddings.
     targets : Tensor of shape (n_targets,), int64
         Rows in ``items``.
+    weights : Tensor of shape (n_targets,), optional
+        How much each counts in the mean; by default all alike.
 
     Returns
     -------
@@ -46,5 +57,5 @@ def shared_cross_entropy(predicted: Tensor, items: Tensor, targets: Tensor) -> T
     """
     scores = (predicted @ items.T)[0]
     # not scores[targets].mean(), whose gradient is summed in an order that differs from run to run
-    counts = torch.bincount(targets, minlength=len(items)).to(scores.dtype)
-    return torch.logsumexp(scores, dim=0) - counts @ scores / len(targets)
+    counts = torch.bincount(targets, weights, minlength=len(items)).to(scores.dtype)
+    return torch.logsumexp(scores, dim=0) - counts @ scores / counts.sum()

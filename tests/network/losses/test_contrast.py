@@ -51,6 +51,19 @@ def test_regularization_of_bpr_max(sampled, regularization):
     assert_follows_formula(bpr_max, *inputs(), draws(sampled), regularization=regularization)
 
 
+@each_loss
+@each_choice
+@each_dtype
+@pytest.mark.parametrize("memory", [None, 1, 300])
+@pytest.mark.parametrize("scale", [1, 30])
+def test_steps_may_count_differently(loss, sampled, dtype, memory, scale):
+    weights = torch.linspace(0, 3, 13, dtype=dtype)
+    drawn = draws(sampled)
+    options = {"memory": memory, "weights": weights}
+    assert_follows_formula(loss, *inputs(dtype=dtype, scale=scale), drawn, **options)
+    assert_follows_formula(loss, *inputs(dtype=dtype), drawn, **options)
+
+
 @settings(deadline=None, max_examples=60)
 @given(
     loss=st.sampled_from(LOSSES),

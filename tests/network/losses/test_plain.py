@@ -74,3 +74,17 @@ def test_shared_prediction_equals_repeating_it():
         targets,
     )
     assert_equal_up_to_rounding(found, expected, torch.float64)
+
+
+def test_steps_may_count_differently():
+    generator = torch.Generator().manual_seed(0)
+    predicted = torch.randn(4, 3, generator=generator, dtype=torch.float64)
+    items = torch.randn(5, 3, generator=generator, dtype=torch.float64)
+    targets, weights = torch.tensor([1, 0, 1, 4]), torch.tensor([0.0, 2.0, 0.5, 1.0])
+    each = torch.stack([cosine_distance(predicted[[i]], items, targets[[i]]) for i in range(4)])
+    found = cosine_distance(predicted, items, targets, weights=weights)
+    torch.testing.assert_close(found, (each @ weights.double()) / 3.5)
+    first = predicted[:1]
+    each = torch.stack([shared_cross_entropy(first, items, targets[[i]]) for i in range(4)])
+    found = shared_cross_entropy(first, items, targets, weights=weights)
+    torch.testing.assert_close(found, (each @ weights.double()) / 3.5)

@@ -1,0 +1,141 @@
+"""What a log on disk says of its events: an Arrow file, of which rows are read when needed."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+
+from embrec._utils.optional import import_optional
+from embrec.data.events import GAP, as_seconds, check_gap
+
+_PURPOSE = "InteractionStore with event_cols"
+
+
+class StoredEvents:
+    """Rows of columns on disk, as pandas DataFrames.
+
+    Parameters
+    ----------
+    path : Path
+        What an `EventWriter` wrote.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    @cached_property
+    def _table(self) -> Any:
+        pa = import_optional("pyarrow", extra="parquet", purpose=_PURPOSE)
+        return pa.ipc.open_file(pa.memory_map(str(self._path))).read_all()
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the columns."""
+        return list(self._table.column_names)
+
+    def __len__(self) -> int:
+        return int(self._table.num_rows)
+
+    def __getitem__(self, rows: Any) -> Any:
+        """Read a slice, or rows by number: a DataFrame."""
+        if isinstance(rows, slice):
+            start, stop, _ = rows.indices(len(self))
+            return self._table.slice(start, stop - start).to_pandas()
+        return self._table.take(rows).to_pandas()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_path": self._path}
+
+
+class EventSpool:
+    """Columns of a log, on disk in the order they came in.
+
+    Parameters
+    ----------
+    path : Path
+        File to write.
+    columns : list of str
+    """
+
+    def __init__(self, path: Path, columns: Sequence[str]) -> None:
+        check_gap(columns)
+        self._pa = import_optional("pyarrow", extra="parquet", purpose=_PURPOSE)
+        self._path = path
+        self._columns = list(columns)
+        self._schema: Any = None
+        self._writer: Any = None
+
+    def append(self, frame: "nw.DataFrame[Any]", what: str) -> None:
+        """Write the rows of a table at the end.
+
+        Raises
+        ------
+        TypeError
+            If a column is of another kind than in the tables before.
+        """
+        pa = self._pa
+        table = _without_codes(pa, frame.select(self._columns).to_arrow().select(self._columns))
+        if self._writer is None:
+            self._schema = table.schema.remove_metadata()
+            self._writer = pa.ipc.new_file(str(self._path), self._schema)
+        try:
+            self._writer.write_table(table.replace_schema_metadata(None).cast(self._schema))
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+            kinds = dict(zip(table.column_names, map(str, table.schema.types), strict=True))
+            before = dict(zip(self._schema.names, map(str, self._schema.types), strict=True))
+            raise TypeError(
+                f"{what}: its columns are {kinds}, and those of the tables before it {before}. "
+                "Convert them to one kind."
+            ) from error
+
+    def close(self) -> None:
+        """Write what is still in memory."""
+        if self._writer is not None:
+            self._writer.close()
+
+    def read(self) -> Any:
+        """Map what was written: an Arrow table."""
+        return self._pa.ipc.open_file(self._pa.memory_map(str(self._path))).read_all()
+
+
+class EventWriter:
+    """Writes the rows of a spool again, in another order, with the gaps before them.
+
+    Parameters
+    ----------
+    spool : EventSpool
+        Closed.
+    path : Path
+        File to write.
+    """
+
+    def __init__(self, spool: EventSpool, path: Path) -> None:
+        self._pa = import_optional("pyarrow", extra="parquet", purpose=_PURPOSE)
+        self._table = spool.read()
+        gap = self._pa.field(GAP, self._pa.float64())
+        self._writer = self._pa.ipc.new_file(str(path), self._table.schema.append(gap))
+
+    def write(self, rows: np.ndarray, users: np.ndarray, times: np.ndarray | None) -> None:
+        """Write rows that follow each other, of whole users; times are sort keys."""
+        gaps = np.full(len(rows), np.nan)
+        if times is not None:
+            seconds = as_seconds(times)
+            gaps[1:] = np.where(users[1:] == users[:-1], np.diff(seconds), np.nan)
+        part = self._table.take(self._pa.array(rows))
+        self._writer.write_table(part.append_column(GAP, self._pa.array(gaps)))
+
+    def close(self) -> None:
+        """Write what is still in memory."""
+        self._writer.close()
+
+
+def _without_codes(pa: Any, table: Any) -> Any:
+    """Write out the values of columns that are codes: files have one dictionary for all parts."""
+    for number, field in enumerate(table.schema):
+        if pa.types.is_dictionary(field.type):
+            values = table.column(number).cast(field.type.value_type)
+            table = table.set_column(number, field.name, values)
+    return table

@@ -1,0 +1,117 @@
+"""From what a log says of its events to features of them."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+
+from embrec.data.events import Events, stack
+from embrec.data.ragged import Ragged
+from embrec.data.stored_events import StoredEvents
+from embrec.featurizers._blocks import fit_feature_blocks, transform_feature_blocks
+from embrec.featurizers._default import default_event_featurizer
+
+#: Events that a featurizer is fitted to, at most, and that it turns into features together.
+FITTED, AT_A_TIME = 2**20, 2**18
+
+
+class EventReader:
+    """Reads what logs say of their events, with a featurizer that the first of them fits.
+
+    Parameters
+    ----------
+    featurizer : transformer, "auto" or None
+        None: they are not read. "auto" is chosen by what the columns hold.
+    fitted : transformer, optional
+        The same, if it was fitted before.
+    n_features : tuple of int
+        Columns of its blocks, if it was.
+    columns : tuple of str
+        Columns of the log that it was fitted to, if it was.
+    timestamp_col : str or None, default=None
+        The one with the times.
+    """
+
+    def __init__(
+        self,
+        featurizer: Any,
+        fitted: Any = None,
+        n_features: tuple[int, ...] = (),
+        columns: tuple[str, ...] = (),
+        timestamp_col: str | None = None,
+    ) -> None:
+        self.featurizer = featurizer
+        self.fitted = fitted
+        self.n_features = n_features
+        self.columns = columns
+        self.timestamp_col = timestamp_col
+
+    def __call__(self, sequences: Ragged, what: str = "X") -> Ragged:
+        """Turn what sequences say of their events into features.
+
+        Raises
+        ------
+        ValueError
+            If the featurizer is to be fitted, and they say nothing; or if columns are missing.
+        """
+        events = sequences.events
+        if self.featurizer is None or (events is None and self.fitted is not None):
+            unread = events if events is None else replace(events, table=None)
+            return sequences.with_events(unread)
+        if events is None or events.table is None:
+            if self.fitted is not None:
+                return sequences
+            raise ValueError(
+                f"event_featurizer reads columns of a log, and {what} has sequences of ids alone. "
+                "Pass a table with one row per interaction, a store that was built with "
+                "event_cols=, or event_featurizer=None."
+            )
+        return sequences.with_events(self._read(events))
+
+    def _read(self, events: Events) -> Events:
+        if self.fitted is None:
+            return self._fit(events)
+        if events.rows is None:
+            return replace(events, table=None, blocks=self.transform(events.table))
+        is_known = events.rows >= 0
+        used, places = np.unique(events.rows[is_known], return_inverse=True)
+        rows = np.full(len(events.rows), -1)
+        rows[is_known] = places
+        if len(used) == 0:
+            return replace(events, table=None, rows=rows)
+        blocks = self.transform(_take(events.table, used))
+        return replace(events, table=None, rows=rows, blocks=blocks)
+
+    def _fit(self, events: Events) -> Events:
+        table, n = events.table, len(events.table)
+        rows = slice(0, n) if n <= FITTED else np.linspace(0, n - 1, FITTED).astype(np.int64)
+        some = _take(table, rows)
+        featurizer = self.featurizer
+        if isinstance(featurizer, str):
+            featurizer = default_event_featurizer(some, self.timestamp_col)
+        self.fitted, blocks = fit_feature_blocks(featurizer, some)
+        self.n_features = tuple(block.shape[1] for block in blocks)
+        self.columns = tuple(nw.from_native(some, eager_only=True).columns)
+        blocks = blocks if n <= FITTED else self.transform(table)
+        return replace(events, table=None, blocks=blocks)
+
+    def transform(self, table: Any) -> list[Any]:
+        """Make features of rows of a table: one matrix per source."""
+        parts = [
+            transform_feature_blocks(self.fitted, part, n_features=self.n_features)
+            for part in _parts(table)
+        ]
+        return [stack(of_source) for of_source in zip(*parts, strict=True)]
+
+
+def _take(table: Any, rows: Any) -> Any:
+    if isinstance(table, StoredEvents):
+        return table[rows]
+    return nw.from_native(table, eager_only=True)[rows].to_native()
+
+
+def _parts(table: Any) -> Iterator[Any]:
+    for start in range(0, len(table), AT_A_TIME):
+        yield _take(table, slice(start, start + AT_A_TIME))

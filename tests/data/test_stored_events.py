@@ -1,0 +1,113 @@
+"""Columns of a log on disk, in the order of its sequences."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from embrec import InteractionStore
+from embrec.data.interactions import read_sequences
+
+LOG = pd.DataFrame(
+    {
+        "user": list("abaab"),
+        "item": list("vwxyz"),
+        "timestamp": pd.to_datetime([50, 10, 30, 12, 10], unit="s"),
+        "stars": [1.0, None, 3, 4, 5],
+        "kind": pd.Categorical(["view", "buy", None, "view", "buy"]),
+        "text": ["ä", "", None, "d" * 300, "e"],
+        "n": range(5),
+    }
+)
+CELLS = st.lists(
+    st.tuples(st.integers(0, 4), st.integers(0, 9), st.integers(0, 20), st.floats(-5, 5)),
+    min_size=1,
+    max_size=40,
+)
+
+
+def stored(tables, folder, **options):
+    columns = [c for c in ("stars", "kind", "text", "n") if c in dict(LOG)]
+    return InteractionStore.from_tables(tables, folder, **{"event_cols": columns, **options})
+
+
+def expected(log):
+    """The same in memory: the table that featurizers get, row after row."""
+    events = read_sequences(log, with_events=True)[0].events
+    return pd.DataFrame(events.table).iloc[events.rows].reset_index(drop=True)
+
+
+@pytest.mark.parametrize("batch_rows", [1, 2, 100])
+@pytest.mark.parametrize("make", [lambda t: t, pl.from_pandas, pa.Table.from_pandas])
+def test_they_are_what_is_read_in_memory(tmp_path, batch_rows, make):
+    store = stored([make(LOG[:2]), make(LOG[2:])], tmp_path / "s", batch_rows=batch_rows)
+    found, wanted = store.events[:], expected(LOG)
+    assert found["n"].tolist() == wanted["n"].tolist() == [3, 2, 0, 1, 4]
+    np.testing.assert_array_equal(found["gap"], wanted["gap"])
+    np.testing.assert_array_equal(found["stars"], wanted["stars"])
+    assert found["text"].isna().tolist() == wanted["text"].isna().tolist()
+    assert found["text"].fillna("").tolist() == wanted["text"].fillna("").tolist()
+    assert found["kind"].fillna("-").tolist() == wanted["kind"].astype(object).fillna("-").tolist()
+    assert (found["timestamp"].to_numpy() == wanted["timestamp"].to_numpy()).all()
+    assert store.events[np.array([4, 0])]["n"].tolist() == [4, 3]
+    assert store.events[1:3]["n"].tolist() == [2, 0]
+    again = pickle.loads(pickle.dumps(store))
+    assert again.events[:].equals(found)
+    assert store.sequences().events.table is store.events
+
+
+@settings(max_examples=25, deadline=None)
+@given(cells=CELLS, cut=st.integers(0, 40), batch_rows=st.integers(1, 9))
+def test_any_log(cells, cut, batch_rows, tmp_path_factory):
+    log = pd.DataFrame(cells, columns=["user", "item", "timestamp", "n"])
+    parts = [part for part in (log[:cut], log[cut:]) if len(part)]
+    folder = tmp_path_factory.mktemp("any") / "s"
+    store = InteractionStore.from_tables(parts, folder, event_cols="n", batch_rows=batch_rows)
+    pd.testing.assert_frame_equal(store.events[:], expected(log))
+
+
+def test_files_of_parquet(tmp_path):
+    LOG.to_parquet(tmp_path / "log.parquet")
+    store = InteractionStore.from_parquet(
+        tmp_path / "log.parquet", tmp_path / "s", event_cols=["n"], batch_rows=2
+    )
+    assert store.events.columns == ["timestamp", "n", "gap"]
+    assert store.events[:]["n"].tolist() == [3, 2, 0, 1, 4]
+    assert sorted(p.name for p in (tmp_path / "s").rglob("*.arrow")) == ["events.arrow"]
+
+
+def test_times_alone_or_none_at_all(tmp_path):
+    assert stored(LOG, tmp_path / "a", event_cols=[]).events.columns == ["timestamp", "gap"]
+    without = stored(LOG.drop(columns="timestamp"), tmp_path / "b", event_cols=["n"])
+    assert without.events.columns == ["n", "gap"]
+    assert without.events[:]["gap"].isna().all()
+    assert stored(LOG, tmp_path / "c", event_cols=None).events is None
+
+
+def test_what_cannot_be_kept_is_said(tmp_path):
+    with pytest.raises(KeyError, match="no column 'star'.*event_cols= names what"):
+        stored(LOG, tmp_path / "s", event_cols=["star"])
+    with pytest.raises(ValueError, match=r"event_cols names \['item'\], which are kept as ids"):
+        stored(LOG, tmp_path / "s", event_cols=["item"])
+    with pytest.raises(ValueError, match="has a column 'gap'"):
+        stored(LOG.assign(gap=1), tmp_path / "s", event_cols=["gap"])
+    with pytest.raises(TypeError, match=r"tables\[1\]: its columns are .* Convert them to one"):
+        stored([LOG[:2], LOG[2:].assign(n=list("abc"))], tmp_path / "s", event_cols=["n"])
+    with pytest.raises(TypeError, match="event_cols must be a list of names"):
+        stored(LOG, tmp_path / "s", event_cols=[1])
+    assert not (tmp_path / "s").exists()
+
+
+def test_damage_is_found(tmp_path):
+    store = stored(LOG, tmp_path / "s")
+    (file,) = (tmp_path / "s").rglob("events.arrow")
+    data = bytearray(file.read_bytes())
+    data[100] ^= 1
+    file.write_bytes(bytes(data))
+    with pytest.raises(ValueError, match="damaged"):
+        InteractionStore(store.folder).check()
