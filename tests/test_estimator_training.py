@@ -20,6 +20,7 @@ from embrec.components import (
     Adam,
     BPRMax,
     EarlyStopping,
+    EnsembleEncoder,
     FixedItems,
     GRUEncoder,
     IdEmbeddings,
@@ -27,6 +28,7 @@ from embrec.components import (
     ItemPoints,
     ItemTowers,
     ItemVectors,
+    ParallelEncoder,
     SampledNegatives,
     SelfAttentionEncoder,
 )
@@ -384,13 +386,14 @@ BAD_PARTS = {
         (
             "grru",
             ValueError,
-            "encoder must be 'gru', 'attention' or an? Encoder; got 'grru'. Did you mean 'gru'",
+            "encoder must be 'gru', 'attention', 'parallel' or an? Encoder; got 'grru'. "
+            "Did you mean 'gru'",
         ),
-        (None, TypeError, "encoder must be 'gru', 'attention' or an? Encoder; got None"),
+        (None, TypeError, "encoder must be 'gru', 'attention', 'parallel' or an? .*; got None"),
         (
             ItemTowers(),
             TypeError,
-            r"encoder must be 'gru', 'attention' or an? Encoder; got ItemTowers\(\)",
+            r"encoder must be 'gru', 'attention', 'parallel' or an? Encoder; got ItemTowers\(\)",
         ),
     ],
     "loss": [
@@ -434,6 +437,8 @@ BAD_COMPONENTS = {
             "input_dropout": -0.1,
             "residual": "yes",
         },
+        ParallelEncoder: {"encoders": "gru"},
+        EnsembleEncoder: {"encoders": ("gru", "attention")},
         SelfAttentionEncoder: {
             "hidden_size": -1,
             "n_layers": 0,

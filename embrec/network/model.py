@@ -25,11 +25,14 @@ class NetworkSize:
         Items that may have something of their own.
     n_users : int
         Users that may.
+    sources : tuple of str
+        Names of the content sources that the feature blocks are of.
     """
 
     n_features: tuple[int, ...] = ()
     n_ids: int = 0
     n_users: int = 0
+    sources: tuple[str, ...] = ()
 
 
 class SequenceNetwork(nn.Module):

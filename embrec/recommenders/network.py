@@ -60,9 +60,17 @@ class NetworkRecommender(SessionRecommender):
 
         def make() -> SequenceNetwork:
             items = parts.item_model._build(size.n_features, size.n_ids)
-            return SequenceNetwork(items, parts.encoder._build(items.embedding_size))
+            encoder = parts.encoder._build_for(items.embedding_size, size.sources)
+            return SequenceNetwork(items, encoder)
 
         return draw(make, seed)
+
+    def _sources(self, more: dict[str, Any]) -> tuple[str, ...]:
+        """Name the content sources that feature blocks are of.
+
+        In ``more`` is what will be assigned with the network, such as a featurizer.
+        """
+        return ()
 
     def _named(self, histories: Ragged) -> Ragged:
         """Do so for histories to be asked about."""
@@ -128,7 +136,8 @@ class NetworkRecommender(SessionRecommender):
     def set_state(self, state: SavedState) -> None:
         """Take back what was learned."""
         size = state.values["size"]
-        self._size = NetworkSize(**size | {"n_features": tuple(size["n_features"])})
+        tuples = {name: tuple(size.get(name, ())) for name in ("n_features", "sources")}
+        self._size = NetworkSize(**size | tuples)
         self._fitted_parts = Parts(**{"early_stopping": None, **state.parts})
         weights = {
             k.removeprefix("network:"): torch.from_numpy(v)

@@ -161,6 +161,7 @@ class TrainedRecommender(NetworkRecommender):
             featurizer, blocks = getattr(self, "featurizer_", None), self._features(rows)
         else:
             featurizer, blocks = self._fit_featurizer(rows)
+        more |= {"featurizer_": featurizer} if self.reads_content else {}
         data = TrainingData(sequences, validation, blocks, trained, len(ids))
         parts = parts.of_size(len(trained.rows))
         size = self._size_for(parts, data, more)
@@ -170,7 +171,6 @@ class TrainedRecommender(NetworkRecommender):
             network = self._new_network(parts, size, data, rng)
         run = self._train(network, parts, data, rng, checkpoint_dir=self.checkpoint_dir)
         catalog = ItemCatalog(rows.ids, blocks)
-        more |= {"featurizer_": featurizer} if self.reads_content else {}
         return self._commit(network, parts, size, catalog, run, data, rng, more)
 
     @fit_context(prefer_skip_nested_validation=False)
@@ -288,7 +288,7 @@ class TrainedRecommender(NetworkRecommender):
 
     def _size_for(self, parts: Parts, data: TrainingData, more: dict[str, Any]) -> NetworkSize:
         n_ids = len(data.trained.rows) if parts.item_model.knows_ids else 0
-        return NetworkSize(data.n_features, n_ids, more.pop("n_users", 0))
+        return NetworkSize(data.n_features, n_ids, more.pop("n_users", 0), self._sources(more))
 
     def _new_network(
         self, parts: Parts, size: NetworkSize, data: TrainingData, rng: np.random.RandomState
