@@ -51,9 +51,11 @@ class EmbRecEstimator(TransformerMixin, TrainedRecommender, auto_wrap_output_key
     encoder : {"gru", "attention", "parallel"} or Encoder, default="gru"
         What reads a history; words are short for ``GRUEncoder()``, ``SelfAttentionEncoder()`` and
         ``ParallelEncoder()``, a GRU per tower.
-    loss : {"cross_entropy", "bpr", "bpr_max", "cosine"} or Loss, default="cross_entropy"
-        What training makes smaller (thesis section 3.2): short for ``CrossEntropy()``, ``BPR()``,
-        ``BPRMax()`` and ``CosineDistance()``. The last uses no negatives and fixed item embeddings.
+    loss : str or Loss, default="cross_entropy"
+        What training makes smaller (thesis section 3.2): "cross_entropy", "bpr", "bpr_max",
+        "smooth_ndcg" and "cosine" are short for ``CrossEntropy()``, ``BPR()``, ``BPRMax()``,
+        ``SmoothNDCG()`` and ``CosineDistance()``. The last uses no negatives and fixed item
+        embeddings.
     negatives : {"auto", "all"}, int or Negatives, default="auto"
         Items that each next item is set against: "all" is short for ``AllItems()``, all that
         training has seen; a number for ``SampledNegatives(n)``, so many drawn anew at every step.

@@ -31,6 +31,7 @@ from embrec.components import (
     ParallelEncoder,
     SampledNegatives,
     SelfAttentionEncoder,
+    SmoothNDCG,
 )
 from embrec.network.features import SparseMatrix, to_feature_tensors
 from embrec.training import DivergedError
@@ -397,7 +398,11 @@ BAD_PARTS = {
         ),
     ],
     "loss": [
-        ("hinge", ValueError, "loss must be 'cross_entropy', 'bpr', 'bpr_max', 'cosine' or a Loss"),
+        (
+            "hinge",
+            ValueError,
+            "loss must be 'cross_entropy', 'bpr', 'bpr_max', 'smooth_ndcg', 'cosine' or a Loss",
+        ),
         ("bprmax", ValueError, "got 'bprmax'. Did you mean 'bpr_max'"),
         (3, TypeError, "loss must be .*; got 3"),
     ],
@@ -449,7 +454,7 @@ BAD_COMPONENTS = {
             "residual": "yes",
         },
     },
-    "loss": {BPRMax: {"reg": -0.1}},
+    "loss": {BPRMax: {"reg": -0.1}, SmoothNDCG: {"cross_entropy": -0.1}},
     "negatives": {SampledNegatives: {"n": 0, "alpha": -1, "in_batch": "yes", "logq": 2}},
     "optimizer": {
         Adam: {

@@ -11,7 +11,14 @@ from embrec.components.item_models import (
     ItemTowers,
     ItemVectors,
 )
-from embrec.components.losses import BPR, BPRMax, CosineDistance, CrossEntropy, Loss
+from embrec.components.losses import (
+    BPR,
+    BPRMax,
+    CosineDistance,
+    CrossEntropy,
+    Loss,
+    SmoothNDCG,
+)
 from embrec.components.negatives import AllItems, Negatives, SampledNegatives
 from embrec.components.optimizers import Adagrad, Adam, Optimizer
 from embrec.components.parallel import EnsembleEncoder, ParallelEncoder
@@ -43,4 +50,5 @@ __all__ = [
     "ParallelEncoder",
     "SampledNegatives",
     "SelfAttentionEncoder",
+    "SmoothNDCG",
 ]

@@ -56,6 +56,7 @@ class Component(Parametrized):
         """
         own = self.get_params(deep=False)
         parts = _all_listed([changes.get(name, value) for name, value in own.items()])
+        replaced: dict[str, Component] = {}
         within: dict[str, dict[str, Any]] = {}
         for key in list(changes):
             name, _, inner = key.partition("__")
@@ -64,7 +65,7 @@ class Component(Parametrized):
                 if inner:
                     within.setdefault(name, {})[inner] = given
                 elif isinstance(given, Component):
-                    parts[name] = given
+                    replaced[name] = given
                 else:
                     raise TypeError(
                         f"{name} must be a component, such as {parts[name]}; got {given!r}."
@@ -73,10 +74,10 @@ class Component(Parametrized):
                 raise ValueError(unknown_parameter(type(self), name, [*own, *parts]))
         super().set_params(**changes)
         for name, value in self.get_params(deep=False).items():
-            if listed(value):
-                setattr(self, name, [(key, parts[key]) for key, _ in value])
+            if listed(value).keys() & replaced.keys():
+                setattr(self, name, [(key, replaced.get(key, part)) for key, part in value])
         for name, inner_changes in within.items():
-            parts[name].set_params(**inner_changes)
+            (parts | replaced)[name].set_params(**inner_changes)
         return self
 
     def _normalize(self) -> None:

@@ -27,6 +27,7 @@ from embrec.components import (
     ParallelEncoder,
     SampledNegatives,
     SelfAttentionEncoder,
+    SmoothNDCG,
 )
 from embrec.components.base import changed_parameters, describe, resolve, with_all_within
 from embrec.network.device import score_precision
@@ -46,6 +47,7 @@ LOSSES: dict[str, type[Loss]] = {
     "cross_entropy": CrossEntropy,
     "bpr": BPR,
     "bpr_max": BPRMax,
+    "smooth_ndcg": SmoothNDCG,
     "cosine": CosineDistance,
 }
 OPTIMIZERS: dict[str, type[Optimizer]] = {"adam": Adam, "adagrad": Adagrad}

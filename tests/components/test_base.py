@@ -161,6 +161,7 @@ def test_a_part_is_replaced_by_name_before_it_is_changed_and_after_the_list_is()
     assert (replaced.hidden_size, replaced.n_layers) == (7, 2)
     assert encoder.encoders[1][1].dropout == 0.1
     assert given[0][1] is not replaced  # the list that was passed stays as it is
+    assert pair().set_params(encoders=given, a__dropout=0.2).encoders is given
 
 
 def test_parts_within_parts_are_reached():

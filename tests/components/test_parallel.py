@@ -112,7 +112,7 @@ def test_parts_of_an_embedding_are_equal():
 
 def test_names_are_checked_before_features_are_computed(shop_log, shop_items):
     class Slow(TfidfItemFeaturizer):
-        def fit(self, X, y=None):
+        def fit_transform(self, X, y=None):
             raise AssertionError("too late")
 
     slow = FeatureUnion([("title", Slow(columns=["title"])), ("text", WORDS)])
@@ -195,6 +195,8 @@ def test_names_survive_saving(fitted, shop_log, tmp_path):
     again = EmbRecEstimator.load(tmp_path / "model")
     assert [name for name, _ in again.encoder.encoders] == ["image", "text"]
     assert [type(part) for part in again.network_.encoder.parts] == [GRUModule, SelfAttentionModule]
+    assert again._size == fitted._size
+    assert again._size.sources == ("text", "image")
     history = [["photo-0", "desk-1"], []]
     np.testing.assert_array_equal(again.recommend(history)[1], fitted.recommend(history)[1])
     again.add_items(pd.DataFrame({"item": ["new"], "title": ["camera"], "price": [1.0]}))

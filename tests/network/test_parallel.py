@@ -5,6 +5,7 @@ import torch
 
 from embrec.components import GRUEncoder, SelfAttentionEncoder
 from embrec.network.attention import SelfAttentionModule
+from embrec.network.gru import GRUModule
 from embrec.network.packing import Packing
 from embrec.network.parallel import EnsembleModule, ParallelModule
 from embrec.network.sequence import SequenceModule
@@ -128,6 +129,18 @@ def test_what_comes_first_trains_the_starts_alone(kind, width, cut, join):
     assert all(p.requires_grad for p in module.parameters())
     with torch.no_grad():
         torch.testing.assert_close(module.read_first(), first)
+
+
+def test_a_start_that_is_fixed_drops_nothing_out_either():
+    fixed = GRUModule(
+        WIDTH, 5, 1, dropout=0.5, input_dropout=0.0, residual=True, learns_start=False
+    )
+    fixed.initial.fill_(1.0)
+    module = ParallelModule([gru(), fixed]).train()
+    first = module.read_first()
+    torch.testing.assert_close(first, module.eval().read(module.initial_state(1)))
+    first[:, WIDTH:].sum().backward()
+    assert all(p.grad is None for p in fixed.parameters())
 
 
 def test_reading_what_comes_first_leaves_modes_as_they_are():
