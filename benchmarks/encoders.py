@@ -15,7 +15,7 @@ from _common import write_result
 from _splits import load
 
 from embrec import EmbRecEstimator, TfidfItemFeaturizer
-from embrec.components import ItemTowers, SelfAttentionEncoder
+from embrec.components import EnsembleEncoder, ItemTowers, SelfAttentionEncoder
 from embrec.evaluation import evaluate
 
 METRICS = ("hit_rate@10", "hit_rate@50", "ndcg@10")
@@ -23,6 +23,8 @@ WAYS: dict[str, dict[str, Any]] = {
     "GRU": {},
     "attention": {"encoder": "attention"},
     "attention, two blocks": {"encoder": SelfAttentionEncoder(n_layers=2)},
+    "GRU and attention": {"encoder": EnsembleEncoder()},
+    "GRU, smooth NDCG": {"loss": "smooth_ndcg"},
     "GRU, cosine": {"item_model": ItemTowers(similarity="cosine")},
     "GRU, distance": {"item_model": ItemTowers(similarity="euclidean")},
     "attention, cosine": {

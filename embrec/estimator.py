@@ -17,7 +17,11 @@ from embrec.components import Encoder, ItemModel, Loss, Negatives, Optimizer
 from embrec.components.stopping import EarlyStopping
 from embrec.data.items import Features, ItemRows, warn_of_no_content
 from embrec.data.tables import Table
-from embrec.featurizers._blocks import fit_feature_blocks, transform_feature_blocks
+from embrec.featurizers._blocks import (
+    feature_block_names,
+    fit_feature_blocks,
+    transform_feature_blocks,
+)
 from embrec.featurizers._default import default_featurizer
 from embrec.index.base import BaseIndex
 from embrec.index.choice import NAMES
@@ -50,11 +54,14 @@ class EmbRecEstimator(TransformerMixin, TrainedRecommender, auto_wrap_output_key
     item_model : ItemModel, default=None
         How items become vectors: `ItemTowers` or `FixedItems`, see `embrec.components`. None is
         ``ItemTowers()``, or what the loss needs.
-    encoder : {"gru", "attention"} or Encoder, default="gru"
-        What reads a history; words are short for ``GRUEncoder()`` and ``SelfAttentionEncoder()``.
-    loss : {"cross_entropy", "bpr", "bpr_max", "cosine"} or Loss, default="cross_entropy"
-        What training makes smaller (thesis section 3.2): short for ``CrossEntropy()``, ``BPR()``,
-        ``BPRMax()`` and ``CosineDistance()``. The last uses no negatives and fixed item embeddings.
+    encoder : {"gru", "attention", "parallel"} or Encoder, default="gru"
+        What reads a history; words are short for ``GRUEncoder()``, ``SelfAttentionEncoder()`` and
+        ``ParallelEncoder()``, a GRU per tower.
+    loss : str or Loss, default="cross_entropy"
+        What training makes smaller (thesis section 3.2): "cross_entropy", "bpr", "bpr_max",
+        "smooth_ndcg" and "cosine" are short for ``CrossEntropy()``, ``BPR()``, ``BPRMax()``,
+        ``SmoothNDCG()`` and ``CosineDistance()``. The last uses no negatives and fixed item
+        embeddings.
     negatives : {"auto", "all"}, int or Negatives, default="auto"
         Items that each next item is set against: "all" is short for ``AllItems()``, all that
         training has seen; a number for ``SampledNegatives(n)``, so many drawn anew at every step.
@@ -283,9 +290,13 @@ class EmbRecEstimator(TransformerMixin, TrainedRecommender, auto_wrap_output_key
         featurizer = self.featurizer
         if featurizer is None:
             featurizer = default_featurizer(items.content, verbose=self.verbose > 0)
+        self._parts().encoder.check_sources(feature_block_names(featurizer))
         fitted, blocks = fit_feature_blocks(featurizer, items.content)
         warn_of_no_content(items.ids, blocks)
         return fitted, blocks
+
+    def _sources(self, more: dict[str, Any]) -> tuple[str, ...]:
+        return tuple(feature_block_names({**vars(self), **more}["featurizer_"]))
 
     def _featurize(self, content: Table) -> list[Features]:
         blocks: list[Features] = transform_feature_blocks(

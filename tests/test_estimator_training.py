@@ -20,6 +20,7 @@ from embrec.components import (
     Adam,
     BPRMax,
     EarlyStopping,
+    EnsembleEncoder,
     FixedItems,
     GRUEncoder,
     IdEmbeddings,
@@ -27,8 +28,10 @@ from embrec.components import (
     ItemPoints,
     ItemTowers,
     ItemVectors,
+    ParallelEncoder,
     SampledNegatives,
     SelfAttentionEncoder,
+    SmoothNDCG,
 )
 from embrec.network.features import SparseMatrix, to_feature_tensors
 from embrec.training import DivergedError
@@ -385,17 +388,22 @@ BAD_PARTS = {
         (
             "grru",
             ValueError,
-            "encoder must be 'gru', 'attention' or an? Encoder; got 'grru'. Did you mean 'gru'",
+            "encoder must be 'gru', 'attention', 'parallel' or an? Encoder; got 'grru'. "
+            "Did you mean 'gru'",
         ),
-        (None, TypeError, "encoder must be 'gru', 'attention' or an? Encoder; got None"),
+        (None, TypeError, "encoder must be 'gru', 'attention', 'parallel' or an? .*; got None"),
         (
             ItemTowers(),
             TypeError,
-            r"encoder must be 'gru', 'attention' or an? Encoder; got ItemTowers\(\)",
+            r"encoder must be 'gru', 'attention', 'parallel' or an? Encoder; got ItemTowers\(\)",
         ),
     ],
     "loss": [
-        ("hinge", ValueError, "loss must be 'cross_entropy', 'bpr', 'bpr_max', 'cosine' or a Loss"),
+        (
+            "hinge",
+            ValueError,
+            "loss must be 'cross_entropy', 'bpr', 'bpr_max', 'smooth_ndcg', 'cosine' or a Loss",
+        ),
         ("bprmax", ValueError, "got 'bprmax'. Did you mean 'bpr_max'"),
         (3, TypeError, "loss must be .*; got 3"),
     ],
@@ -435,6 +443,8 @@ BAD_COMPONENTS = {
             "input_dropout": -0.1,
             "residual": "yes",
         },
+        ParallelEncoder: {"encoders": "gru"},
+        EnsembleEncoder: {"encoders": ("gru", "attention")},
         SelfAttentionEncoder: {
             "hidden_size": -1,
             "n_layers": 0,
@@ -445,7 +455,7 @@ BAD_COMPONENTS = {
             "residual": "yes",
         },
     },
-    "loss": {BPRMax: {"reg": -0.1}},
+    "loss": {BPRMax: {"reg": -0.1}, SmoothNDCG: {"cross_entropy": -0.1}},
     "negatives": {SampledNegatives: {"n": 0, "alpha": -1, "in_batch": "yes", "logq": 2}},
     "optimizer": {
         Adam: {

@@ -14,7 +14,15 @@ from sklearn.pipeline import make_pipeline, make_union
 
 from embrec import EmbRecEstimator, TfidfItemFeaturizer
 from embrec.baselines import GRU4RecRecommender, PopularityRecommender, TransRecRecommender
-from embrec.components import FixedItems, GRUEncoder, IdEmbeddings, ItemTowers, SelfAttentionEncoder
+from embrec.components import (
+    EnsembleEncoder,
+    FixedItems,
+    GRUEncoder,
+    IdEmbeddings,
+    ItemTowers,
+    ParallelEncoder,
+    SelfAttentionEncoder,
+)
 from embrec.export import to_onnx, to_torch
 from embrec.featurizers._blocks import transform_feature_blocks
 
@@ -35,6 +43,17 @@ KINDS = {
         "loss": "cosine",
         "item_model": FixedItems(8),
         "encoder": SelfAttentionEncoder(6, window=2),
+    },
+    "an encoder per source, one of them two": {
+        "encoder": ParallelEncoder(
+            [
+                ("tfidfitemfeaturizer-2", GRUEncoder(5)),
+                (
+                    "tfidfitemfeaturizer-1",
+                    EnsembleEncoder([("a", GRUEncoder(6)), ("b", SelfAttentionEncoder(4))]),
+                ),
+            ]
+        ),
     },
 }
 

@@ -1,5 +1,6 @@
 """Parameters as scikit-learn has them, with answers to typing errors."""
 
+from collections.abc import Sequence
 from difflib import get_close_matches
 from inspect import Parameter, signature
 from typing import Any, ClassVar, Self
@@ -90,9 +91,9 @@ def did_you_mean(word: str, words: Any) -> str:
     return f" Did you mean {near[0]!r}?" if near else ""
 
 
-def unknown_parameter(cls: type[Any], name: str) -> str:
-    """Say that a class has no such parameter, and which one may be meant."""
-    names = cls._get_param_names()
+def unknown_parameter(cls: type[Any], name: str, names: Sequence[str] = ()) -> str:
+    """Say that a class has no such parameter, and which one of its own or ``names`` is meant."""
+    names = names or cls._get_param_names()
     if name in cls._former_parameters:
         return (
             f"{cls.__name__} has no parameter {name!r} since embrec 0.2. Write "

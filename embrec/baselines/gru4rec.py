@@ -95,7 +95,7 @@ class GRU4RecRecommender(TrainedRecommender):
         Probability to drop an element of the item vectors that the GRU reads.
     hidden_dropout : float, default=0.4
         Probability to drop an element of the GRU's outputs.
-    loss : {"cross_entropy", "bpr_max", "bpr"} or Loss, default="cross_entropy"
+    loss : {"cross_entropy", "bpr_max", "bpr", "smooth_ndcg"} or Loss, default="cross_entropy"
         What training makes smaller.
     negatives : {"all"}, int or Negatives, default=None
         What each next item is set against. None is ``SampledNegatives(2048, alpha=0.5,

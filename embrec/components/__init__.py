@@ -11,9 +11,17 @@ from embrec.components.item_models import (
     ItemTowers,
     ItemVectors,
 )
-from embrec.components.losses import BPR, BPRMax, CosineDistance, CrossEntropy, Loss
+from embrec.components.losses import (
+    BPR,
+    BPRMax,
+    CosineDistance,
+    CrossEntropy,
+    Loss,
+    SmoothNDCG,
+)
 from embrec.components.negatives import AllItems, Negatives, SampledNegatives
 from embrec.components.optimizers import Adagrad, Adam, Optimizer
+from embrec.components.parallel import EnsembleEncoder, ParallelEncoder
 from embrec.components.stopping import EarlyStopping
 
 __all__ = [
@@ -27,6 +35,7 @@ __all__ = [
     "CrossEntropy",
     "EarlyStopping",
     "Encoder",
+    "EnsembleEncoder",
     "FixedItems",
     "GRUEncoder",
     "IdEmbeddings",
@@ -38,6 +47,8 @@ __all__ = [
     "Loss",
     "Negatives",
     "Optimizer",
+    "ParallelEncoder",
     "SampledNegatives",
     "SelfAttentionEncoder",
+    "SmoothNDCG",
 ]

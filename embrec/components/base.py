@@ -1,14 +1,14 @@
 """What components share: parameters that are checked, strings that are short for them, and JSON."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib import import_module
 from types import NoneType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import clone
 
-from embrec._utils.parameters import Parametrized, did_you_mean
+from embrec._utils.parameters import Parametrized, did_you_mean, unknown_parameter
 
 #: embrec's own components by name: what a saved file may ask for.
 _KNOWN: dict[str, type["Component"]] = {}
@@ -18,8 +18,9 @@ class Component(Parametrized):
     """A part that users name and tune: parameters, and how to build what does the work.
 
     It is a small scikit-learn estimator: ``get_params``, ``set_params`` and ``clone`` work, and the
-    constructor only stores. Parameters are plain (numbers, words, None) or components themselves,
-    so that a component is saved as JSON.
+    constructor only stores. Parameters are plain (numbers, words, None), components themselves, or
+    lists of (name, component), so that a component is saved as JSON. Those in a list are parameters
+    by their names too, as in a FeatureUnion.
     """
 
     #: parameters that may change when training goes on from weights that are there
@@ -33,6 +34,52 @@ class Component(Parametrized):
         if cls.__module__.partition(".")[0] == "embrec":
             _KNOWN[cls.__name__] = cls
 
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return parameters by name, those of parts as ``part__parameter`` if ``deep``."""
+        params: dict[str, Any] = super().get_params(deep=deep)
+        for name, part in _all_listed(params.values()).items() if deep else ():
+            params[name] = part
+            params |= {f"{name}__{key}": value for key, value in part.get_params().items()}
+        return params
+
+    def set_params(self, **changes: Any) -> Self:
+        """Set parameters: whole lists first, then parts in them by name, then what these have.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            If there is no such parameter, or a part is to be replaced by something else.
+        """
+        own = self.get_params(deep=False)
+        parts = _all_listed([changes.get(name, value) for name, value in own.items()])
+        replaced: dict[str, Component] = {}
+        within: dict[str, dict[str, Any]] = {}
+        for key in list(changes):
+            name, _, inner = key.partition("__")
+            if name in parts and name not in own:
+                given = changes.pop(key)
+                if inner:
+                    within.setdefault(name, {})[inner] = given
+                elif isinstance(given, Component):
+                    replaced[name] = given
+                else:
+                    raise TypeError(
+                        f"{name} must be a component, such as {parts[name]}; got {given!r}."
+                    )
+            elif name not in own:
+                raise ValueError(unknown_parameter(type(self), name, [*own, *parts]))
+        super().set_params(**changes)
+        for name, value in self.get_params(deep=False).items():
+            if listed(value).keys() & replaced.keys():
+                setattr(self, name, [(key, replaced.get(key, part)) for key, part in value])
+        for name, inner_changes in within.items():
+            (parts | replaced)[name].set_params(**inner_changes)
+        return self
+
     def _normalize(self) -> None:
         """Write parameters that are short for others in full; this is a copy of the user's."""
 
@@ -44,9 +91,34 @@ class Component(Parametrized):
         ValueError, TypeError
         """
         self._validate_params()
-        for value in self.get_params(deep=False).values():
-            if isinstance(value, Component):
-                value.check()
+        for part in _within(self):
+            part.check()
+
+
+def listed(value: Any) -> dict[str, Component]:
+    """Read a list of (name, component), by name; any other value holds none."""
+    if not isinstance(value, (list, tuple)):
+        return {}
+    pairs = [tuple(pair) for pair in value if isinstance(pair, (list, tuple)) and len(pair) == 2]
+    are_named = all(isinstance(a, str) and isinstance(b, Component) for a, b in pairs)
+    return dict(pairs) if are_named and len(pairs) == len(value) else {}
+
+
+def _all_listed(values: Any) -> dict[str, Component]:
+    return {name: part for value in values for name, part in listed(value).items()}
+
+
+def _within(component: Component) -> Iterator[Component]:
+    """Yield the components that are parameters of another one."""
+    for value in component.get_params(deep=False).values():
+        yield from [value] if isinstance(value, Component) else listed(value).values()
+
+
+def with_all_within(component: Component) -> Iterator[Component]:
+    """Yield a component, those that are its parameters, theirs, and so on."""
+    yield component
+    for part in _within(component):
+        yield from with_all_within(part)
 
 
 def resolve(
@@ -90,7 +162,8 @@ def resolve(
         made = clone(given)
     else:
         raise TypeError(f"{expected}; got {given!r}.")
-    _make_plain(made)
+    for part in with_all_within(made):
+        _make_plain(part)
     made.check()
     made._normalize()
     return made
@@ -101,8 +174,6 @@ def _make_plain(component: Component) -> None:
     for name, value in component.get_params(deep=False).items():
         if isinstance(value, np.generic):
             setattr(component, name, value.item())
-        elif isinstance(value, Component):
-            _make_plain(value)
 
 
 def describe(component: Component) -> dict[str, Any]:
@@ -142,13 +213,15 @@ def _full_name(cls: type[Any]) -> str:
 def _described(owner: Component, name: str, value: Any) -> Any:
     if isinstance(value, Component):
         return describe(value)
+    if listed(value):
+        return [[key, describe(part)] for key, part in value]
     if isinstance(value, np.generic):
         value = value.item()
     if value is None or type(value) in (bool, int, float, str):
         return value
     raise ValueError(
         f"{name} of {type(owner).__name__} is {value!r}; parameters of components must be numbers, "
-        "words, None or components, so that they can be saved as JSON."
+        "words, None, components or lists of (name, component), so that they can be saved as JSON."
     )
 
 
@@ -167,13 +240,18 @@ def make(description: dict[str, Any], trusted: Any = ()) -> Component:
         If its type is neither embrec's own nor trusted, or is no component.
     """
     cls = _type_of(description["type"], trusted)
-    params = {
-        name: make(value, trusted) if isinstance(value, dict) else value
-        for name, value in description["params"].items()
-    }
-    made = cls(**params)
+    params = description["params"].items()
+    made = cls(**{name: _made(value, trusted) for name, value in params})
     made.check()
     return made
+
+
+def _made(value: Any, trusted: Any) -> Any:
+    if isinstance(value, dict):
+        return make(value, trusted)
+    if isinstance(value, list):
+        return [(key, make(part, trusted)) for key, part in value]
+    return value
 
 
 def _type_of(name: str, trusted: Any) -> type[Component]:
@@ -204,10 +282,15 @@ def changed_parameters(old: Component, new: Component, prefix: str) -> dict[str,
         before, path = getattr(old, name), f"{prefix}__{name}"
         if isinstance(before, Component) and isinstance(now, Component):
             changed |= changed_parameters(before, now, path)
+        elif listed(now) and listed(before).keys() == listed(now).keys():
+            for key, part in listed(now).items():  # by name: their order says nothing
+                changed |= changed_parameters(listed(before)[key], part, f"{prefix}__{key}")
         elif name not in new._free_parameters and before != now:
             changed[path] = _shown(before), _shown(now)
     return changed
 
 
 def _shown(value: Any) -> Any:
-    return f"{type(value).__name__}()" if isinstance(value, Component) else value
+    if isinstance(value, Component):
+        return f"{type(value).__name__}()"
+    return [*listed(value)] or value

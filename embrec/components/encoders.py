@@ -1,6 +1,7 @@
 """What reads a history: one state per visitor, one step per item."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -27,6 +28,30 @@ class Encoder(Component, ABC):
         -------
         SequenceModule
             With weights drawn from torch's global generator, which is seeded.
+        """
+
+    def _build_for(self, embedding_size: int, sources: Sequence[str]) -> "SequenceModule":
+        """Make the torch module of one that tells content sources apart; by default, `_build`.
+
+        Parameters
+        ----------
+        embedding_size : int
+        sources : list of str
+            Names of the content sources. Each has an equal part of an embedding, in this order.
+            None are named if items are known by id alone.
+
+        Returns
+        -------
+        SequenceModule
+        """
+        return self._build(embedding_size)
+
+    def check_sources(self, sources: Sequence[str]) -> None:
+        """Raise if it cannot read these content sources: before features are computed.
+
+        Raises
+        ------
+        ValueError
         """
 
 

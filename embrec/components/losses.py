@@ -106,6 +106,48 @@ class BPRMax(Loss):
         )
 
 
+class SmoothNDCG(Loss):
+    """1 - NDCG of the next item at a smooth rank, and some cross-entropy (Qin, Liu & Li 2010).
+
+    ``1 - 1 / log2(1 + rank) + cross_entropy * CE`` with ``rank = 1 + sum_j sigmoid(s_j - s)``: what
+    changes the top of the list counts most. By itself that says nearly nothing of items that are
+    far down, as all are at the start; cross-entropy brings them up.
+
+    Parameters
+    ----------
+    cross_entropy : float, default=0.1
+        Weight of the cross-entropy.
+
+    References
+    ----------
+    Qin, Liu & Li, "A General Approximation Framework for Direct Optimization of Information
+    Retrieval Measures", Information Retrieval 13, 2010.
+
+    Bruch, Zoghi, Bendersky & Najork, "Revisiting Approximate Metric Optimization in the Age of Deep
+    Neural Networks", SIGIR 2019.
+    """
+
+    corrects_sampling = True
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "cross_entropy": [Interval(Real, 0, None, closed="left")],
+    }
+
+    def __init__(self, cross_entropy: float = 0.1) -> None:
+        self.cross_entropy = cross_entropy
+
+    def _build(
+        self, *, memory: int | None = None, precision: "torch.dtype | None" = None
+    ) -> "Callable[..., Tensor]":
+        from embrec.network.losses import smooth_ndcg
+
+        return partial(
+            smooth_ndcg,
+            cross_entropy_weight=float(self.cross_entropy),
+            memory=memory,
+            precision=precision,
+        )
+
+
 class CosineDistance(Loss):
     """Cosine distance between predicted and true next item (thesis equation 2).
 

@@ -61,8 +61,8 @@ class SampledNegatives(Negatives):
         Whether the next items of a batch are negatives of each other too, besides the ``n`` drawn.
     logq : bool or None, default=None
         Whether the loss corrects for how negatives are drawn, so that it estimates that over all
-        items. None does so wherever the loss can, which cross-entropy alone does. (What comes first
-        in a history is corrected always.)
+        items. None does so wherever the loss can: `CrossEntropy` and `SmoothNDCG`. (What comes
+        first in a history is corrected always.)
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {

@@ -13,6 +13,7 @@ from embrec.network.losses import (
     cosine_distance,
     cross_entropy,
     shared_cross_entropy,
+    smooth_ndcg,
 )
 from embrec.network.model import NetworkSize, SequenceNetwork
 from embrec.network.packing import Packing
@@ -32,5 +33,6 @@ __all__ = [
     "cross_entropy",
     "mean_square_length",
     "shared_cross_entropy",
+    "smooth_ndcg",
     "to_feature_tensors",
 ]

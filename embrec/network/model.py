@@ -28,12 +28,15 @@ class NetworkSize:
         Users that may.
     n_event_features : tuple of int
         Columns of each block of features of events.
+    sources : tuple of str
+        Names of the content sources that the feature blocks are of.
     """
 
     n_features: tuple[int, ...] = ()
     n_ids: int = 0
     n_users: int = 0
     n_event_features: tuple[int, ...] = ()
+    sources: tuple[str, ...] = ()
 
 
 class SequenceNetwork(nn.Module):

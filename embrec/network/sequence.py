@@ -144,12 +144,12 @@ class SequenceModule(nn.Module, ABC):
         if not state.requires_grad:
             return None
         state = state if torch.is_grad_enabled() else state.detach()
-        with _frozen(self):
+        with frozen(self):
             return self.read(state)
 
 
 @contextmanager
-def _frozen(module: nn.Module) -> Iterator[None]:
+def frozen(module: nn.Module) -> Iterator[None]:
     """Train nothing of a module, and drop nothing out, meanwhile."""
     trained = [p for p in module.parameters() if p.requires_grad]
     modes = [(part, part.training) for part in module.modules()]

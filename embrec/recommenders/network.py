@@ -74,7 +74,7 @@ class NetworkRecommender(SessionRecommender):
         def make() -> SequenceNetwork:
             items = parts.item_model._build(size.n_features, size.n_ids)
             width, n_event_features = items.embedding_size, size.n_event_features
-            encoder = parts.encoder._build(width)
+            encoder = parts.encoder._build_for(width, size.sources)
             events = EventModule(n_event_features, width) if n_event_features else None
             return SequenceNetwork(items, encoder, events)
 
@@ -84,7 +84,8 @@ class NetworkRecommender(SessionRecommender):
         self, parts: Parts, data: TrainingData, more: dict[str, Any], reader: EventReader
     ) -> NetworkSize:
         n_ids = len(data.trained.rows) if parts.item_model.knows_ids else 0
-        return NetworkSize(data.n_features, n_ids, more.pop("n_users", 0), reader.n_features)
+        n_users, sources = more.pop("n_users", 0), self._sources(more)
+        return NetworkSize(data.n_features, n_ids, n_users, reader.n_features, sources)
 
     def _new_network(
         self, parts: Parts, size: NetworkSize, data: TrainingData, rng: np.random.RandomState
@@ -114,6 +115,13 @@ class NetworkRecommender(SessionRecommender):
         copy_weights(self.network_, network, kept)
         network.items.set_support(torch.from_numpy(data.trained.counts))
         return network.to(self.device_)
+
+    def _sources(self, more: dict[str, Any]) -> tuple[str, ...]:
+        """Name the content sources that feature blocks are of.
+
+        In ``more`` is what will be assigned with the network, such as a featurizer.
+        """
+        return ()
 
     def _named(self, histories: Ragged) -> Ragged:
         """Do so for histories to be asked about."""
@@ -207,7 +215,7 @@ class NetworkRecommender(SessionRecommender):
     def set_state(self, state: SavedState) -> None:
         """Take back what was learned."""
         size = state.values["size"]
-        lists = ("n_features", "n_event_features")
+        lists = ("n_features", "n_event_features", "sources")
         self._size = NetworkSize(**size | {name: tuple(size.get(name, ())) for name in lists})
         self._fitted_parts = Parts(**{"early_stopping": None, **state.parts})
         weights = {

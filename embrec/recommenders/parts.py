@@ -24,10 +24,12 @@ from embrec.components import (
     Loss,
     Negatives,
     Optimizer,
+    ParallelEncoder,
     SampledNegatives,
     SelfAttentionEncoder,
+    SmoothNDCG,
 )
-from embrec.components.base import changed_parameters, describe, resolve
+from embrec.components.base import changed_parameters, describe, resolve, with_all_within
 from embrec.network.device import score_precision
 
 #: Up to so many trained items "auto" sets the next item against all of them: a step over more
@@ -39,11 +41,13 @@ AUTO_N = 8192
 ENCODERS: dict[str, type[Encoder]] = {
     "gru": GRUEncoder,
     "attention": SelfAttentionEncoder,
+    "parallel": ParallelEncoder,
 }
 LOSSES: dict[str, type[Loss]] = {
     "cross_entropy": CrossEntropy,
     "bpr": BPR,
     "bpr_max": BPRMax,
+    "smooth_ndcg": SmoothNDCG,
     "cosine": CosineDistance,
 }
 OPTIMIZERS: dict[str, type[Optimizer]] = {"adam": Adam, "adagrad": Adagrad}
@@ -119,8 +123,8 @@ class Parts:
     @property
     def are_own(self) -> bool:
         """Whether embrec itself has written all that a network is made of."""
-        made_by = (type(self.item_model).__module__, type(self.encoder).__module__)
-        return all(name.partition(".")[0] == "embrec" for name in made_by)
+        made_of = [*with_all_within(self.item_model), *with_all_within(self.encoder)]
+        return all(type(part).__module__.partition(".")[0] == "embrec" for part in made_of)
 
     def as_dict(self) -> dict[str, Component]:
         """Return those that there are, by name."""

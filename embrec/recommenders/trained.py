@@ -173,6 +173,7 @@ class TrainedRecommender(NetworkRecommender):
             featurizer, blocks = getattr(self, "featurizer_", None), self._features(rows)
         else:
             featurizer, blocks = self._fit_featurizer(rows)
+        more |= {"featurizer_": featurizer} if self.reads_content else {}
         data = TrainingData(sequences, validation, blocks, trained, len(ids))
         parts = parts.of_size(len(trained.rows))
         size = self._size_for(parts, data, more, reader)
@@ -182,7 +183,6 @@ class TrainedRecommender(NetworkRecommender):
             network = self._new_network(parts, size, data, rng)
         run = self._train(network, parts, data, rng, checkpoint_dir=self.checkpoint_dir)
         catalog = ItemCatalog(rows.ids, blocks)
-        more |= {"featurizer_": featurizer} if self.reads_content else {}
         more |= {"event_featurizer_": reader.fitted, "_event_columns": reader.columns}
         return self._commit(network, parts, size, catalog, run, data, rng, more)
 

@@ -9,12 +9,13 @@ from sklearn.base import clone
 from torch import Tensor
 
 from embrec.components import Component
-from embrec.components.base import describe, make
+from embrec.components.base import describe, make, with_all_within
 
 
-def full_name(component: Component) -> str:
-    """Name the type of a component, as it must be trusted."""
-    return f"{type(component).__module__}.{type(component).__qualname__}"
+def full_names(component: Component) -> list[str]:
+    """Name the types of a component and of those within, as they must be trusted."""
+    types = [type(part) for part in with_all_within(component)]
+    return [f"{each.__module__}.{each.__qualname__}" for each in types]
 
 
 def check_parameters(component: Component, kind: type[Component]) -> None:
@@ -34,7 +35,7 @@ def check_parameters(component: Component, kind: type[Component]) -> None:
     assert copy.get_params().keys() == component.get_params().keys()
     copy.check()
     described = json.loads(json.dumps(describe(component)))
-    again = make(described, trusted=[full_name(component)])
+    again = make(described, trusted=full_names(component))
     assert describe(again) == described, "what JSON gave back has other parameters"
 
 

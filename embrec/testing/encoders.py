@@ -1,11 +1,13 @@
 """What every encoder is held to."""
 
 import tempfile
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import torch
+from sklearn.pipeline import FeatureUnion
 from torch import Tensor
 
 from embrec.components import Encoder
@@ -18,13 +20,13 @@ from embrec.network.exportable import export_session_step
 from embrec.network.items import TowerItems
 from embrec.network.model import SequenceNetwork
 from embrec.network.packing import Packing, pack
-from embrec.testing.components import check_gradient, check_parameters, full_name
+from embrec.testing.components import check_gradient, check_parameters, full_names
 
 _WIDTH = 6
 _LENGTHS = (5, 3, 3, 1)
 
 
-def check_encoder(encoder: Encoder) -> None:
+def check_encoder(encoder: Encoder, sources: Sequence[str] = ("features",)) -> None:
     """Raise AssertionError unless an encoder does what training, sessions and export ask of it.
 
     Packed sequences, single steps, steps from a state that was put away, and the exported step must
@@ -37,6 +39,8 @@ def check_encoder(encoder: Encoder) -> None:
     encoder : Encoder
         With the parameters to check; it stays as it is. Its class must stand at the top of a
         module, or saved models could not find it.
+    sources : list of str, default=("features",)
+        Names of the content sources that it is to tell apart: one, two, three or six.
 
     Examples
     --------
@@ -45,15 +49,15 @@ def check_encoder(encoder: Encoder) -> None:
     >>> check_encoder(GRUEncoder(8))
     """
     check_parameters(encoder, Encoder)
-    module = _built(encoder)
+    module = _built(encoder, sources)
     _check_shapes(module)
     _check_company(module)
     _check_order(module)
     if module.state_size:
         _check_steps(module)
         _check_export(module)
-    _check_gradients(_built(encoder).double())
-    _check_estimator(encoder)
+    _check_gradients(_built(encoder, sources).double())
+    _check_estimator(encoder, sources)
 
 
 def _same(found: Tensor, expected: Tensor, rule: str, atol: float = 1e-5) -> None:
@@ -64,10 +68,10 @@ def _same(found: Tensor, expected: Tensor, rule: str, atol: float = 1e-5) -> Non
         raise AssertionError(f"{rule}: {error}") from None
 
 
-def _built(encoder: Encoder) -> SequenceModule:
+def _built(encoder: Encoder, sources: Sequence[str]) -> SequenceModule:
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(0)
-        module = encoder._build(_WIDTH)
+        module = encoder._build_for(_WIDTH, sources)
     assert isinstance(module, SequenceModule), (
         f"_build must return a SequenceModule; got {type(module).__name__}"
     )
@@ -159,10 +163,11 @@ def _check_gradients(module: SequenceModule) -> None:
     check_gradient(lambda: (module(x, packed) * weights).sum(), [x, *parameters])
 
 
-def _check_estimator(encoder: Encoder) -> None:
+def _check_estimator(encoder: Encoder, sources: Sequence[str]) -> None:
     shop = make_shop(n_users=40, n_items=200, random_state=0)
+    words = TfidfItemFeaturizer(columns=["title"])
     model = EmbRecEstimator(
-        TfidfItemFeaturizer(columns=["title"]),
+        FeatureUnion([(source, words) for source in sources]),
         encoder=encoder,
         max_epochs=1,
         precision="float32",
@@ -176,7 +181,7 @@ def _check_estimator(encoder: Encoder) -> None:
     _check_same(batch.recommend(5), expected, "sessions")
     with tempfile.TemporaryDirectory() as folder:
         model.save(Path(folder) / "model")
-        again = EmbRecEstimator.load(Path(folder) / "model", trusted=[full_name(encoder)])
+        again = EmbRecEstimator.load(Path(folder) / "model", trusted=full_names(encoder))
     _check_same(again.recommend(histories, 5), expected, "a model that was saved and loaded")
     again.partial_fit(shop.interactions.head(100))
 

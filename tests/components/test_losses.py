@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from embrec.components import BPR, BPRMax, CosineDistance, CrossEntropy, Loss
+from embrec.components import BPR, BPRMax, CosineDistance, CrossEntropy, Loss, SmoothNDCG
 
 #: One prediction and three items, whose scores are 2, 1 and -1; the first comes next.
 PREDICTED = torch.tensor([[1.0, 0.0]], dtype=torch.float64)
@@ -27,6 +27,11 @@ def bpr_max(reg):
     return -math.log(one * sigmoid(1) + other * sigmoid(3)) + reg * (one + other)
 
 
+def smooth_ndcg(weight):
+    ndcg = 1 / math.log2(2 + sigmoid(-1) + sigmoid(-3))
+    return 1 - ndcg + weight * BY_HAND["cross_entropy"][1]
+
+
 BY_HAND = {
     "cross_entropy": (CrossEntropy(), math.log(math.exp(2) + math.e + math.exp(-1)) - 2),
     "bpr": (BPR(), -(math.log(sigmoid(1)) + math.log(sigmoid(3))) / 2),
@@ -34,6 +39,8 @@ BY_HAND = {
     "bpr_max of another weight": (BPRMax(0.25), bpr_max(0.25)),
     "cosine": (CosineDistance(), 0.0),
 }
+BY_HAND["smooth_ndcg"] = SmoothNDCG(), smooth_ndcg(0.1)
+BY_HAND["smooth_ndcg alone"] = SmoothNDCG(0), smooth_ndcg(0)
 each = pytest.mark.parametrize(("loss", "expected"), BY_HAND.values(), ids=BY_HAND)
 
 
@@ -62,7 +69,7 @@ def test_only_one_that_says_so_reads_negatives(loss, expected):
     assert (len(values) > 1) is loss.uses_negatives
 
 
-@pytest.mark.parametrize("name", ["cross_entropy", "bpr", "bpr_max"])
+@pytest.mark.parametrize("name", ["cross_entropy", "bpr", "bpr_max", "smooth_ndcg"])
 def test_precision_reaches_the_scores(name):
     loss, exact = BY_HAND[name]
     predicted = PREDICTED * (1 + 2**-12)  # more digits than bfloat16 has
@@ -75,6 +82,8 @@ def test_a_negative_weight_is_refused():
     BPRMax(0.0).check()
     with pytest.raises(ValueError, match="'reg' parameter of BPRMax"):
         BPRMax(-0.1).check()
+    with pytest.raises(ValueError, match="'cross_entropy' parameter of SmoothNDCG"):
+        SmoothNDCG(-0.1).check()
 
 
 def test_a_loss_of_ones_own_needs_build_alone():

@@ -6,9 +6,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from embrec.network.losses import bpr, bpr_max, cross_entropy
+from embrec.network.losses import bpr, bpr_max, cross_entropy, smooth_ndcg
 
-LOSSES = [cross_entropy, bpr, bpr_max]
+LOSSES = [cross_entropy, bpr, bpr_max, smooth_ndcg]
+#: those that make use of how often each negative is expected
+CORRECTED = [cross_entropy, smooth_ndcg]
 DTYPES = [torch.float32, torch.float64]
 RELATIVE_TOLERANCES = {torch.float32: 5e-5, torch.float64: 1e-10}
 each_loss = pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: loss.__name__)
@@ -31,7 +33,18 @@ def step_bpr_max(positive, scores, log_expected, regularization=1.0):
     return -(better + 1e-24).log() + regularization * (weights * scores**2).sum()
 
 
-STEPS = {cross_entropy: step_cross_entropy, bpr: step_bpr, bpr_max: step_bpr_max}
+def step_smooth_ndcg(positive, scores, log_expected, cross_entropy_weight=0.1):
+    rank = 1 + (torch.sigmoid(scores - positive) / log_expected.exp()).sum()
+    other = step_cross_entropy(positive, scores, log_expected)
+    return 1 - 1 / (1 + rank).log2() + cross_entropy_weight * other
+
+
+STEPS = {
+    cross_entropy: step_cross_entropy,
+    bpr: step_bpr,
+    bpr_max: step_bpr_max,
+    smooth_ndcg: step_smooth_ndcg,
+}
 
 
 def reference(
@@ -118,8 +131,6 @@ def assert_costs_nothing(loss, predicted, items, negatives, memory):
     targets = torch.zeros(len(predicted), dtype=torch.int64)
     found = value_and_gradients(loss, predicted, items, targets, negatives, memory=memory)
     # cross-entropy is the difference of two equal numbers
-    assert found[0].abs() <= (
-        100 * torch.finfo(predicted.dtype).eps if loss is cross_entropy else 0
-    )
+    assert found[0].abs() <= (100 * torch.finfo(predicted.dtype).eps if loss in CORRECTED else 0)
     assert (found[1] == 0).all()
     assert (found[2] == 0).all()

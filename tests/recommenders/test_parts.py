@@ -11,8 +11,10 @@ from embrec.components import (
     CosineDistance,
     EarlyStopping,
     FixedItems,
+    GRUEncoder,
     ItemTowers,
     ItemVectors,
+    ParallelEncoder,
     SampledNegatives,
 )
 from embrec.recommenders.parts import (
@@ -90,6 +92,16 @@ def test_no_setting_is_silently_without_effect(changes, message):
 def test_mistakes_are_named(changes, error, message):
     with pytest.raises(error, match=message):
         parts(**changes)
+
+
+class Own(GRUEncoder):
+    """Somebody else's."""
+
+
+def test_whose_parts_they_are_is_asked_of_all_within():
+    assert parts(encoder=ParallelEncoder([("a", GRUEncoder())])).are_own
+    for encoder in (Own(), ParallelEncoder([("a", GRUEncoder()), ("b", Own())])):
+        assert not parts(encoder=encoder).are_own
 
 
 def test_an_estimator_reads_content():

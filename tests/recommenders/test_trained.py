@@ -52,7 +52,13 @@ def assert_same_weights(one, two):
 
 @pytest.mark.parametrize(
     ("loss", "rate"),
-    [("cross_entropy", 0.02), ("bpr", 0.04), (BPRMax(0.1), 0.02), ("cosine", 0.02)],
+    [
+        ("cross_entropy", 0.02),
+        ("bpr", 0.04),
+        (BPRMax(0.1), 0.02),
+        ("smooth_ndcg", 0.02),
+        ("cosine", 0.02),
+    ],
     ids=str,
 )
 @pytest.mark.parametrize("negatives", ["all", SampledNegatives(8, alpha=0.5)], ids=str)

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from embrec.components import Adam, BPRMax, Encoder, GRUEncoder, Loss, Optimizer
-from embrec.testing.components import check_gradient, check_parameters, full_name
+from embrec.components import Adam, BPRMax, Encoder, GRUEncoder, Loss, Optimizer, ParallelEncoder
+from embrec.testing.components import check_gradient, check_parameters, full_names
 
 
 class Careless(Encoder):
@@ -75,7 +75,10 @@ def test_what_is_wrong_is_named(wrong, error, message):
 
 
 def test_the_name_is_the_one_to_be_trusted():
-    assert full_name(GRUEncoder()) == "embrec.components.encoders.GRUEncoder"
+    gru = "embrec.components.encoders.GRUEncoder"
+    assert full_names(GRUEncoder()) == [gru]
+    parallel = ParallelEncoder([("text", GRUEncoder()), ("image", GRUEncoder())])
+    assert full_names(parallel) == ["embrec.components.parallel.ParallelEncoder", gru, gru]
 
 
 # ---- gradients

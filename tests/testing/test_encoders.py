@@ -3,7 +3,13 @@
 import pytest
 import torch
 
-from embrec.components import Encoder, GRUEncoder, SelfAttentionEncoder
+from embrec.components import (
+    Encoder,
+    EnsembleEncoder,
+    GRUEncoder,
+    ParallelEncoder,
+    SelfAttentionEncoder,
+)
 from embrec.network import SequenceModule
 from embrec.testing import check_encoder
 
@@ -95,6 +101,10 @@ class DecayModule(SequenceModule):
         GRUEncoder(5, n_layers=2, residual=False, dropout=0.5),
         SelfAttentionEncoder(8),
         SelfAttentionEncoder(8, n_layers=2, n_heads=4, window=2, residual=False, dropout=0.5),
+        ParallelEncoder(),
+        EnsembleEncoder(),
+        EnsembleEncoder([("mine", Decay()), ("gru", GRUEncoder(4))]),
+        EnsembleEncoder([("mine", Window()), ("gru", GRUEncoder(4))]),
         Decay(),
         Window(),
     ],
@@ -102,6 +112,31 @@ class DecayModule(SequenceModule):
 )
 def test_encoders_that_pass(encoder):
     check_encoder(encoder)
+
+
+PAIR = [("text", GRUEncoder(5, n_layers=2)), ("image", SelfAttentionEncoder(4, window=2))]
+
+
+@pytest.mark.parametrize(
+    ("encoder", "sources"),
+    [
+        (ParallelEncoder(), ["a", "b", "c"]),
+        (ParallelEncoder(PAIR), ["text", "image"]),
+        (ParallelEncoder(PAIR), ["image", "text"]),
+        (ParallelEncoder([("text", Decay()), ("image", Window())]), ["text", "image"]),
+        (ParallelEncoder([("text", EnsembleEncoder(PAIR)), ("image", Decay())]), ["text", "image"]),
+        (EnsembleEncoder([("a", ParallelEncoder(PAIR)), ("b", Decay())]), ["text", "image"]),
+    ],
+    ids=str,
+)
+def test_encoders_of_several_sources_that_pass(encoder, sources):
+    check_encoder(encoder, sources)
+
+
+def test_a_fault_of_a_part_is_one_of_the_whole():
+    faulty = ParallelEncoder([("text", Decay("packed")), ("image", Decay())])
+    with pytest.raises(AssertionError, match="read after 1 advance must be what forward says"):
+        check_encoder(faulty, ["text", "image"])
 
 
 @pytest.mark.parametrize(

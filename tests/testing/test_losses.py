@@ -2,7 +2,7 @@
 
 import pytest
 
-from embrec.components import BPR, BPRMax, CosineDistance, CrossEntropy, Loss
+from embrec.components import BPR, BPRMax, CosineDistance, CrossEntropy, Loss, SmoothNDCG
 from embrec.testing import check_loss
 
 
@@ -22,7 +22,9 @@ class Deaf(Loss):
         return lambda p, i, t, n, log_expected=None: mean(p, i.detach(), t, n)
 
 
-@pytest.mark.parametrize("loss", [CrossEntropy(), BPR(), BPRMax(), CosineDistance()], ids=str)
+@pytest.mark.parametrize(
+    "loss", [CrossEntropy(), BPR(), BPRMax(), SmoothNDCG(), CosineDistance()], ids=str
+)
 def test_losses_that_pass(loss):
     check_loss(loss)
 

@@ -1,4 +1,4 @@
-"""The losses that set the next item against others: cross-entropy, BPR and BPR-max.
+"""The losses that set the next item against others: cross-entropy, BPR, BPR-max, smooth NDCG.
 
 All take the same arguments. The negatives are every item but the step's own next one, or a sample
 that all steps share; a draw that happens to be a step's own next item is left out for that step.
@@ -59,8 +59,7 @@ def cross_entropy(
     Tensor of shape ()
         Mean over steps.
     """
-    if log_expected is not None and negatives is None:
-        raise ValueError("log_expected is of sampled negatives; got none.")
+    _check_correction(log_expected, negatives)
     kernel = partial(kernels.cross_entropy, log_expected=log_expected)
     return contrast(predicted, items, targets, negatives, kernel, 1, memory, precision, weights)
 
@@ -125,3 +124,51 @@ def bpr_max(
     """
     kernel = partial(kernels.bpr_max, regularization=regularization)
     return contrast(predicted, items, targets, negatives, kernel, 4, memory, precision, weights)
+
+
+def smooth_ndcg(
+    predicted: Tensor,
+    items: Tensor,
+    targets: Tensor,
+    negatives: Tensor | None = None,
+    *,
+    cross_entropy_weight: float = 0.1,
+    log_expected: Tensor | None = None,
+    memory: int | None = None,
+    precision: torch.dtype | None = None,
+    weights: Tensor | None = None,
+) -> Tensor:
+    """1 - NDCG of the next item at a smooth rank (Qin, Liu & Li 2010), and some cross-entropy.
+
+    ``1 - 1 / log2(1 + rank) + cross_entropy_weight * cross_entropy`` with
+    ``rank = 1 + sum_j sigmoid(s_j - s)`` over the negatives.
+
+    Parameters
+    ----------
+    predicted, items, targets, negatives
+        As for `cross_entropy`.
+    cross_entropy_weight : float, default=0.1
+    log_expected : Tensor of shape (n_negatives,), optional
+        As for `cross_entropy`. Each draw counts as so many items as it stands for, and the sum is
+        an unbiased estimate of that over all items. Without it the rank is that in the sample.
+    memory, precision, weights
+        As for `cross_entropy`.
+
+    Returns
+    -------
+    Tensor of shape ()
+        Mean over steps; 0 for a step that has no negatives.
+    """
+    _check_correction(log_expected, negatives)
+    kernel = partial(
+        kernels.smooth_ndcg, cross_entropy_weight=cross_entropy_weight, log_expected=log_expected
+    )
+    n_buffers = 2 if log_expected is None else 3
+    return contrast(
+        predicted, items, targets, negatives, kernel, n_buffers, memory, precision, weights
+    )
+
+
+def _check_correction(log_expected: Tensor | None, negatives: Tensor | None) -> None:
+    if log_expected is not None and negatives is None:
+        raise ValueError("log_expected is of sampled negatives; got none.")

@@ -1,5 +1,8 @@
 """What each loss makes of a chunk of scores: the losses, and their gradient in place."""
 
+import math
+from dataclasses import replace
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -78,6 +81,32 @@ def bpr_max(chunk: Chunk, *, regularization: float) -> Gradient:
     some = _count_negatives(chunk) > 0
     loss = torch.where(some, regularization * mean_square - safe.log(), 0)
     return Gradient(loss=loss, targets=-slope / safe)
+
+
+def smooth_ndcg(
+    chunk: Chunk, *, cross_entropy_weight: float, log_expected: Tensor | None = None
+) -> Gradient:
+    """1 - NDCG of the next item, at a rank that counts others by a sigmoid; and cross-entropy."""
+    copy = replace(chunk, scores=chunk.scores.clone())
+    other = cross_entropy(copy, log_expected=log_expected)
+    scores, target_scores = chunk.scores, chunk.target_scores
+    ahead = scores.sub_(target_scores).sigmoid_()
+    counted = ahead
+    if log_expected is not None:  # how many items of the catalogue each draw stands for
+        counted = ahead * (-log_expected).clamp(max=_HIGHEST).exp()[:, None].to(ahead.dtype)
+    counted[chunk.own] = 0
+    n_ahead = _sum_over_items(counted, target_scores.dtype)
+    # log2(1 + rank) is 1 + excess: no digits are lost where nearly none are ahead
+    excess = torch.log1p(n_ahead / 2) / math.log(2)
+    scale = 1 / (math.log(2) * (2 + n_ahead) * (1 + excess).square())
+    torch.addcmul(counted, counted, ahead, value=-1, out=scores)
+    targets = -_sum_over_items(scores, target_scores.dtype) * scale
+    assert other.scale is not None
+    scores.mul_(scale).add_(copy.scores.mul_(cross_entropy_weight * other.scale))
+    return Gradient(
+        loss=excess / (1 + excess) + cross_entropy_weight * other.loss,
+        targets=targets + cross_entropy_weight * other.targets,
+    )
 
 
 def _softmax_of_negatives(scores: Tensor, chunk: Chunk) -> Tensor:

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from loss_formulas import (
+    CORRECTED,
     LOSSES,
     assert_costs_nothing,
     assert_equal_up_to_rounding,
@@ -28,16 +29,19 @@ from embrec.data.ragged import Ragged
 from embrec.network import SequenceNetwork
 from embrec.network.gru import GRUModule
 from embrec.network.items import TowerItems
-from embrec.network.losses import bpr_max, cross_entropy
+from embrec.network.losses import bpr_max, cross_entropy, smooth_ndcg
 from embrec.network.packing import pack
 
+each_corrected = pytest.mark.parametrize("loss", CORRECTED, ids=lambda loss: loss.__name__)
 
+
+@each_corrected
 @pytest.mark.parametrize("memory", [None, 1, 300])
 @each_dtype
-def test_correction_of_sampled_cross_entropy(memory, dtype):
+def test_correction_of_samples(loss, memory, dtype):
     negatives = draws(True)
     assert_follows_formula(
-        cross_entropy,
+        loss,
         *inputs(dtype=dtype),
         negatives,
         log_expected=corrections(negatives).to(dtype),
@@ -64,6 +68,22 @@ def test_steps_may_count_differently(loss, sampled, dtype, memory, scale):
     assert_follows_formula(loss, *inputs(dtype=dtype), drawn, **options)
 
 
+@each_choice
+@pytest.mark.parametrize("weight", [0.0, 0.1, 3.0])
+def test_weight_of_cross_entropy_beside_ndcg(sampled, weight):
+    arguments = *inputs(), draws(sampled)
+    assert_follows_formula(smooth_ndcg, *arguments, cross_entropy_weight=weight)
+
+
+def test_smooth_ndcg_of_far_apart_scores_is_ndcg():
+    """The next item is at rank 1 + the negatives above it, and half those that tie."""
+    items = 1000 * torch.tensor([[0.0], [3.0], [1.0], [0.0], [-2.0], [-1.0]]).double()
+    predicted, targets = torch.ones(1, 1).double(), torch.tensor([0])
+    for negatives, rank in ((None, 3.5), (torch.tensor([4, 5]), 1), (torch.tensor([1, 1, 4]), 3)):
+        found = smooth_ndcg(predicted, items, targets, negatives, cross_entropy_weight=0.0)
+        assert found.item() == pytest.approx(1 - 1 / math.log2(1 + rank))
+
+
 @settings(deadline=None, max_examples=60)
 @given(
     loss=st.sampled_from(LOSSES),
@@ -81,7 +101,7 @@ def test_small_shapes(loss, shape, n_negatives, memory, seed):
     negatives, options = None, {}
     if n_negatives is not None:
         negatives = torch.randint(0, n_items, (n_negatives,), generator=generator)
-        if loss is cross_entropy:
+        if loss in CORRECTED:
             options["log_expected"] = torch.randn(n_negatives, generator=generator).double()
     assert_follows_formula(loss, predicted, items, targets, negatives, memory=memory, **options)
 
@@ -91,7 +111,7 @@ def test_small_shapes(loss, shape, n_negatives, memory, seed):
 def test_gradcheck(loss, sampled):
     predicted, items, targets = inputs(5, 7, 3)
     negatives = draws(sampled, 7, 6)
-    options = {"log_expected": corrections(negatives)} if sampled and loss is cross_entropy else {}
+    options = {"log_expected": corrections(negatives)} if sampled and loss in CORRECTED else {}
     assert torch.autograd.gradcheck(
         lambda p, e: loss(p, e, targets, negatives, memory=2 * 8 * 7, **options),
         (predicted.requires_grad_(), items.requires_grad_()),
@@ -185,11 +205,12 @@ def test_order_does_not_matter(loss, sampled):
     torch.testing.assert_close(found, expected)
 
 
-def test_corrections_go_with_their_draws():
+@each_corrected
+def test_corrections_go_with_their_draws(loss):
     negatives, order = draws(True), torch.randperm(17, generator=torch.Generator().manual_seed(0))
     log_expected = corrections(negatives)
-    expected = cross_entropy(*inputs(), negatives, log_expected=log_expected)
-    found = cross_entropy(*inputs(), negatives[order], log_expected=log_expected[order])
+    expected = loss(*inputs(), negatives, log_expected=log_expected)
+    found = loss(*inputs(), negatives[order], log_expected=log_expected[order])
     torch.testing.assert_close(found, expected)
 
 
@@ -215,6 +236,28 @@ def test_corrected_draws_estimate_the_partition_function():
     assert standard_error < 0.05 * whole
     assert (estimates.mean() - whole).abs() < 3 * standard_error
     assert (uncorrected.mean() - whole).abs() > 6 * standard_error
+
+
+def test_corrected_draws_estimate_the_rank():
+    """What the loss says of one step is the rank, up to a function that is not linear."""
+    predicted, items, _ = inputs(1, 12, 4)
+    targets = torch.tensor([3])
+    probabilities = torch.arange(1.0, 13) / 78
+    n_draws, n_repeats = 8, 1000
+    generator = torch.Generator().manual_seed(0)
+    drawn = torch.multinomial(
+        probabilities.expand(n_repeats, -1), n_draws, replacement=True, generator=generator
+    )
+    log_expected = (n_draws * probabilities).log().double()
+
+    def rank(*sample, **options):
+        loss = smooth_ndcg(predicted, items, targets, *sample, cross_entropy_weight=0.0, **options)
+        return 2 ** (1 / (1 - loss)) - 1
+
+    estimates = torch.stack([rank(row, log_expected=log_expected[row]) for row in drawn])
+    standard_error = estimates.std() / math.sqrt(n_repeats)
+    assert standard_error < 0.05 * rank()
+    assert (estimates.mean() - rank()).abs() < 3 * standard_error
 
 
 @each_loss
@@ -251,6 +294,7 @@ def test_packed_steps_are_the_steps_of_all_sequences(loss, sampled):
     )
 
 
-def test_corrections_are_of_a_sample():
+@each_corrected
+def test_corrections_are_of_a_sample(loss):
     with pytest.raises(ValueError, match="log_expected is of sampled negatives; got none"):
-        cross_entropy(*inputs(), log_expected=torch.zeros(29))
+        loss(*inputs(), log_expected=torch.zeros(29))

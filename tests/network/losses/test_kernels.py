@@ -7,6 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from loss_formulas import (
+    CORRECTED,
     STEPS,
     assert_equal_up_to_rounding,
     draws,
@@ -18,7 +19,7 @@ from loss_formulas import (
     value_and_gradients,
 )
 
-from embrec.network.losses import bpr, bpr_max, cross_entropy, kernels
+from embrec.network.losses import bpr, bpr_max, cross_entropy, kernels, smooth_ndcg
 from embrec.network.losses.chunks import Chunk
 
 
@@ -56,16 +57,15 @@ def test_far_apart_scores(loss, sampled, dtype, memory, size):
         assert_equal_up_to_rounding(*by_step, dtype, (size, 1))
 
 
+@pytest.mark.parametrize("loss", CORRECTED, ids=lambda loss: loss.__name__)
 @each_dtype
 @pytest.mark.parametrize("size", [200, 1000])
-def test_far_apart_scores_with_corrections(dtype, size):
+def test_far_apart_scores_with_corrections(loss, dtype, size):
     predicted, items = torch.eye(10, dtype=dtype), extreme_scores(size).T.to(dtype)
     log_expected = torch.linspace(-30, 3, 16, dtype=torch.float64).to(dtype)
     arguments = predicted, items, torch.zeros(10, dtype=torch.int64), torch.arange(8).repeat(2)
-    found = value_and_gradients(cross_entropy, *arguments, log_expected=log_expected)
-    expected = value_and_gradients(
-        partial(reference, cross_entropy), *arguments, log_expected=log_expected
-    )
+    found = value_and_gradients(loss, *arguments, log_expected=log_expected)
+    expected = value_and_gradients(partial(reference, loss), *arguments, log_expected=log_expected)
     assert_equal_up_to_rounding(found, expected, dtype, (size, size, 1))
 
 
@@ -97,6 +97,18 @@ def test_corrections_of_the_own_draw_do_not_matter():
     draws, corrections = torch.tensor([0, 1]), torch.tensor([-100.0, 0.0])
     loss = cross_entropy(predicted, items, targets, draws, log_expected=corrections)
     torch.testing.assert_close(loss, torch.tensor(2.0).log())
+    loss = smooth_ndcg(predicted, items, targets, draws, log_expected=corrections)
+    expected = 1 - 1 / torch.tensor(2.5).log2() + 0.1 * torch.tensor(2.0).log()
+    torch.testing.assert_close(loss, expected)
+
+
+def test_absurd_corrections_of_ranks_stay_finite():
+    predicted, items, targets = inputs(dtype=torch.float32)
+    corrections = torch.full((29,), -1000.0)
+    found = value_and_gradients(
+        smooth_ndcg, predicted, items, targets, torch.arange(29), log_expected=corrections
+    )
+    assert all(tensor.isfinite().all() for tensor in found)
 
 
 @each_loss
@@ -116,6 +128,7 @@ KERNELS = {
     cross_entropy: kernels.cross_entropy,
     bpr: kernels.bpr,
     bpr_max: partial(kernels.bpr_max, regularization=1.0),
+    smooth_ndcg: partial(kernels.smooth_ndcg, cross_entropy_weight=0.1),
 }
 
 
