@@ -146,7 +146,7 @@ class ShopModel:
         return users, steps, taken[users, steps], events[users, steps]
 
     def _draw_events(self, shape: tuple[int, ...], rng: np.random.RandomState) -> np.ndarray:
-        """Draw types of events; without types nothing is drawn, so that seeds stay what they are."""
+        """Draw types of events; without types nothing, so that a seed makes what it always made."""
         if not self.has_event_types:
             return np.zeros(shape, dtype=np.int64)
         return (rng.random_sample(shape) < self.event_shares[1]).astype(np.int64)

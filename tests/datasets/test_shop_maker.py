@@ -18,7 +18,14 @@ def test_a_seed_makes_the_shop_that_it_always_made():
     log = make_shop(100, 200, random_state=0).interactions
     assert log.columns.tolist() == ["user", "item", "timestamp"]
     assert len(log) == 983
-    assert log["item"].head(6).tolist() == ["I00023", "I00034", "I00163", "I00094", "I00059", "I00064"]
+    assert log["item"].head(6).tolist() == [
+        "I00023",
+        "I00034",
+        "I00163",
+        "I00094",
+        "I00059",
+        "I00064",
+    ]
 
 
 def test_each_event_is_a_purchase_with_the_share_asked_for():

@@ -134,6 +134,7 @@ def test_probabilities_are_popularity_times_the_weight_of_the_group(typed_shop, 
     [
         ([["view", "view"]], ValueError, "each of the 2 histories; got those of 1"),
         ([["view"], ["view", "view"]], ValueError, r"0 has 2 events, and events\[0\] has 1 types"),
+        ([["view"] * 2] * 2, ValueError, r"1 has 1 events, and events\[1\] has 2 types"),
         ([["view", "buy"], []], ValueError, r"has \['buy'\]; a type is one of \['view', "),
         (["view", ["view"]], TypeError, r"events\[0\] is one str, 'view'"),
     ],
