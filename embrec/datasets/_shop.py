@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from embrec.data.ids import IdIndex
-from embrec.datasets._shop_oracle import ShopModel
+from embrec.datasets._shop_oracle import EVENT_TYPES, ShopModel
 from embrec.datasets._shop_pictures import draw_picture
 
 FIRST_DAY = np.datetime64("2026-01-01T00:00:00", "s")
@@ -22,8 +22,9 @@ class Shop:
 
     Parameters
     ----------
-    interactions : DataFrame of shape (n_events, 3)
-        Columns user, item and timestamp (datetime64[s]), in the order of time.
+    interactions : DataFrame of shape (n_events, 3) or (n_events, 4)
+        Columns user, item and timestamp (datetime64[s]), in the order of time; and event, "view" or
+        "purchase", if events have types.
     items : DataFrame of shape (n_items, 8)
         Columns item, title, description, category, brand, colour, price and launched
         (datetime64[s]); and image (bytes, PNG) if there are pictures.
@@ -70,7 +71,11 @@ class Shop:
         return self.interactions[before], self.interactions[~before]
 
     def next_item_probabilities(
-        self, histories: Sequence[Sequence[str]], *, at: Any = None
+        self,
+        histories: Sequence[Sequence[str]],
+        *,
+        at: Any = None,
+        events: Sequence[Sequence[str]] | None = None,
     ) -> np.ndarray:
         """Tell what each visitor truly does next, given all that can be known: the best possible.
 
@@ -85,6 +90,9 @@ class Shop:
             When each visitor came (any time of that day): what is launched on a later day is not
             for sale. Before the first day counts as the first, after the last as the last, when
             all is on sale; so it is by default.
+        events : list of n sequences of {"view", "purchase"}, optional
+            Types of the events of each history. Without it they count as not known, and are summed
+            out.
 
         Returns
         -------
@@ -97,12 +105,14 @@ class Shop:
             If an id is not in the shop.
         ValueError
             If no visitor can have such a history: an item twice, or one not launched by then, or
-            if it leaves nothing to take; or if ``at`` is not one time per history.
+            if it leaves nothing to take; or if ``at`` is not one time per history, or ``events``
+            not one type per event, or the shop's events have no types.
         TypeError
-            If a history is not a sequence of ids.
+            If a history is not a sequence of ids, or an element of ``events`` not one of types.
         """
         rows = [self._rows(number, history) for number, history in enumerate(histories)]
-        return self.model.next_item_probabilities(rows, self._days(rows, at))
+        types = None if events is None else self._types(rows, events)
+        return self.model.next_item_probabilities(rows, self._days(rows, at), types)
 
     def visit_days(self) -> tuple[IdIndex, np.ndarray]:
         """Say on which day each visitor of the log came: users, and a number for each."""
@@ -128,6 +138,34 @@ class Shop:
                 "again: it has probability 0. Drop the repetitions."
             )
         return rows
+
+    def _types(self, rows: list[list[int]], events: Sequence[Sequence[str]]) -> list[list[int]]:
+        if not self.model.has_event_types:
+            raise ValueError(
+                "The events of this shop have no types; leave events= out, or make the shop with "
+                "purchase_share=."
+            )
+        if len(events) != len(rows):
+            raise ValueError(
+                f"events must hold the types of each of the {len(rows)} histories; got those of "
+                f"{len(events)}."
+            )
+        for number, (history, types) in enumerate(zip(rows, events, strict=True)):
+            if isinstance(types, str):
+                raise TypeError(
+                    f"events[{number}] is one str, {types!r}; expected a list of types."
+                )
+            if len(types) != len(history):
+                raise ValueError(
+                    f"History {number} has {len(history)} events, and events[{number}] has "
+                    f"{len(types)} types; expected one for each."
+                )
+            unknown = [event for event in types if event not in EVENT_TYPES]
+            if unknown:
+                raise ValueError(
+                    f"events[{number}] has {unknown[:5]}; a type is one of {list(EVENT_TYPES)}."
+                )
+        return [[EVENT_TYPES.index(event) for event in types] for types in events]
 
     def _days(self, rows: list[list[int]], at: Any) -> np.ndarray:
         last_day = self.model.n_days - 1

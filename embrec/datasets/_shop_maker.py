@@ -7,7 +7,7 @@ import pandas as pd
 from sklearn.utils import check_random_state
 
 from embrec.datasets._shop import DAY, FIRST_DAY, Shop
-from embrec.datasets._shop_oracle import ShopModel
+from embrec.datasets._shop_oracle import EVENT_TYPES, ShopModel
 from embrec.datasets._shop_pictures import draw_png
 from embrec.datasets._shop_text import BRANDS, CATEGORIES, COLOURS, STYLES, describe
 
@@ -27,6 +27,7 @@ def make_shop(
     cold_share: float = 0.0,
     train_share: float = 0.8,
     zipf: float = 0.8,
+    purchase_share: float = 0.0,
     pictures: bool = False,
     random_state: Any = None,
 ) -> Shop:
@@ -61,6 +62,21 @@ def make_shop(
     `Shop.next_item_probabilities` computes it. How many items a visitor takes is decided
     beforehand, so that a history's end tells nothing.
 
+    With ``purchase_share``, :math:`q`, events have types :math:`e`: each is a purchase with
+    probability :math:`q`, whatever else happens, and a view otherwise. After the event :math:`(j,
+    e)` comes item :math:`i` with probability
+
+    .. math::
+
+        p(i \mid j, e, z, A) =
+        \frac{w_i \, T^e_{c_j c_i} \, B_{s_j s_i} \, \theta_{z s_i}}
+             {\sum_{k \in A} w_k \, T^e_{c_j c_k} \, B_{s_j s_k} \, \theta_{z s_k}}
+
+    After a purchase :math:`T^e` is the way through the shop above, after a view it leads mostly to
+    more of the same category: visitors compare, buy, and go on. Where the types of a history are
+    not known, :math:`p(i \mid j, z, A)` is :math:`q \, p(i \mid j, \text{purchase}, z, A) + (1 - q)
+    \, p(i \mid j, \text{view}, z, A)`, at each of its steps and for what comes next.
+
     Parameters
     ----------
     n_users : int, default=3000
@@ -78,6 +94,10 @@ def make_shop(
         Share of the 90 days that lie before the cutoff.
     zipf : float, default=0.8
         Exponent of the popularity.
+    purchase_share : float, default=0.0
+        Share of the events that are purchases; the others are views. The log then has a column
+        ``event`` of "view" and "purchase". With 0 events have no types, and all lead on as a
+        purchase does.
     pictures : bool, default=False
         Whether items have a column ``image``: a PNG of 64 x 64 pixels, as bytes. Needs Pillow
         (extra ``image``).
@@ -105,12 +125,12 @@ def make_shop(
     >>> shop.next_item_probabilities([["I00000", "I00003"], []]).shape
     (2, 200)
     """
-    _check_size(n_users, n_items, mean_events, zipf)
+    _check_size(n_users, n_items, mean_events, zipf, purchase_share)
     _check_launches(n_items, late_share, cold_share, train_share)
     rng = check_random_state(random_state)
     cutoff_day = round(train_share * N_DAYS)
     launch_day = _launch_days(n_items, late_share, cold_share, cutoff_day, rng)
-    model = _make_model(launch_day, zipf, rng)
+    model = _make_model(launch_day, zipf, purchase_share, rng)
     items = _make_items(model, rng)
     if pictures:
         items["image"] = [
@@ -123,7 +143,9 @@ def make_shop(
     return Shop(interactions, items, model, FIRST_DAY + cutoff_day * DAY)
 
 
-def _check_size(n_users: int, n_items: int, mean_events: float, zipf: float) -> None:
+def _check_size(
+    n_users: int, n_items: int, mean_events: float, zipf: float, purchase_share: float
+) -> None:
     if n_users < 1 or n_items < 200:
         raise ValueError(
             f"A shop needs at least 1 user and 200 items; got {n_users} and {n_items}."
@@ -132,6 +154,11 @@ def _check_size(n_users: int, n_items: int, mean_events: float, zipf: float) -> 
         raise ValueError(f"mean_events must be more than 3 and at most 25; got {mean_events}.")
     if not 0 <= zipf <= 3:
         raise ValueError(f"zipf must be at least 0 and at most 3; got {zipf}.")
+    if not 0 <= purchase_share <= 1:
+        raise ValueError(
+            f"purchase_share must be at least 0 and at most 1; got {purchase_share}. 0 makes a log "
+            "without types of events."
+        )
 
 
 def _check_launches(n_items: int, late_share: float, cold_share: float, train_share: float) -> None:
@@ -163,8 +190,14 @@ def _launch_days(
     return launch_day
 
 
-def _make_model(launch_day: np.ndarray, zipf: float, rng: np.random.RandomState) -> ShopModel:
+def _make_model(
+    launch_day: np.ndarray, zipf: float, purchase_share: float, rng: np.random.RandomState
+) -> ShopModel:
     n_items, n_categories, n_styles = len(launch_day), len(CATEGORIES), len(STYLES)
+    typed: dict[str, Any] = {}
+    if purchase_share:
+        typed["view_transition"] = _view_transition(n_categories)
+        typed["event_shares"] = np.array([1 - purchase_share, purchase_share])
     return ShopModel(
         category=rng.randint(n_categories, size=n_items),
         style=rng.randint(n_styles, size=n_items),
@@ -174,6 +207,7 @@ def _make_model(launch_day: np.ndarray, zipf: float, rng: np.random.RandomState)
         transition=_transition(n_categories),
         style_loyalty=np.where(np.eye(n_styles) > 0, 4.0, 1.0),
         taste=rng.dirichlet(np.full(n_styles, 0.3), size=N_TYPES) + 0.02,
+        **typed,
     )
 
 
@@ -185,6 +219,11 @@ def _transition(n: int) -> np.ndarray:
     weights[here, (here + 1) % n] += 0.55
     weights[here, (here + 2) % n] += 0.15
     return weights
+
+
+def _view_transition(n: int) -> np.ndarray:
+    """Stay in the category, as surely as a purchase leads on; now and then go anywhere."""
+    return np.full((n, n), 0.02) + 0.85 * np.eye(n)
 
 
 def _make_items(model: ShopModel, rng: np.random.RandomState) -> pd.DataFrame:
@@ -212,10 +251,12 @@ def _make_log(
 ) -> pd.DataFrame:
     days = rng.randint(model.n_days, size=n_users)
     lengths = 3 + rng.geometric(1 / (mean_events - 2), size=n_users) - 1
-    users, steps, rows = model.sample(days, np.minimum(lengths, MAX_EVENTS), rng)
+    users, steps, rows, events = model.sample(days, np.minimum(lengths, MAX_EVENTS), rng)
     # opening hours end at 16:00, and the longest visit 25 minutes later: within the day
     seconds = rng.randint(57_600, size=n_users)[users] + 30 * steps
     times = FIRST_DAY + days[users] * DAY + seconds.astype("timedelta64[s]")
     log = pd.DataFrame({"user": users, "item": ids[rows], "timestamp": times})
+    if model.has_event_types:
+        log["event"] = np.array(EVENT_TYPES, dtype=object)[events]
     log["user"] = log["user"].map("U{:06d}".format)
     return log.sort_values("timestamp", kind="stable", ignore_index=True)

@@ -1,13 +1,15 @@
 """The probabilities that visitors of the generated shop follow: sampling, and exact inference."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 
 #: Histories whose probabilities are computed together.
 BLOCK = 256
+#: Types of events, where they have types; their numbers are the places.
+EVENT_TYPES = ("view", "purchase")
 #: Draws after which a visitor who always hits upon taken items has the others listed instead.
 MAX_DRAWS = 100
 
@@ -22,8 +24,13 @@ class ShopModel:
     popularity : ndarray of shape (n_items,)
     n_days : int
     transition : ndarray of shape (n_categories, n_categories)
+        After a purchase; after every event if events have no types.
     style_loyalty : ndarray of shape (n_styles, n_styles)
     taste : ndarray of shape (n_types, n_styles)
+    view_transition : ndarray of shape (n_categories, n_categories), optional
+        After a view. Without it events have no types.
+    event_shares : ndarray of shape (2,), optional
+        How probable each of `EVENT_TYPES` is, whatever else happens; (1,) without types.
     """
 
     category: np.ndarray
@@ -34,6 +41,20 @@ class ShopModel:
     transition: np.ndarray
     style_loyalty: np.ndarray
     taste: np.ndarray
+    # arrays, and not None: the oracle's recommender saves all fields but ``n_days`` as arrays
+    view_transition: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
+    event_shares: np.ndarray = field(default_factory=lambda: np.ones(1))
+
+    @property
+    def has_event_types(self) -> bool:
+        """Whether events are views and purchases."""
+        return len(self.event_shares) > 1
+
+    @cached_property
+    def transitions(self) -> np.ndarray:
+        """One per type of event: shape (n_event_types, n_categories, n_categories)."""
+        ways = [self.view_transition, self.transition]
+        return np.stack(ways if self.has_event_types else ways[1:])
 
     @property
     def n_styles(self) -> int:
@@ -75,9 +96,12 @@ class ShopModel:
         begin = np.searchsorted(self.group[order], np.arange(self.n_groups))
         return order, running, begin
 
-    def group_factors(self, last: np.ndarray) -> np.ndarray:
-        """How the last item favours groups: (n,) item rows, -1 for none, to (n, n_groups)."""
-        across = self.transition[self.category[last]][:, :, None]
+    def group_factors(self, last: np.ndarray, event: int | np.ndarray) -> np.ndarray:
+        """How the last item favours groups, given its type of event.
+
+        (n,) item rows, -1 for none, and types, one for all or (n,), to (n, n_groups).
+        """
+        across = self.transitions[event, self.category[last]][:, :, None]
         along = self.style_loyalty[self.style[last]][:, None, :]
         factors = (across * along).reshape(len(last), -1)
         factors[last < 0] = 1.0
@@ -92,7 +116,7 @@ class ShopModel:
 
     def sample(
         self, days: np.ndarray, lengths: np.ndarray, rng: np.random.RandomState
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Draw what visitors do, all of them a step at a time.
 
         Parameters
@@ -103,19 +127,29 @@ class ShopModel:
 
         Returns
         -------
-        users, steps, rows : ndarray of shape (n_events,), int
-            Number of the visitor, of the step, and row of the item.
+        users, steps, rows, events : ndarray of shape (n_events,), int
+            Number of the visitor, of the step, row of the item, and type of the event: its place
+            in `EVENT_TYPES`, or 0 without types.
         """
         types = rng.randint(len(self.taste), size=len(days))
         taken = np.full((len(days), lengths.max()), -1)
+        events = self._draw_events(taken.shape, rng)
         for step in range(lengths.max()):
             active = np.flatnonzero(lengths > step)
             last = taken[active, step - 1] if step else np.full(len(active), -1)
-            weights = self.group_weight[days[active]] * self.group_factors(last)
+            weights = self.group_weight[days[active]] * self.group_factors(
+                last, events[active, step - 1]
+            )
             weights *= self.group_taste[types[active]]
             taken[active, step] = self._draw_new(weights, days[active], taken[active, :step], rng)
         users, steps = np.nonzero(taken >= 0)
-        return users, steps, taken[users, steps]
+        return users, steps, taken[users, steps], events[users, steps]
+
+    def _draw_events(self, shape: tuple[int, ...], rng: np.random.RandomState) -> np.ndarray:
+        """Draw types of events; without types nothing, so that a seed makes what it always made."""
+        if not self.has_event_types:
+            return np.zeros(shape, dtype=np.int64)
+        return (rng.random_sample(shape) < self.event_shares[1]).astype(np.int64)
 
     def _draw_new(
         self, weights: np.ndarray, days: np.ndarray, taken: np.ndarray, rng: np.random.RandomState
@@ -168,9 +202,12 @@ class ShopModel:
     # ---- inference
 
     def next_item_probabilities(
-        self, histories: Sequence[Sequence[int]], days: np.ndarray
+        self,
+        histories: Sequence[Sequence[int]],
+        days: np.ndarray,
+        events: Sequence[Sequence[int]] | None = None,
     ) -> np.ndarray:
-        """Predictive distribution of the next item, the type integrated out by Bayes' rule.
+        """Predictive distribution of the next item, the visitor's type summed out by Bayes' rule.
 
         Parameters
         ----------
@@ -178,6 +215,9 @@ class ShopModel:
             No row twice, each launched by the day of the visit.
         days : ndarray of shape (n,), int
             When each visitor came.
+        events : list of n sequences of int, optional
+            Types of the events: places in `EVENT_TYPES`, as many as each history has items. Without
+            it they are summed out too.
 
         Returns
         -------
@@ -188,7 +228,7 @@ class ShopModel:
         ValueError
             If a history leaves nothing to take.
         """
-        weights = self.group_weights(histories, days)
+        weights = self.group_weights(histories, days, events)
         probabilities = np.empty((len(histories), len(self.group)))
         for start in range(0, len(histories), BLOCK):
             block = slice(start, start + BLOCK)
@@ -197,12 +237,17 @@ class ShopModel:
             probabilities[block] = items / items.sum(axis=1, keepdims=True)
         return probabilities
 
-    def group_weights(self, histories: Sequence[Sequence[int]], days: np.ndarray) -> np.ndarray:
+    def group_weights(
+        self,
+        histories: Sequence[Sequence[int]],
+        days: np.ndarray,
+        events: Sequence[Sequence[int]] | None = None,
+    ) -> np.ndarray:
         """Say what the next item's probability is, per unit of popularity, in each group.
 
         Parameters
         ----------
-        histories, days
+        histories, days, events
             As for `next_item_probabilities`.
 
         Returns
@@ -214,18 +259,25 @@ class ShopModel:
         weights = np.empty((len(histories), self.n_groups))
         for start in range(0, len(histories), BLOCK):
             block = slice(start, start + BLOCK)
-            weights[block] = self._weigh_groups(histories[block], days[block])
+            padded, lengths = _pad(histories[block])
+            types = None if events is None else _pad(events[block])[0]
+            weights[block] = self._weigh_groups(padded, lengths, days[block], types)
         return weights
 
-    def _weigh_groups(self, histories: Sequence[Sequence[int]], days: np.ndarray) -> np.ndarray:
-        padded, lengths = _pad(histories)
+    def _weigh_groups(
+        self, padded: np.ndarray, lengths: np.ndarray, days: np.ndarray, types: np.ndarray | None
+    ) -> np.ndarray:
         log_posterior = np.zeros((len(padded), len(self.taste)))
         for step in range(lengths.max()):
             here = np.flatnonzero(lengths > step)
-            factors, _, total = self._step(padded[here], step, days[here])
+            left = self._left(padded[here, :step], days[here])
             item = self.group[padded[here, step]]
-            likelihood = (
-                factors[np.arange(len(here)), item, None] * self.group_taste.T[item] / total
+            likelihood = sum(
+                share
+                * factors[np.arange(len(here)), item, None]
+                * self.group_taste.T[item]
+                / self._total(factors, left)
+                for share, factors in self._ways(padded, types, step, here)
             )
             log_posterior[here] += np.log(likelihood)
         posterior = np.exp(log_posterior - log_posterior.max(axis=1, keepdims=True))
@@ -233,24 +285,41 @@ class ShopModel:
         weights = np.zeros((len(padded), self.n_groups))
         for step in np.unique(lengths):
             here = np.flatnonzero(lengths == step)
-            factors, left, total = self._step(padded[here], int(step), days[here])
-            by_group = factors * ((posterior[here] / total) @ self.group_taste)
+            left = self._left(padded[here, :step], days[here])
+            by_group = sum(
+                share
+                * factors
+                * ((posterior[here] / self._total(factors, left)) @ self.group_taste)
+                for share, factors in self._ways(padded, types, int(step), here)
+            )
             weights[here] = by_group / (by_group * left).sum(axis=1, keepdims=True)
         return weights
 
-    def _step(
-        self, padded: np.ndarray, step: int, days: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Say what decides the draw at a step.
+    def _ways(
+        self, padded: np.ndarray, types: np.ndarray | None, step: int, here: np.ndarray
+    ) -> Iterator[tuple[float, np.ndarray]]:
+        """List how a step may come about: probabilities, and factors of groups (n, n_groups).
 
-        Factors of groups (n, n_groups), popularity that is left in them (n, n_groups), and
-        normalisers (n, n_types).
+        One way if the types of events are known, or there is no event before; else one per type.
         """
-        last = padded[:, step - 1] if step else np.full(len(padded), -1)
-        factors = self.group_factors(last)
+        if not step:
+            yield 1.0, np.ones((len(here), self.n_groups))
+            return
+        last = padded[here, step - 1]
+        if types is not None:
+            yield 1.0, self.group_factors(last, types[here, step - 1])
+            return
+        for event, share in enumerate(self.event_shares.tolist()):
+            yield share, self.group_factors(last, event)
+
+    def _total(self, factors: np.ndarray, left: np.ndarray) -> np.ndarray:
+        """Normalise a way to make a step: shape (n, n_types)."""
+        return (factors * left) @ self.group_taste.T
+
+    def _left(self, taken: np.ndarray, days: np.ndarray) -> np.ndarray:
+        """Popularity on sale that is not taken, per group: (n, step) item rows to (n, n_groups)."""
         weight = self.group_weight[days].copy()
-        taken = padded[:, :step]
-        rows = np.repeat(np.arange(len(padded)), step)
+        rows = np.repeat(np.arange(len(taken)), taken.shape[1])
         groups = self.group[taken].ravel()
         np.subtract.at(weight, (rows, groups), self.popularity[taken].ravel())
         left = self.group_count[days].copy()
@@ -259,11 +328,11 @@ class ShopModel:
             raise ValueError("A history has all that is on sale: nothing is left to take.")
         # a group that is sold out weighs nothing, whatever the subtraction leaves by rounding
         weight[left == 0] = 0
-        return factors, weight, (factors * weight) @ self.group_taste.T
+        return weight
 
 
 def _pad(histories: Sequence[Sequence[int]]) -> tuple[np.ndarray, np.ndarray]:
-    """Fill histories up with -1, and say how long each is."""
+    """Fill histories (or types of events) up with -1, and say how long each is."""
     lengths = np.array([len(history) for history in histories])
     padded = np.full((len(histories), lengths.max() + 1), -1)
     for i, history in enumerate(histories):

@@ -15,18 +15,23 @@ def shop():
     return make_shop(n_users=1500, n_items=300, random_state=0)
 
 
+@pytest.fixture(scope="module")
+def typed_shop():
+    return make_shop(n_users=1500, n_items=300, purchase_share=0.3, random_state=0)
+
+
 def sequences_of(shop):
     log = shop.interactions
     grouped = log.groupby("user", sort=False)
     return grouped["item"].apply(list).tolist(), grouped["timestamp"].first().to_numpy()
 
 
-def slow_next_item_probabilities(shop, history, day):
+def slow_next_item_probabilities(shop, history, day, events=None):
     """The formula of make_shop, item by item and type by type."""
     model = shop.model
     rows = [int(item[1:]) for item in history]
 
-    def step(last, taken, z):
+    def step_after(transition, last, taken, z):
         weights = []
         for i in range(len(model.category)):
             if i in taken or model.launch_day[i] > day:
@@ -34,18 +39,25 @@ def slow_next_item_probabilities(shop, history, day):
                 continue
             weight = model.popularity[i] * model.taste[z, model.style[i]]
             if last is not None:
-                weight *= model.transition[model.category[last], model.category[i]]
+                weight *= transition[model.category[last], model.category[i]]
                 weight *= model.style_loyalty[model.style[last], model.style[i]]
             weights.append(weight)
         return np.array(weights) / np.sum(weights)
 
+    def step(t, z):
+        last = rows[t - 1] if t else None
+        ways = {"purchase": model.transition, "view": model.view_transition}
+        if not model.has_event_types:
+            return step_after(model.transition, last, rows[:t], z)
+        shares = {"purchase": model.event_shares[1], "view": 1 - model.event_shares[1]}
+        if events is not None and t:
+            shares = {events[t - 1]: 1.0}
+        return sum(shares[e] * step_after(ways[e], last, rows[:t], z) for e in shares)
+
     posterior, predictions = [], []
     for z in range(len(model.taste)):
-        likelihood = 1.0
-        for t, row in enumerate(rows):
-            likelihood *= step(rows[t - 1] if t else None, rows[:t], z)[row]
-        posterior.append(likelihood)
-        predictions.append(step(rows[-1] if rows else None, rows, z))
+        posterior.append(np.prod([step(t, z)[row] for t, row in enumerate(rows)]))
+        predictions.append(step(len(rows), z))
     posterior = np.array(posterior) / np.sum(posterior)
     return posterior @ np.array(predictions)
 
@@ -58,6 +70,25 @@ def test_oracle_agrees_with_the_formula(shop):
     fast = shop.next_item_probabilities(histories, at=at)
     days = (at.astype("datetime64[D]") - FIRST_DAY.astype("datetime64[D]")).astype(int)
     slow = [slow_next_item_probabilities(shop, h, d) for h, d in zip(histories, days, strict=True)]
+    np.testing.assert_allclose(fast, slow, atol=1e-12)
+    np.testing.assert_allclose(fast.sum(axis=1), 1)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_oracle_of_events_with_types_agrees_with_the_formula(typed_shop, known):
+    sequences, times = sequences_of(typed_shop)
+    types = typed_shop.interactions.groupby("user", sort=False)["event"].apply(list).tolist()
+    chosen = [0, 7, 300, 900]
+    histories = [[], *(sequences[i][:-1] for i in chosen)]
+    events = [[], *(types[i][:-1] for i in chosen)] if known else None
+    at = np.array([times[0], *times[chosen]])
+    fast = typed_shop.next_item_probabilities(histories, at=at, events=events)
+    days = (at.astype("datetime64[D]") - FIRST_DAY.astype("datetime64[D]")).astype(int)
+    slow = [
+        slow_next_item_probabilities(typed_shop, h, d, None if events is None else events[n])
+        for n, (h, d) in enumerate(zip(histories, days, strict=True))
+    ]
+    assert {"view", "purchase"} <= {e for i in chosen for e in types[i]}
     np.testing.assert_allclose(fast, slow, atol=1e-12)
     np.testing.assert_allclose(fast.sum(axis=1), 1)
 

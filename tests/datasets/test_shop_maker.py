@@ -14,6 +14,58 @@ def test_the_same_seed_makes_the_same_shop():
     assert not one.interactions.equals(other.interactions)
 
 
+def test_a_seed_makes_the_shop_that_it_always_made():
+    log = make_shop(100, 200, random_state=0).interactions
+    assert log.columns.tolist() == ["user", "item", "timestamp"]
+    assert len(log) == 983
+    assert log["item"].head(6).tolist() == [
+        "I00023",
+        "I00034",
+        "I00163",
+        "I00094",
+        "I00059",
+        "I00064",
+    ]
+
+
+def test_each_event_is_a_purchase_with_the_share_asked_for():
+    shop = make_shop(4000, 300, purchase_share=0.3, random_state=0)
+    log = shop.interactions
+    assert log.columns.tolist() == ["user", "item", "timestamp", "event"]
+    bought = log["event"] == "purchase"
+    assert (log["event"][~bought] == "view").all()
+    step = log.groupby("user").cumcount()
+    before = bought.groupby(log["user"]).shift(1)
+    # whatever comes before, wherever in the visit, whichever item: 5 standard deviations
+    popular = log["item"].isin(log["item"].value_counts().index[:30])
+    for some in (step == 0, step == 1, step > 5, before == 1, before == 0, popular):
+        error = np.sqrt(0.3 * 0.7 / some.sum())
+        assert abs(bought[some].mean() - 0.3) < 5 * error
+
+
+def test_views_compare_and_purchases_lead_on():
+    shop = make_shop(4000, 300, purchase_share=0.5, random_state=0)
+    log = shop.interactions.merge(shop.items[["item", "category"]], on="item")
+    log = log.sort_values("timestamp", kind="stable")
+    following = log.groupby("user")["category"].shift(-1)
+    stays = (log["category"] == following)[following.notna()]
+    shares = stays.groupby(log["event"]).mean()
+    assert shares["view"] > 0.6
+    assert shares["purchase"] < 0.3
+    view, purchase = shop.model.view_transition, shop.model.transition
+    np.testing.assert_allclose(view.sum(axis=1), purchase.sum(axis=1))
+    np.testing.assert_allclose(view, 0.02 + 0.85 * np.eye(len(view)))
+
+
+@pytest.mark.parametrize(("share", "event"), [(1, "purchase"), (1e-12, "view")])
+def test_shops_of_one_type_of_event(share, event):
+    shop = make_shop(100, 200, purchase_share=share, random_state=0)
+    assert (shop.interactions["event"] == event).all()
+    item = shop.items["item"][0]
+    known = shop.next_item_probabilities([[item]], events=[[event]])
+    np.testing.assert_allclose(shop.next_item_probabilities([[item]]), known, rtol=1e-9)
+
+
 def test_nothing_is_taken_before_its_launch_or_twice():
     shop = make_shop(n_users=1500, n_items=300, random_state=0)
     log = shop.interactions.merge(shop.items[["item", "launched"]], on="item")
@@ -70,6 +122,9 @@ def test_a_visit_is_over_within_the_day():
         ({"late_share": 1.0}, "late_share"),
         ({"zipf": -1}, "zipf"),
         ({"zipf": 4}, "zipf"),
+        ({"purchase_share": 1.1}, "purchase_share must be at least 0 and at most 1; got 1.1"),
+        ({"purchase_share": -0.1}, "got -0.1"),
+        ({"purchase_share": float("nan")}, "got nan"),
         ({"cold_share": -0.1}, "cold_share"),
         ({"train_share": 1.0}, "at least one of 90 days on each side .* got 1.0"),
         ({"late_share": 0.9, "n_items": 200}, "leave 20 of 200. Lower them, or raise n_items"),

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from embrec.datasets import _shop_oracle, make_shop
-from embrec.metrics import hit_rate_at_k, target_ranks
+from embrec.metrics import hit_rate_at_k, ndcg_at_k, target_ranks
 
 
 def last_steps(shop, log=None):
@@ -28,6 +28,19 @@ def shop():
 def truth(shop):
     histories, at, targets = last_steps(shop)
     return shop.next_item_probabilities(histories, at=at), targets
+
+
+@pytest.fixture(scope="module")
+def typed_shop():
+    return make_shop(6000, 300, late_share=0.3, purchase_share=0.3, random_state=5)
+
+
+def types_of(shop):
+    """Types of the events before the last one of each visitor."""
+    return [
+        types[:-1]
+        for types in shop.interactions.groupby("user", sort=False)["event"].apply(list).tolist()
+    ]
 
 
 def check_frequencies(probabilities, targets):
@@ -62,6 +75,79 @@ def test_a_wrong_reading_of_the_history_would_be_noticed(shop, truth):
     histories, _, targets = last_steps(shop)
     with pytest.raises(AssertionError):
         check_frequencies(shop.next_item_probabilities(histories), targets)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_last_steps_have_these_frequencies_where_events_have_types(typed_shop, known):
+    histories, at, targets = last_steps(typed_shop)
+    types = types_of(typed_shop)
+    truth = typed_shop.next_item_probabilities(histories, at=at, events=types if known else None)
+    check_frequencies(truth, targets)
+    category = typed_shop.model.category
+    last = category[[int(history[-1][1:]) for history in histories]]
+    stays = (truth * (category == last[:, None])).sum(axis=1)
+    surplus = (category[targets] == last) - stays
+    assert abs(surplus.mean()) < 4 * surplus.std() / np.sqrt(len(surplus))
+    bought = np.array([of_visitor[-1] == "purchase" for of_visitor in types])
+    for some in (bought, ~bought):
+        # the types tell who stays in a category; what does not know them is far off
+        off = abs(surplus[some].mean()) / (surplus[some].std() / np.sqrt(some.sum()))
+        assert off < 4 if known else off > 20
+
+
+def test_types_of_events_are_worth_a_tenth(typed_shop):
+    histories, at, targets = last_steps(typed_shop)
+    without = typed_shop.next_item_probabilities(histories, at=at)
+    known = typed_shop.next_item_probabilities(histories, at=at, events=types_of(typed_shop))
+    ndcg = [ndcg_at_k(target_ranks(p, targets), 10) for p in (known, without)]
+    assert ndcg[0] > 1.1 * ndcg[1]
+
+
+def test_blocks_do_not_matter_where_events_have_types(typed_shop):
+    histories, at, _ = last_steps(typed_shop)
+    types = types_of(typed_shop)
+    part = slice(0, 300)
+    whole = typed_shop.next_item_probabilities(histories[part], at=at[part], events=types[part])
+    one_by_one = [
+        typed_shop.next_item_probabilities([h], at=[t], events=[e])[0]
+        for h, t, e in zip(histories[250:262], at[250:262], types[250:262], strict=True)
+    ]
+    np.testing.assert_allclose(whole[250:262], one_by_one, rtol=1e-12)
+    assert typed_shop.next_item_probabilities([], events=[]).shape == (0, 300)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_probabilities_are_popularity_times_the_weight_of_the_group(typed_shop, known):
+    model = typed_shop.model
+    rows, days = [[], [3, 17], [5]], np.full(3, 89)
+    events = [[], [0, 1], [0]] if known else None
+    weights = model.group_weights(rows, days, events)[:, model.group] * model.popularity
+    for row, history in zip(weights, rows, strict=True):
+        row[history] = 0
+    found = model.next_item_probabilities(rows, days, events)
+    np.testing.assert_allclose(found, weights, rtol=1e-12)
+    np.testing.assert_allclose(found.sum(axis=1), 1)
+
+
+@pytest.mark.parametrize(
+    ("events", "error", "message"),
+    [
+        ([["view", "view"]], ValueError, "each of the 2 histories; got those of 1"),
+        ([["view"], ["view", "view"]], ValueError, r"0 has 2 events, and events\[0\] has 1 types"),
+        ([["view"] * 2] * 2, ValueError, r"1 has 1 events, and events\[1\] has 2 types"),
+        ([["view", "buy"], []], ValueError, r"has \['buy'\]; a type is one of \['view', "),
+        (["view", ["view"]], TypeError, r"events\[0\] is one str, 'view'"),
+    ],
+)
+def test_types_that_do_not_fit(typed_shop, events, error, message):
+    histories = [["I00001", "I00002"], ["I00003"]]
+    with pytest.raises(error, match=message):
+        typed_shop.next_item_probabilities(histories, events=events)
+
+
+def test_types_in_a_shop_without(shop):
+    with pytest.raises(ValueError, match="have no types; leave events= out, or .* purchase_share="):
+        shop.next_item_probabilities([["I00001"]], events=[["view"]])
 
 
 def test_drawing_from_the_list_of_what_is_left_follows_the_same_law(monkeypatch):
