@@ -3,6 +3,7 @@
 from dataclasses import fields
 from typing import Any, ClassVar, Self
 
+import narwhals as nw
 import numpy as np
 import scipy.sparse as sp
 
@@ -17,7 +18,7 @@ from embrec.data.items import Features, ItemRows
 from embrec.data.ragged import Ragged
 from embrec.data.tables import Table
 from embrec.data.whole import Whole, whole
-from embrec.datasets._shop_oracle import ShopModel
+from embrec.datasets._shop_oracle import EVENT_TYPES, ShopModel
 from embrec.index import ExactIndex
 from embrec.persistence.state import SavedState
 from embrec.recommenders.base import BaseRecommender
@@ -25,6 +26,7 @@ from embrec.serving.live import LiveCatalog
 
 #: Score of what cannot be: no sum of probabilities makes up for it.
 _NEVER = -1e9
+_TYPE_OF: dict[Any, int] = {name: number for number, name in enumerate(EVENT_TYPES)}
 
 
 class ShopOracleRecommender(BaseRecommender):
@@ -34,6 +36,9 @@ class ShopOracleRecommender(BaseRecommender):
     type integrated out by Bayes' rule. Within a group of items of one category and style the
     probability is ``w_group(history) * popularity(i)``, so that it is an inner product too; what is
     in the history, or was not on sale on the day of the visit, scores -1e9.
+
+    Types of events (``event`` in the log of a shop that has them) are read where a log says them,
+    and summed out where it does not.
 
     A visitor of the shop's log, told by the user column, came on the day that the log says; all
     others, and lists of sequences, come when everything is on sale.
@@ -154,12 +159,34 @@ class ShopOracleRecommender(BaseRecommender):
         days = self._days_of(histories.names, n)
         self._check_days(taken, days[histories.row_numbers])
         rows: Any = np.split(taken, histories.offsets[1:-1])
-        by_group = sp.csr_array(model.group_weights(rows, days).astype(np.float32))
+        weights = model.group_weights(rows, days, self._types_of(histories))
+        by_group = sp.csr_array(weights.astype(np.float32))
         later = np.arange(model.n_days) > days[:, None]
         unlaunched = sp.csr_array(later * np.float32(_NEVER))
         never = np.full(len(taken), _NEVER, dtype=np.float32)
         gone = sp.csr_array((never, taken, histories.offsets), (n, len(model.group)))
         return sp.hstack([by_group, unlaunched, gone], format="csr", dtype=np.float32)
+
+    @property
+    def reads_events(self) -> bool:
+        """Whether histories keep what a log says of their events."""
+        return hasattr(self, "_model") and self._model.has_event_types
+
+    def _types_of(self, histories: Ragged) -> Any:
+        """Read the types of events, history by history; None if they are not said."""
+        events = histories.events
+        if events is None or "event" not in nw.from_native(events.table).columns:
+            return None
+        assert events.rows is not None
+        said = nw.from_native(events.table, eager_only=True)["event"].to_list()
+        known = np.array([_TYPE_OF.get(value, -1) for value in said])
+        types = known[events.rows]
+        if (types < 0).any():
+            raise ValueError(
+                f"The column 'event' has {int((types < 0).sum())} values that are none of "
+                f"{list(EVENT_TYPES)}. Leave the column out if types are not known."
+            )
+        return np.split(types, histories.offsets[1:-1])
 
     def _days_of(self, names: np.ndarray | None, n: int) -> np.ndarray:
         days = np.full(n, self._model.n_days - 1)
