@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 from _common import write_result
 from _splits import load
+from scipy.stats import t
 
 from embrec import EmbRecEstimator, TfidfItemFeaturizer
-from embrec.components import EnsembleEncoder, ItemTowers, SelfAttentionEncoder
+from embrec.components import EnsembleEncoder, IdEmbeddings, ItemTowers, SelfAttentionEncoder
 from embrec.evaluation import evaluate
 
 METRICS = ("hit_rate@10", "hit_rate@50", "ndcg@10")
@@ -24,6 +25,11 @@ WAYS: dict[str, dict[str, Any]] = {
     "attention": {"encoder": "attention"},
     "attention, two blocks": {"encoder": SelfAttentionEncoder(n_layers=2)},
     "GRU and attention": {"encoder": EnsembleEncoder()},
+    "GRU, content and ids": {"item_model": ItemTowers(ids=IdEmbeddings(), bias=True)},
+    "attention, content and ids": {
+        "encoder": "attention",
+        "item_model": ItemTowers(ids=IdEmbeddings(), bias=True),
+    },
     "GRU, smooth NDCG": {"loss": "smooth_ndcg"},
     "GRU, cosine": {"item_model": ItemTowers(similarity="cosine")},
     "GRU, distance": {"item_model": ItemTowers(similarity="euclidean")},
@@ -61,11 +67,18 @@ def main() -> None:
             runs[name].append(run)
             print(name, seed, run, flush=True)
     means = {
-        name: {m: float(np.mean([run["test"][m] for run in of_way])) for m in METRICS}
+        name: {m: mean_and_interval([run["test"][m] for run in of_way]) for m in METRICS}
         for name, of_way in runs.items()
     }
     asked = {"folder": options.folder, "all_ranked": options.all_ranked}
     write_result(options.result, {**asked, "means_of_test": means, "runs": runs})
+
+
+def mean_and_interval(values: list[float]) -> list[float]:
+    """Mean over seeds, and half the width of its 95 % interval (Student's t)."""
+    n = len(values)
+    spread = np.std(values, ddof=1) / n**0.5 * t.ppf(0.975, n - 1) if n > 1 else np.nan
+    return [float(np.mean(values)), float(spread)]
 
 
 def figures(model: EmbRecEstimator, part: Any, all_ranked: bool) -> dict[str, float]:
