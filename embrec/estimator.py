@@ -51,6 +51,10 @@ class EmbRecEstimator(TransformerMixin, TrainedRecommender, auto_wrap_output_key
         beside its item. A FeatureUnion gives one tower per branch. "auto" chooses by what the
         columns hold; None reads items alone. An event of which nothing is known is as all are on
         average.
+    user_featurizer : transformer or None, default=None
+        A transformer over the same columns, in the first row of each visitor: what it makes of a
+        visitor is read before the first item. A visitor of whom nothing is known has a vector that
+        is learned.
     item_model : ItemModel, default=None
         How items become vectors: `ItemTowers` or `FixedItems`, see `embrec.components`. None is
         ``ItemTowers()``, or what the loss needs.
@@ -122,8 +126,8 @@ class EmbRecEstimator(TransformerMixin, TrainedRecommender, auto_wrap_output_key
         The trained network.
     featurizer_ : transformer
         The fitted featurizer.
-    event_featurizer_ : transformer or None
-        That of events.
+    event_featurizer_, user_featurizer_ : transformer or None
+        Those of events and of visitors.
     catalog_ : LiveCatalog
         Ids, features and vectors of all items, those added since included.
     index_ : AutoIndex, ExactIndex, AnnoyIndex, HnswIndex or FaissIndex
@@ -173,6 +177,7 @@ class EmbRecEstimator(TransformerMixin, TrainedRecommender, auto_wrap_output_key
         **TrainedRecommender._parameter_constraints,
         "featurizer": [HasMethods(["fit", "transform"]), None],
         "event_featurizer": [HasMethods(["fit", "transform"]), StrOptions({"auto"}), None],
+        "user_featurizer": [HasMethods(["fit", "transform"]), None],
         "item_model": "no_validation",
         "encoder": "no_validation",
         "loss": "no_validation",
@@ -215,6 +220,7 @@ class EmbRecEstimator(TransformerMixin, TrainedRecommender, auto_wrap_output_key
         featurizer: Any = None,
         *,
         event_featurizer: Any = None,
+        user_featurizer: Any = None,
         item_model: ItemModel | None = None,
         encoder: str | Encoder = "gru",
         loss: str | Loss = "cross_entropy",
@@ -241,6 +247,7 @@ class EmbRecEstimator(TransformerMixin, TrainedRecommender, auto_wrap_output_key
     ) -> None:
         self.featurizer = featurizer
         self.event_featurizer = event_featurizer
+        self.user_featurizer = user_featurizer
         self.item_model = item_model
         self.encoder = encoder
         self.loss = loss

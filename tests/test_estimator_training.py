@@ -358,6 +358,7 @@ def test_features_that_are_no_numbers_are_an_error(shop_items):
 BAD_PARAMETERS = {
     "featurizer": "tfidf",
     "event_featurizer": "all",
+    "user_featurizer": "all",
     "ema_decay": 1.0,
     "batch_size": 0,
     "max_epochs": 0,

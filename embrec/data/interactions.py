@@ -234,7 +234,8 @@ def read_sequences(
         columns = columns or LogColumns()
         log = sort_log(X, columns, what=what)
         events = log.events(columns) if with_events else None
-        sequences = Ragged(log.items[log.order], log.offsets, log.users, events)
+        visitors = None if events is None else events.take(log.offsets[:-1])
+        sequences = Ragged(log.items[log.order], log.offsets, log.users, events, visitors)
         return with_weights(sequences, weights, log.order), log.users
     return with_weights(_read_lists(X, what), weights), None
 

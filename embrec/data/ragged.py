@@ -21,12 +21,15 @@ class Ragged:
         Whose each row is. They go along when rows are taken or cut.
     events : Events, optional
         What is known of each value besides. It goes along too.
+    visitors : Events, optional
+        What is known of each row besides: the rows of a log in which its visitor came first.
     """
 
     values: np.ndarray
     offsets: np.ndarray
     names: np.ndarray | None = None
     events: Events | None = None
+    visitors: Events | None = None
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -71,7 +74,9 @@ class Ragged:
         offsets = self.offsets[start : stop + 1]
         names = None if self.names is None else self.names[start:stop]
         events = self.events and self.events.take(np.arange(offsets[0], offsets[-1]))
-        return Ragged(self.values[offsets[0] : offsets[-1]], offsets - offsets[0], names, events)
+        visitors = self.visitors and self.visitors.take(np.arange(len(self))[start:stop])
+        values = self.values[offsets[0] : offsets[-1]]
+        return Ragged(values, offsets - offsets[0], names, events, visitors)
 
     def and_then(self, other: "Ragged") -> "Ragged":
         """Append the rows of another; names stay if both have some, of one kind."""
@@ -80,12 +85,14 @@ class Ragged:
         alike = len(names) == 2 and names[0].dtype.kind == names[1].dtype.kind
         values = np.concatenate([self.values, other.values])
         events = join_events(self.events, len(self.values), other.events, len(other.values))
-        return Ragged(values, offsets, np.concatenate(names) if alike else None, events)
+        visitors = join_events(self.visitors, len(self), other.visitors, len(other))
+        return Ragged(values, offsets, np.concatenate(names) if alike else None, events, visitors)
 
     def take(self, rows: np.ndarray) -> "Ragged":
         """Gather rows, in the order given."""
         names = None if self.names is None else self.names[rows]
-        return self._gather(self.offsets[:-1][rows], self.lengths[rows], names)
+        taken = self._gather(self.offsets[:-1][rows], self.lengths[rows], names)
+        return replace(taken, visitors=self.visitors and self.visitors.take(rows))
 
     def last(self) -> np.ndarray:
         """Last value of each row; every row must have one."""
@@ -104,7 +111,7 @@ class Ragged:
         """Keep the values for which ``mask`` (shape (n_values,), bool) is true."""
         ends = np.concatenate([[0], np.cumsum(mask)])[self.offsets]
         events = self.events and self.events.take(np.flatnonzero(mask))
-        return Ragged(self.values[mask], ends.astype(np.int64), self.names, events)
+        return replace(self, values=self.values[mask], offsets=ends.astype(np.int64), events=events)
 
     def with_values(self, values: np.ndarray) -> "Ragged":
         """Rows of the same lengths, names and events with other values."""
@@ -117,4 +124,5 @@ class Ragged:
     def _gather(
         self, starts: np.ndarray, lengths: np.ndarray, names: np.ndarray | None
     ) -> "Ragged":
-        return Ragged.from_spans(self.values, starts, lengths, names, self.events)
+        found = Ragged.from_spans(self.values, starts, lengths, names, self.events)
+        return replace(found, visitors=self.visitors)

@@ -242,7 +242,8 @@ class InteractionStore:
     def sequences(self) -> Ragged:
         """Item codes as one row per user, still on disk: nothing is copied."""
         events = None if self.events is None else Events(table=self.events)
-        return Ragged(self.codes, self.offsets, events=events)
+        visitors = None if events is None else events.take(np.asarray(self.offsets[:-1]))
+        return Ragged(self.codes, self.offsets, events=events, visitors=visitors)
 
     def __len__(self) -> int:
         return len(self.offsets) - 1

@@ -77,9 +77,8 @@ class EventModule(nn.Module):
 
     def fit(self, blocks: Sequence[Any]) -> None:
         """Measure the features that are trained on, (n_events, n_features) each."""
-        for tower, mean, block in zip(self.towers, self.means, blocks, strict=True):
-            assert isinstance(tower, Tower)
-            tower.set_scale(mean_square_length(block) ** -0.5)
+        fit_scales(self.towers, blocks)
+        for mean, block in zip(self.means, blocks, strict=True):
             mean.copy_(torch.from_numpy(np.asarray(block.mean(axis=0)).reshape(1, -1)))
 
     def forward(self, x: Tensor, events: EventTensors | None) -> Tensor:
@@ -103,6 +102,13 @@ class EventModule(nn.Module):
     def _read(self, blocks: Sequence[Any]) -> Tensor:
         parts = [tower(block) for tower, block in zip(self.towers, blocks, strict=True)]
         return torch.stack(parts).sum(dim=0)
+
+
+def fit_scales(towers: nn.ModuleList, blocks: Sequence[Any]) -> None:
+    """Tell each tower how long the rows of its features are."""
+    for tower, block in zip(towers, blocks, strict=True):
+        assert isinstance(tower, Tower)
+        tower.set_scale(mean_square_length(block) ** -0.5)
 
 
 def to_event_tensors(

@@ -10,7 +10,7 @@ from torch import Tensor
 from embrec.data.ragged import Ragged
 from embrec.network.features import FeatureTensor
 from embrec.network.model import SequenceNetwork
-from embrec.network.packing import fixed_size_blocks, pack
+from embrec.network.packing import fixed_size_blocks, pack, to_tensors
 
 #: Steps that run through the encoder together.
 STEPS_PER_BLOCK = 2**16
@@ -74,14 +74,20 @@ def encode_states(
         On the network's device.
     """
     network.eval()
-    states = network.initial_states(len(sequences)).clone()
+    states = _first_states(network, sequences)
     for members in _blocks_of_similar_length(sequences, max_steps):
         batch = pack(sequences.take(members), with_targets=False, device=items.device)
         places = torch.from_numpy(members[batch.order]).to(states.device)
         inputs = items[batch.rows].to(states.device)
-        events = batch.event_tensors(states.device)
-        states[places] = network.final_states(inputs, batch.packing, events)
+        known = batch.event_tensors(states.device), batch.visitor_tensors(states.device)
+        states[places] = network.final_states(inputs, batch.packing, *known)
     return states
+
+
+def _first_states(network: SequenceNetwork, sequences: Ragged) -> Tensor:
+    """Return the states before any item: (n_sequences, state_size)."""
+    visitors = to_tensors(sequences.visitors, _device_of(network))
+    return network.initial_states(len(sequences), visitors).clone()
 
 
 @torch.inference_mode()
@@ -90,11 +96,16 @@ def encode_queries(network: SequenceNetwork, items: Tensor | Rows, sequences: Ra
     network.eval()
     device = _device_of(network)
     found = network.predict(network.initial_states(1)).repeat(len(sequences), 1)
+    empty = (sequences.lengths == 0).nonzero()[0]
+    if sequences.visitors is not None and len(empty):
+        places = torch.from_numpy(empty).to(device)
+        found[places] = network.predict(_first_states(network, sequences.take(empty)))
     for members in _blocks_of_similar_length(sequences, STEPS_PER_BLOCK):
         batch = pack(sequences.take(members), with_targets=False, device=items.device)
         places = torch.from_numpy(members[batch.order]).to(device)
-        inputs, events = items[batch.rows].to(device), batch.event_tensors(device)
-        found[places] = network.predict_last(inputs, batch.packing, events)
+        known = batch.event_tensors(device), batch.visitor_tensors(device)
+        inputs = items[batch.rows].to(device)
+        found[places] = network.predict_last(inputs, batch.packing, *known)
     return found
 
 
@@ -127,8 +138,8 @@ def encode_steps(
     found = torch.empty(len(sequences.values), network.vector_size, device=device)
     for members in _blocks_of_similar_length(sequences, max_steps):
         batch = pack(sequences.take(members), with_targets=False, device=items.device)
-        inputs, events = items[batch.rows].to(device), batch.event_tensors(device)
-        predicted = network.predict_steps(inputs, batch.packing, events)
+        known = batch.event_tensors(device), batch.visitor_tensors(device)
+        predicted = network.predict_steps(items[batch.rows].to(device), batch.packing, *known)
         packing = batch.packing
         lanes, sizes = packing.lanes.numpy(), packing.batch_sizes.numpy()
         times = np.repeat(np.arange(len(sizes)), sizes)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
+import torch
 from torch import Tensor, nn
 
 from embrec._utils.pickles import refuse_old_name
@@ -12,6 +13,7 @@ from embrec.network.features import FeatureTensor
 from embrec.network.items import ItemModule
 from embrec.network.packing import PackedBatch, Packing
 from embrec.network.sequence import SequenceModule
+from embrec.network.visitors import VisitorModule
 
 
 @dataclass(frozen=True)
@@ -26,8 +28,8 @@ class NetworkSize:
         Items that may have something of their own.
     n_users : int
         Users that may.
-    n_event_features : tuple of int
-        Columns of each block of features of events.
+    n_event_features, n_visitor_features : tuple of int
+        Columns of each block of features of events, and of visitors.
     sources : tuple of str
         Names of the content sources that the feature blocks are of.
     """
@@ -36,6 +38,7 @@ class NetworkSize:
     n_ids: int = 0
     n_users: int = 0
     n_event_features: tuple[int, ...] = ()
+    n_visitor_features: tuple[int, ...] = ()
     sources: tuple[str, ...] = ()
 
 
@@ -51,15 +54,22 @@ class SequenceNetwork(nn.Module):
     encoder : SequenceModule
     events : EventModule or None
         What changes embeddings of a history by what is known of its events.
+    visitors : VisitorModule or None
+        What is read of a visitor before the first item.
     """
 
     def __init__(
-        self, items: ItemModule, encoder: SequenceModule, events: EventModule | None = None
+        self,
+        items: ItemModule,
+        encoder: SequenceModule,
+        events: EventModule | None = None,
+        visitors: VisitorModule | None = None,
     ) -> None:
         super().__init__()
         self.encoder = encoder
         self.items = items
         self.events = events
+        self.visitors = visitors
         self.embedding_size = items.embedding_size
         self.vector_size = items.vector_size
         self.state_size = encoder.state_size
@@ -74,8 +84,26 @@ class SequenceNetwork(nn.Module):
         x = inputs[:, : self.embedding_size]
         return x if self.events is None else self.events(x, events)
 
+    def _read_all(
+        self,
+        inputs: Tensor,
+        packed: Packing,
+        events: EventTensors | None,
+        visitors: EventTensors | None,
+    ) -> tuple[Tensor, Packing]:
+        """Turn packed sequences into what the encoder reads: visitors first, if they are read."""
+        x = self._read(inputs, events)
+        if self.visitors is None:
+            return x, packed
+        start = self.visitors(visitors, packed.n_sequences)
+        return torch.cat([start, x]), packed.after_one_more()
+
     def predict_steps(
-        self, inputs: Tensor, packed: Packing, events: EventTensors | None = None
+        self,
+        inputs: Tensor,
+        packed: Packing,
+        events: EventTensors | None = None,
+        visitors: EventTensors | None = None,
     ) -> Tensor:
         """Predict what follows every step of packed sequences.
 
@@ -87,29 +115,76 @@ class SequenceNetwork(nn.Module):
         packed : Packing
         events : EventTensors, optional
             What is known of the steps besides.
+        visitors : EventTensors, optional
+            What is known of whose each sequence is.
 
         Returns
         -------
         Tensor of shape (n_steps, vector_size)
             Queries.
         """
-        return self.items.query(self.encoder(self._read(inputs, events), packed))
+        return self._predict(inputs, packed, events, visitors)[-len(inputs) :]
+
+    def predict_all(
+        self,
+        inputs: Tensor,
+        packed: Packing,
+        events: EventTensors | None = None,
+        visitors: EventTensors | None = None,
+    ) -> tuple[Tensor | None, Tensor]:
+        """Predict what comes first in packed sequences, and what follows every step of them.
+
+        Parameters
+        ----------
+        inputs, packed, events, visitors
+            As for `predict_steps`.
+
+        Returns
+        -------
+        firsts : Tensor of shape (n_sequences, vector_size), or (1, vector_size), or None
+            One for all if visitors are not read; None if that is not trained.
+        steps : Tensor of shape (n_steps, vector_size)
+        """
+        predicted = self._predict(inputs, packed, events, visitors)
+        if self.visitors is None:
+            return self.predict_first(), predicted
+        return predicted[: packed.n_sequences], predicted[packed.n_sequences :]
+
+    def _predict(self, inputs: Tensor, packed: Packing, *known: EventTensors | None) -> Tensor:
+        return self.items.query(self.encoder(*self._read_all(inputs, packed, *known)))
+
+    def predict_first(self) -> Tensor | None:
+        """Predict what comes first: (1, vector_size), or None if that is not trained."""
+        first = self.encoder.read_first()
+        return None if first is None else self.items.query(first)
 
     def predict_last(
-        self, inputs: Tensor, packed: Packing, events: EventTensors | None = None
+        self,
+        inputs: Tensor,
+        packed: Packing,
+        events: EventTensors | None = None,
+        visitors: EventTensors | None = None,
     ) -> Tensor:
         """Predict what follows the last step of packed sequences: queries, one each."""
-        return self.items.query(self.encoder.predict_last(self._read(inputs, events), packed))
+        read = self._read_all(inputs, packed, events, visitors)
+        return self.items.query(self.encoder.predict_last(*read))
 
-    def initial_states(self, n: int) -> Tensor:
-        """Return the state before any item, ``n`` times: (n, state_size)."""
-        return self.encoder.initial_state(n)
+    def initial_states(self, n: int, visitors: EventTensors | None = None) -> Tensor:
+        """Return the states of ``n`` visitors before any item: (n, state_size)."""
+        states = self.encoder.initial_state(n)
+        if self.visitors is None:
+            return states
+        return self.encoder.advance(states, self.visitors(visitors, n))
 
     def final_states(
-        self, inputs: Tensor, packed: Packing, events: EventTensors | None = None
+        self,
+        inputs: Tensor,
+        packed: Packing,
+        events: EventTensors | None = None,
+        visitors: EventTensors | None = None,
     ) -> Tensor:
         """Run packed sequences and return the states after their last items."""
-        return self.encoder.final_state(self._read(inputs, events), packed)
+        return self.encoder.final_state(*self._read_all(inputs, packed, events, visitors))
 
     def advance(self, states: Tensor, inputs: Tensor, events: EventTensors | None = None) -> Tensor:
         """Take one step each: states and vectors of the items just touched to states."""
@@ -118,11 +193,6 @@ class SequenceNetwork(nn.Module):
     def predict(self, states: Tensor) -> Tensor:
         """Predict what follows states: queries, (n, vector_size)."""
         return self.items.query(self.encoder.read(states))
-
-    def predict_first(self) -> Tensor | None:
-        """Predict what comes first: (1, vector_size), or None if that is not trained."""
-        first = self.encoder.read_first()
-        return None if first is None else self.items.query(first)
 
     def penalty(self, items: Tensor, batch: PackedBatch, negatives: Tensor | None) -> Tensor | None:
         """Say what training makes smaller besides the loss; None is nothing.

@@ -32,6 +32,11 @@ class Packing:
         """How many sequences there are."""
         return int(self.batch_sizes[0])
 
+    def after_one_more(self) -> "Packing":
+        """Return how they lie if each has a step more, before its first."""
+        sizes = torch.cat([self.batch_sizes[:1], self.batch_sizes])
+        return Packing(sizes, self.users)
+
     @property
     def lanes(self) -> Tensor:
         """Which of the sequences side by side each step is of: (n_steps,) int64, on the CPU."""
@@ -70,6 +75,8 @@ class PackedBatch:
         How much each target counts.
     first_weights : Tensor of shape (n_sequences,), float32, or None
         How much each sequence's first item counts.
+    visitors : Events or None
+        What is known of whose each sequence is, place by place.
     """
 
     rows: Tensor
@@ -79,13 +86,23 @@ class PackedBatch:
     events: Events | None = None
     weights: Tensor | None = None
     first_weights: Tensor | None = None
+    visitors: Events | None = None
 
     def event_tensors(self, device: torch.device) -> EventTensors | None:
         """Move what is known of steps to a device; None if nothing is."""
-        if self.events is None or not self.events.blocks:
-            return None
-        assert self.events.rows is not None
-        return to_event_tensors(self.events.select(), self.events.rows >= 0, device)
+        return to_tensors(self.events, device)
+
+    def visitor_tensors(self, device: torch.device) -> EventTensors | None:
+        """Move what is known of visitors to a device; None if nothing is."""
+        return to_tensors(self.visitors, device)
+
+
+def to_tensors(events: Events | None, device: torch.device) -> EventTensors | None:
+    """Move features of events, or of visitors, to a device; None if nothing is known of any."""
+    if events is None or not events.blocks:
+        return None
+    is_known = None if events.rows is None else events.rows >= 0
+    return to_event_tensors(events.select(), is_known, device)
 
 
 def pack(sequences: Ragged, *, with_targets: bool, device: torch.device) -> PackedBatch:
@@ -124,6 +141,7 @@ def pack(sequences: Ragged, *, with_targets: bool, device: torch.device) -> Pack
         events=None if events is None else events.take(flat),
         weights=weights,
         first_weights=first_weights,
+        visitors=sequences.visitors and sequences.visitors.take(order),
     )
 
 

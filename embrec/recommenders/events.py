@@ -18,7 +18,7 @@ FITTED, AT_A_TIME = 2**20, 2**18
 
 
 class EventReader:
-    """Reads what logs say of their events, with a featurizer that the first of them fits.
+    """Makes features of rows of logs, with a featurizer that the first log fits.
 
     Parameters
     ----------
@@ -32,6 +32,8 @@ class EventReader:
         Columns of the log that it was fitted to, if it was.
     timestamp_col : str or None, default=None
         The one with the times.
+    parameter : str, default="event_featurizer"
+        What it is called in messages.
     """
 
     def __init__(
@@ -41,34 +43,35 @@ class EventReader:
         n_features: tuple[int, ...] = (),
         columns: tuple[str, ...] = (),
         timestamp_col: str | None = None,
+        parameter: str = "event_featurizer",
     ) -> None:
         self.featurizer = featurizer
         self.fitted = fitted
         self.n_features = n_features
         self.columns = columns
         self.timestamp_col = timestamp_col
+        self.parameter = parameter
 
-    def __call__(self, sequences: Ragged, what: str = "X") -> Ragged:
-        """Turn what sequences say of their events into features.
+    def __call__(self, events: Events | None, what: str = "X") -> Events | None:
+        """Turn what a log says of its events, or its visitors, into features.
 
         Raises
         ------
         ValueError
-            If the featurizer is to be fitted, and they say nothing; or if columns are missing.
+            If the featurizer is to be fitted, and nothing is said; or if columns are missing.
         """
-        events = sequences.events
-        if self.featurizer is None or (events is None and self.fitted is not None):
-            unread = events if events is None else replace(events, table=None)
-            return sequences.with_events(unread)
-        if events is None or events.table is None:
-            if self.fitted is not None:
-                return sequences
-            raise ValueError(
-                f"event_featurizer reads columns of a log, and {what} has sequences of ids alone. "
-                "Pass a table with one row per interaction, a store that was built with "
-                "event_cols=, or event_featurizer=None."
-            )
-        return sequences.with_events(self._read(events))
+        if self.featurizer is None:
+            weighs = events is not None and events.weights is not None
+            return replace(events, table=None) if events is not None and weighs else None
+        if events is not None and events.table is not None:
+            return self._read(events)
+        if self.fitted is not None:
+            return events
+        raise ValueError(
+            f"{self.parameter} reads columns of a log, and {what} has sequences of ids alone. "
+            "Pass a table with one row per interaction, a store that was built with "
+            f"event_cols=, or {self.parameter}=None."
+        )
 
     def _read(self, events: Events) -> Events:
         if self.fitted is None:
@@ -85,17 +88,18 @@ class EventReader:
         return replace(events, table=None, rows=rows, blocks=blocks)
 
     def _fit(self, events: Events) -> Events:
-        table, n = events.table, len(events.table)
-        rows = slice(0, n) if n <= FITTED else np.linspace(0, n - 1, FITTED).astype(np.int64)
-        some = _take(table, rows)
+        n = len(events.table)
+        rows = np.arange(n) if events.rows is None else np.unique(events.rows[events.rows >= 0])
+        if len(rows) > FITTED:
+            rows = rows[np.linspace(0, len(rows) - 1, FITTED).astype(np.int64)]
+        some = _take(events.table, slice(0, n) if len(rows) == n else rows)
         featurizer = self.featurizer
         if isinstance(featurizer, str):
             featurizer = default_event_featurizer(some, self.timestamp_col)
         self.fitted, blocks = fit_feature_blocks(featurizer, some)
         self.n_features = tuple(block.shape[1] for block in blocks)
         self.columns = tuple(nw.from_native(some, eager_only=True).columns)
-        blocks = blocks if n <= FITTED else self.transform(table)
-        return replace(events, table=None, blocks=blocks)
+        return replace(events, table=None, blocks=blocks) if len(rows) == n else self._read(events)
 
     def transform(self, table: Any) -> list[Any]:
         """Make features of rows of a table: one matrix per source."""
@@ -104,6 +108,41 @@ class EventReader:
             for part in _parts(table)
         ]
         return [stack(of_source) for of_source in zip(*parts, strict=True)]
+
+
+class LogReader:
+    """Reads what logs say of their events and of their visitors.
+
+    Parameters
+    ----------
+    events, visitors : EventReader
+    """
+
+    def __init__(self, events: EventReader, visitors: EventReader) -> None:
+        self.events = events
+        self.visitors = visitors
+
+    @classmethod
+    def none(cls) -> "LogReader":
+        """Read items alone."""
+        return cls(EventReader(None), EventReader(None))
+
+    def __call__(self, sequences: Ragged, what: str = "X") -> Ragged:
+        """Turn what sequences say besides their items into features."""
+        return replace(
+            sequences,
+            events=self.events(sequences.events, what),
+            visitors=self.visitors(sequences.visitors, what),
+        )
+
+    def as_fitted(self) -> dict[str, Any]:
+        """Return what a recommender keeps of it, by attribute."""
+        return {
+            "event_featurizer_": self.events.fitted,
+            "user_featurizer_": self.visitors.fitted,
+            "_event_columns": self.events.columns,
+            "_user_columns": self.visitors.columns,
+        }
 
 
 def _take(table: Any, rows: Any) -> Any:

@@ -15,6 +15,7 @@ from embrec.network import NetworkSize, SequenceNetwork, to_feature_tensors
 from embrec.network.device import available_device, resolve_device
 from embrec.network.events import EventModule
 from embrec.network.inference import embed_items, encode_queries, encode_states, encode_steps
+from embrec.network.visitors import VisitorModule
 from embrec.network.weights import (
     check_weights,
     copy_network,
@@ -23,7 +24,7 @@ from embrec.network.weights import (
     fingerprint,
 )
 from embrec.persistence.state import SavedState
-from embrec.recommenders.events import EventReader
+from embrec.recommenders.events import EventReader, LogReader
 from embrec.recommenders.parts import Parts, raise_if_changed
 from embrec.recommenders.sessions import SessionRecommender
 from embrec.serving.sessions import SnapshotRows
@@ -37,14 +38,17 @@ class NetworkRecommender(SessionRecommender):
     #: whether content features are read
     reads_content = False
 
-    #: a parameter, where a subclass makes it one
+    #: parameters, where a subclass makes them such
     event_featurizer: Any = None
+    user_featurizer: Any = None
     device: str | torch.device
 
     network_: SequenceNetwork
     featurizer_: Any
     event_featurizer_: Any = None
+    user_featurizer_: Any = None
     _event_columns: tuple[str, ...] = ()
+    _user_columns: tuple[str, ...] = ()
     device_: torch.device
     fingerprint_: str
     training_log_: list[EpochRecord]
@@ -76,16 +80,20 @@ class NetworkRecommender(SessionRecommender):
             width, n_event_features = items.embedding_size, size.n_event_features
             encoder = parts.encoder._build_for(width, size.sources)
             events = EventModule(n_event_features, width) if n_event_features else None
-            return SequenceNetwork(items, encoder, events)
+            n_of_visitors = size.n_visitor_features
+            visitors = VisitorModule(n_of_visitors, width) if n_of_visitors else None
+            return SequenceNetwork(items, encoder, events, visitors)
 
         return draw(make, seed)
 
     def _size_for(
-        self, parts: Parts, data: TrainingData, more: dict[str, Any], reader: EventReader
+        self, parts: Parts, data: TrainingData, more: dict[str, Any], reader: LogReader
     ) -> NetworkSize:
         n_ids = len(data.trained.rows) if parts.item_model.knows_ids else 0
         n_users, sources = more.pop("n_users", 0), self._sources(more)
-        return NetworkSize(data.n_features, n_ids, n_users, reader.n_features, sources)
+        n_features = data.n_features, reader.events.n_features, reader.visitors.n_features
+        of_items, of_events, of_visitors = n_features
+        return NetworkSize(of_items, n_ids, n_users, of_events, of_visitors, sources)
 
     def _new_network(
         self, parts: Parts, size: NetworkSize, data: TrainingData, rng: np.random.RandomState
@@ -95,6 +103,13 @@ class NetworkRecommender(SessionRecommender):
         network.items.set_support(torch.from_numpy(data.trained.counts))
         if network.events is not None:
             network.events.fit(data.sequences.event_blocks)
+        if network.visitors is not None:
+            network.visitors.fit(data.sequences.visitor_blocks)
+            if not network.state_size:
+                raise ValueError(
+                    "user_featurizer needs an encoder that keeps a state, which is what visitors "
+                    f"begin with; {parts.encoder} keeps none."
+                )
         return network.to(resolve_device(self.device))
 
     def _grown_network(
@@ -107,7 +122,7 @@ class NetworkRecommender(SessionRecommender):
     ) -> SequenceNetwork:
         """Copy the network, with room for what became known since."""
         parts.check_unchanged(self._fitted_parts)
-        for name in ("n_features", "n_event_features"):
+        for name in ("n_features", "n_event_features", "n_visitor_features"):
             before, now = getattr(self._size, name), getattr(size, name)
             raise_if_changed({name: (before, now)} if before != now else {})
         seed = int(rng.randint(2**31)) if parts.item_model.draws_items else 0
@@ -129,26 +144,34 @@ class NetworkRecommender(SessionRecommender):
 
     @property
     def reads_events(self) -> bool:
-        """Whether histories keep what a log says of their events besides user and item."""
-        return self.event_featurizer_ is not None
+        """Whether histories keep what a log says besides user and item."""
+        return self.event_featurizer_ is not None or self.user_featurizer_ is not None
 
-    def event_reader(self) -> EventReader:
-        """Return what makes features of events, as it was fitted."""
-        fitted = self.event_featurizer_
-        return EventReader(fitted, fitted, self._size.n_event_features, self._event_columns)
+    def log_reader(self) -> LogReader:
+        """Return what makes features of events and of visitors, as it was fitted."""
+        of_events, of_visitors = self.event_featurizer_, self.user_featurizer_
+        size = self._size
+        return LogReader(
+            EventReader(of_events, of_events, size.n_event_features, self._event_columns),
+            EventReader(of_visitors, of_visitors, size.n_visitor_features, self._user_columns),
+        )
 
-    def _reader(self, *, goes_on: bool) -> EventReader:
-        """Return what makes features of events in training."""
-        if not goes_on:
-            return EventReader(self.event_featurizer, timestamp_col=self.timestamp_col)
-        before, now = self.event_featurizer_, self.event_featurizer
-        if (before is None) != (now is None):
-            raise_if_changed({"event_featurizer": (before, now)})
-        return self.event_reader()
+    def _reader(self, *, goes_on: bool) -> LogReader:
+        """Return what makes features of events and of visitors in training."""
+        for name in ("event_featurizer", "user_featurizer") if goes_on else ():
+            before, now = getattr(self, f"{name}_"), getattr(self, name)
+            if (before is None) != (now is None):
+                raise_if_changed({name: (before, now)})
+        if goes_on:
+            return self.log_reader()
+        return LogReader(
+            EventReader(self.event_featurizer, timestamp_col=self.timestamp_col),
+            EventReader(self.user_featurizer, parameter="user_featurizer"),
+        )
 
     def _as_read(self, histories: Ragged) -> Ragged:
         """Turn what is known of histories to be asked about into what the network knows."""
-        return self.event_reader()(self._named(histories))
+        return self.log_reader()(self._named(histories))
 
     # ---- answers
 
@@ -197,6 +220,7 @@ class NetworkRecommender(SessionRecommender):
                 "next_seed": self._next_seed,
                 "size": asdict(self._size),
                 "event_columns": list(self._event_columns),
+                "user_columns": list(self._user_columns),
             },
             arrays={
                 "trained_rows": self._trained_items.rows,
@@ -210,12 +234,15 @@ class NetworkRecommender(SessionRecommender):
 
     def _objects(self) -> dict[str, Any]:
         read = {"featurizer": self.featurizer_} if self.reads_content else {}
-        return read | ({"event_featurizer": self.event_featurizer_} if self.reads_events else {})
+        others = {
+            name: getattr(self, f"{name}_") for name in ("event_featurizer", "user_featurizer")
+        }
+        return read | {name: fitted for name, fitted in others.items() if fitted is not None}
 
     def set_state(self, state: SavedState) -> None:
         """Take back what was learned."""
         size = state.values["size"]
-        lists = ("n_features", "n_event_features", "sources")
+        lists = ("n_features", "n_event_features", "n_visitor_features", "sources")
         self._size = NetworkSize(**size | {name: tuple(size.get(name, ())) for name in lists})
         self._fitted_parts = Parts(**{"early_stopping": None, **state.parts})
         weights = {
@@ -241,6 +268,8 @@ class NetworkRecommender(SessionRecommender):
             self.featurizer_ = state.objects["featurizer"]
         self.event_featurizer_ = state.objects.get("event_featurizer")
         self._event_columns = tuple(state.values.get("event_columns", ()))
+        self.user_featurizer_ = state.objects.get("user_featurizer")
+        self._user_columns = tuple(state.values.get("user_columns", ()))
 
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = dict(super().__getstate__())

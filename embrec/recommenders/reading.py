@@ -10,7 +10,7 @@ from embrec.data.interactions import encode, with_weights
 from embrec.data.items import ItemRows
 from embrec.data.ragged import Ragged
 from embrec.data.store import InteractionStore
-from embrec.recommenders.events import EventReader
+from embrec.recommenders.events import LogReader
 from embrec.training.held_out import choose_held_out
 from embrec.training.sequences import TrainingSequences
 
@@ -53,7 +53,7 @@ def read_training(
     max_length: int,
     rng: np.random.RandomState | None,
     *,
-    reader: EventReader | None = None,
+    reader: LogReader | None = None,
     weights: Any = None,
 ) -> tuple[TrainingSequences, Ragged | None]:
     """Read what is trained on, and what is validated with.
@@ -68,8 +68,8 @@ def read_training(
     rng : RandomState or None
         Draws the users whose last events that count validate, where there is no ``X_val``; None
         draws nobody.
-    reader : EventReader, optional
-        Makes features of what is known of events.
+    reader : LogReader, optional
+        Makes features of what is known besides the items.
     weights : array-like of shape (n_events,), optional
         How much events of a store count; a Ragged has them.
 
@@ -78,7 +78,7 @@ def read_training(
     sequences : TrainingSequences
     validation : Ragged of catalogue rows, or None
     """
-    reader = EventReader(None) if reader is None else reader
+    reader = LogReader.none() if reader is None else reader
     sequences, rows = encoded(X, ids, weights=weights)
     sequences = reader(sequences)
     if X_val is not None:
@@ -98,9 +98,10 @@ def read_training(
         return training, None
     given = sequences.take(held_out)
     if until is not None:
-        given = Ragged.from_spans(
+        found = Ragged.from_spans(
             given.values, given.offsets[:-1], until[held_out], given.names, given.events
         )
+        given = replace(found, visitors=given.visitors)
     return training, with_rows(given, rows)
 
 

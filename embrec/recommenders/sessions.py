@@ -27,13 +27,15 @@ class SessionRecommender(BaseRecommender):
     def session_states(self, histories: Ragged) -> torch.Tensor:
         """Read histories of rows: the network's states after them, (n, state_size)."""
 
-    def start_session(self, history: Iterable[Any] = ()) -> Session:
+    def start_session(self, history: Iterable[Any] = (), *, user: Any = None) -> Session:
         """Start a session of one visitor.
 
         Parameters
         ----------
         history : iterable of ids, default=()
             What the visitor touched before, oldest first.
+        user : dict, optional
+            What is known of the visitor, by column of the log that the model was fitted to.
 
         Returns
         -------
@@ -44,9 +46,10 @@ class SessionRecommender(BaseRecommender):
             raise TypeError(f"history must be a list of ids; got {history!r}. Pass [{history!r}].")
         ids = check_ids(list(history), what="history")
         whole = Ragged.from_lengths(ids, np.array([len(ids)]))
-        return started(self, whole, what="history")[0]
+        users = None if user is None else [user]
+        return started(self, whole, users, what="history")[0]
 
-    def start_sessions(self, histories: Any) -> SessionBatch:
+    def start_sessions(self, histories: Any, *, users: Any = None) -> SessionBatch:
         """Start sessions of many visitors, to be served together.
 
         Parameters
@@ -54,6 +57,8 @@ class SessionRecommender(BaseRecommender):
         histories : list of n sequences of ids, or log
             What each touched before, oldest first; empty ones for visitors who are new. Of a log,
             one session per user, in order of first appearance.
+        users : list of n dict or None, or table of n rows, optional
+            What is known of each visitor. A log says that itself.
 
         Returns
         -------
@@ -61,7 +66,8 @@ class SessionRecommender(BaseRecommender):
             Of n sessions.
         """
         check_is_fitted(self)
-        return started(self, self.read_sequences(histories, what="histories"), what="histories")
+        sequences = self.read_sequences(histories, what="histories")
+        return started(self, sequences, users, what="histories")
 
     def resume_session(self, data: bytes, *, restart: bool = False) -> Session:
         """Go on with a session from the bytes of ``Session.to_bytes``.

@@ -183,7 +183,7 @@ class TrainedRecommender(NetworkRecommender):
             network = self._new_network(parts, size, data, rng)
         run = self._train(network, parts, data, rng, checkpoint_dir=self.checkpoint_dir)
         catalog = ItemCatalog(rows.ids, blocks)
-        more |= {"event_featurizer_": reader.fitted, "_event_columns": reader.columns}
+        more |= reader.as_fitted()
         return self._commit(network, parts, size, catalog, run, data, rng, more)
 
     @fit_context(prefer_skip_nested_validation=False)
@@ -279,7 +279,8 @@ class TrainedRecommender(NetworkRecommender):
     def _read_log(self, X: Any, what: str = "X", weights: Any = None) -> Ragged | InteractionStore:
         log = X
         if not isinstance(X, InteractionStore):
-            with_events = self.event_featurizer is not None
+            asked = (self.event_featurizer, self.user_featurizer)
+            with_events = any(featurizer is not None for featurizer in asked)
             log = self.read_sequences(X, what=what, with_events=with_events, weights=weights)
         if isinstance(log, InteractionStore):
             log.check()

@@ -1,6 +1,8 @@
 """Sessions begun from histories, and gone on with from bytes."""
 
 from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -9,13 +11,19 @@ from embrec._utils.moments import as_of_now
 from embrec.data.ids import short_repr
 from embrec.data.interactions import read_sequences
 from embrec.data.ragged import Ragged
+from embrec.serving.events import read_visitors
 from embrec.serving.serialized_session import SerializedSession
 from embrec.serving.sessions import SessionBatch, SessionModel, rows_in_histories
 
 
-def started(recommender: SessionModel, histories: Ragged, *, what: str) -> SessionBatch:
-    """Start sessions from histories of ids."""
+def started(
+    recommender: SessionModel, histories: Ragged, users: Any = None, *, what: str
+) -> SessionBatch:
+    """Start sessions from histories of ids, and from what is known of users."""
     model = as_of_now(recommender)
+    if users is not None:
+        visitors = read_visitors(model.log_reader().visitors, users, len(histories))
+        histories = replace(histories, visitors=visitors)
     rows = histories.with_values(rows_in_histories(model, histories.values, what))
     rows = rows.where(rows.values >= 0)
     states = model.session_states(rows)

@@ -16,7 +16,7 @@ from embrec.index.snapshot import Snapshot
 from embrec.network.events import EventTensors
 from embrec.network.model import SequenceNetwork
 from embrec.serving.answering import Answering, answer, make_filter
-from embrec.serving.events import ReadsEvents, read_clicks
+from embrec.serving.events import ReadsLogs, read_clicks
 from embrec.serving.reranking import Reranking
 from embrec.serving.serialized_session import SerializedSession
 from embrec.serving.session import Session
@@ -53,8 +53,8 @@ class SessionModel(Answering, Protocol):
     def query_vectors(self, histories: Ragged) -> np.ndarray:
         """Read histories of rows: queries, (n, vector_size)."""
 
-    def event_reader(self) -> ReadsEvents:
-        """Return what makes features of events."""
+    def log_reader(self) -> ReadsLogs:
+        """Return what makes features of events and of visitors."""
 
 
 class SessionBatch:
@@ -170,7 +170,7 @@ class SessionBatch:
         if events is not None:
             device = self._states.device
             tensors, times = read_clicks(
-                model.event_reader(), events, len(at), model.timestamp_col, times, device
+                model.log_reader().events, events, len(at), model.timestamp_col, times, device
             )
             if not model.network_.state_size:
                 raise ValueError(

@@ -104,14 +104,13 @@ class Objective:
         """Mean loss over a batch of rows of ``items``."""
         rows, packing = batch.rows, batch.packing
         # not items[rows], whose gradient is summed in an order that differs from run to run
-        inputs, events = F.embedding(rows, items), batch.event_tensors(rows.device)
-        predicted = network.predict_steps(inputs, packing, events)
+        known = batch.event_tensors(rows.device), batch.visitor_tensors(rows.device)
+        first, predicted = network.predict_all(F.embedding(rows, items), packing, *known)
         steps, n_steps = self._loss_of_steps(predicted, items, batch, sample)
         negatives = None if sample is None else sample[0]
         penalty = network.penalty(items, batch, negatives)
         if penalty is not None:
             steps = steps + penalty
-        first = network.predict_first()
         if first is None:
             return steps
         firsts, weights = rows[: packing.n_sequences], batch.first_weights
@@ -158,9 +157,10 @@ def _first_loss(
     sample: tuple[Tensor, Tensor] | None,
     weights: Tensor | None,
 ) -> Tensor:
-    if sample is None:
+    if sample is None and len(first) == 1:
         return shared_cross_entropy(first, items, first_items, weights=weights)
-    queries, (negatives, log_expected) = first.expand(len(first_items), -1), sample
+    queries = first.expand(len(first_items), -1)
+    negatives, log_expected = (None, None) if sample is None else sample
     return cross_entropy(
         queries, items, first_items, negatives, log_expected=log_expected, weights=weights
     )

@@ -161,8 +161,9 @@ def _run_id(
         digest.update(data.validation.offsets.tobytes())
         if data.validation.names is not None:
             digest.update(data.validation.names.tobytes())
-        if data.validation.events is not None:
-            data.validation.events.update_digest(digest)
+        for known in (data.validation.events, data.validation.visitors):
+            if known is not None:
+                known.update_digest(digest)
     for block in data.blocks:
         update_digest(digest, block)
     return digest.hexdigest()

@@ -79,6 +79,12 @@ class TrainingSequences:
         events = self._sequences.events
         return () if events is None else events.blocks
 
+    @property
+    def visitor_blocks(self) -> Sequence[Any]:
+        """Features of all visitors that were given."""
+        visitors = self._sequences.visitors
+        return () if visitors is None else visitors.blocks
+
     def places(self, numbers: np.ndarray) -> np.ndarray:
         """Say where sequences stand among all that were given, those left out included."""
         return numbers if self._members is None else self._members[numbers]
@@ -92,7 +98,8 @@ class TrainingSequences:
         found = Ragged.from_spans(given.values, starts, lengths, names, given.events)
         release(given.values)
         values = found.values if self._rows is None else self._rows[found.values]
-        return found.with_values(values.astype(np.int32, copy=False))
+        visitors = given.visitors and given.visitors.take(members)
+        return replace(found, values=values.astype(np.int32, copy=False), visitors=visitors)
 
     def count_items(self, n_items: int) -> np.ndarray:
         """Count the events of each item that are trained on: (n_items,) int64."""
@@ -117,8 +124,9 @@ class TrainingSequences:
             digest.update(found.lengths.tobytes())
             if found.names is not None:
                 digest.update(found.names.tobytes())
-            if found.events is not None:
-                found.events.update_digest(digest)
+            for known in (found.events, found.visitors):
+                if known is not None:
+                    known.update_digest(digest)
 
     def with_rows(self, new_rows: np.ndarray) -> "TrainingSequences":
         """Call item row ``i`` ``new_rows[i]``."""
