@@ -9,8 +9,11 @@ import pytest
 import torch
 from numpy.testing import assert_allclose
 from safetensors.numpy import load_file
+from sklearn.compose import make_column_transformer
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline, make_union
+from sklearn.preprocessing import OneHotEncoder
+from small_recommender import fit_small
 
 from embrec import EmbRecEstimator, TfidfItemFeaturizer
 from embrec.baselines import GRU4RecRecommender, PopularityRecommender, TransRecRecommender
@@ -318,3 +321,55 @@ def test_without_onnxscript_the_extra_is_named(shop_log, shop_items, tmp_path, m
     monkeypatch.setitem(sys.modules, "onnxscript", None)
     with pytest.raises(ImportError, match=r'pip install "embrec\[onnx\]"'):
         to_onnx(fit(shop_log, shop_items), tmp_path / "a")
+
+
+@pytest.mark.parametrize("fit", ["onnx", "torch"])
+def test_clicks_say_what_they_say_here(shop_log, shop_items, tmp_path, fit):
+    """Features of events are inputs, and those of an event of which nothing is known are there."""
+    rng = np.random.default_rng(0)
+    log = shop_log.assign(kind=rng.choice(["view", "buy"], len(shop_log)))
+    kinds = make_column_transformer((OneHotEncoder(), ["kind"]))
+    numbers = make_column_transformer((OneHotEncoder(), ["timestamp"]))
+    model = fit_small(
+        log,
+        shop_items,
+        event_featurizer=make_union(kinds, numbers),
+        user_featurizer=kinds,
+        max_epochs=10,
+        early_stopping=False,
+    )
+    write = to_onnx if fit == "onnx" else to_torch
+    write(model, tmp_path / "model")
+    meta = json.loads((tmp_path / "model" / "embrec-export.json").read_text())
+    assert meta["session_step"]["inputs"] == ["states", "vectors", "events_0", "events_1"]
+    assert meta["n_event_features"] == [2, 4]
+    arrays = load_file(tmp_path / "model" / meta["arrays"])
+    ids = json.loads((tmp_path / "model" / meta["items"]).read_text())
+    path = str(tmp_path / "model" / meta["session_step"]["file"])
+    if fit == "onnx":
+        runtime = onnxruntime.InferenceSession(path)
+
+        def step(*inputs):
+            names = meta["session_step"]["inputs"]
+            return runtime.run(None, dict(zip(names, inputs, strict=True)))
+    else:
+        loaded = torch.export.load(path).module()
+
+        def step(*inputs):
+            return [found.detach().numpy() for found in loaded(*map(torch.from_numpy, inputs))]
+
+    session, states = model.start_session(), arrays["initial_state"][None]
+    unknown = [arrays[f"events_{i}"][None] for i in range(2)]
+    buy = [np.float32([[1, 0]]), np.float32([[0, 1, 0, 0]])]  # second of the times
+    for item, event, features in (
+        ("photo-0", None, unknown),
+        ("desk-1", {"kind": "buy", "timestamp": 1}, buy),
+    ):
+        session.add(item, event=event)
+        vector = arrays["item_vectors"][[ids.index(item)]]
+        states, queries = step(states, vector, *features)
+    scores = np.sort((queries @ arrays["item_vectors"].T)[0])[::-1]
+    expected = session.recommend(15, exclude_seen=False)[1]
+    assert_allclose(scores, expected, atol=1e-5)
+    plain = model.recommend([["photo-0", "desk-1"]], 15, exclude_seen=False)[1]
+    assert np.abs(expected - plain).max() > 1e-4

@@ -141,9 +141,10 @@ def _as_table(events: Any, columns: list[str], *, of_users: bool = False) -> tup
         raise TypeError(f"Expected one {each}; got {short_repr(events)}.")
     for event in events:
         if not isinstance(event, Mapping | None):
+            who = "A user" if of_users else "An event"
             raise TypeError(
-                f"{'A user' if of_users else 'An event'} must be a dict of columns of the log, such as "
-                f"{{{columns[0]!r}: ...}}, or None; got {short_repr(event)}."
+                f"{who} must be a dict of columns of the log, such as {{{columns[0]!r}: ...}}, or "
+                f"None; got {short_repr(event)}."
             )
         _check_names(event or (), columns, of_users)
     records = [{name: (event or {}).get(name) for name in columns} for event in events]

@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.testing import assert_allclose
 
 from embrec.baselines import PopularityRecommender, ShopOracleRecommender
 from embrec.datasets import make_shop
@@ -103,3 +104,36 @@ def test_what_cannot_be_is_an_error(shop, oracle):
         oracle.recommend(early)
     with pytest.raises(ValueError, match="shop"):
         ShopOracleRecommender(None).fit(shop.interactions)
+
+
+@pytest.fixture(scope="module")
+def typed():
+    return make_shop(60, 200, purchase_share=0.4, random_state=0)
+
+
+def test_types_of_events_are_read_where_a_log_says_them(typed):
+    oracle = ShopOracleRecommender(typed).fit(typed.interactions, items=typed.items)
+    log = typed.interactions
+    by_user = {user: rows for user, rows in log.groupby("user", sort=False)}
+    some = list(by_user)[:5]
+    mine = log[log["user"].isin(some)]
+    ids, scores = oracle.recommend(mine.sort_values("timestamp"), k=1)
+    histories = [by_user[user]["item"].tolist() for user in mine["user"].unique()]
+    types = [by_user[user]["event"].tolist() for user in mine["user"].unique()]
+    times = [by_user[user]["timestamp"].iloc[0] for user in mine["user"].unique()]
+    expected = typed.next_item_probabilities(histories, at=times, events=types)
+    assert_allclose(scores[:, 0], expected.max(axis=1), rtol=1e-5)
+    summed_out = typed.next_item_probabilities(histories, at=times)
+    untyped = oracle.recommend(mine.drop(columns="event"), k=1)[1]
+    assert_allclose(untyped[:, 0], summed_out.max(axis=1), rtol=1e-5)
+    assert len(ids) == 5
+    with pytest.raises(ValueError, match=r"has 1 values that are none of \['view', 'purchase'\]"):
+        oracle.recommend(mine.assign(event=["?", *mine["event"][1:]]))
+
+
+def test_an_oracle_of_types_is_saved(typed, tmp_path):
+    oracle = ShopOracleRecommender(typed).fit(typed.interactions, items=typed.items)
+    oracle.save(tmp_path / "oracle")
+    again = ShopOracleRecommender.load(tmp_path / "oracle")
+    log = typed.interactions
+    assert_allclose(again.recommend(log, 3)[1], oracle.recommend(log, 3)[1])

@@ -112,11 +112,16 @@ def test_what_does_not_count_validates_nobody():
     """Held out is the last event that counts, and what comes after it is for neither part."""
     rows = [["b", "a", "d", "c", "b"], ["a", "b", "c", "d"], ["c", "a", "b"]]
     weights = np.float32([1, 1, 0, 1, 0, 0, 0, 1, 1, 0, 0, 0])
-    log = ragged(rows).with_events(Events(weights=weights))
+    log = replace(
+        ragged(rows),
+        events=Events(weights=weights),
+        visitors=Events(np.array([5, 6, 7]), None, [np.arange(8.0)[:, None]]),
+    )
     ids = IdIndex(np.array(["a", "b", "c", "d"], dtype=object))
     seen = set()
     for seed in range(20):
-        training, validation = read_training(log, None, ids, 50, np.random.RandomState(seed))
+        rng = np.random.RandomState(seed)
+        training, validation = read_training(log, None, ids, 50, rng, reader=lambda rows: rows)
         ((*before, last),) = lists(validation)
         trained = lists(training.take(np.arange(3)))
         number = 0 if last == 2 else 1
@@ -128,5 +133,6 @@ def test_what_does_not_count_validates_nobody():
             row for i, row in enumerate(whole) if i != number
         ]
         assert validation.events.weights[-1] == 1
+        assert validation.visitors.rows.tolist() == [5 + number]
         seen.add(number)
     assert seen == {0, 1}  # nobody can validate with the third

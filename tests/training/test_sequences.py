@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from embrec.data.events import Events
 from embrec.data.ragged import Ragged
 from embrec.training.sequences import TrainingSequences
 
@@ -80,15 +81,37 @@ def test_on_disk_is_as_in_memory(tmp_path):
     )
 
 
-def test_a_digest_tells_contents_apart_and_not_where_they_lie(tmp_path):
-    def digest(sequences):
-        found = hashlib.blake2b()
-        sequences.update_digest(found)
-        return found.hexdigest()
+def digest(sequences):
+    found = hashlib.blake2b()
+    sequences.update_digest(found)
+    return found.hexdigest()
 
+
+def test_a_digest_tells_contents_apart_and_not_where_they_lie(tmp_path):
     rows = ragged([[1, 2, 3], [5, 6, 7]])
     assert digest(TrainingSequences(rows, 9)) == digest(
         TrainingSequences(on_disk(tmp_path, rows), 9)
     )
     others = (ragged([[1, 2, 4], [5, 6, 7]]), ragged([[1, 2], [3, 5, 6, 7]]))
     assert len({digest(TrainingSequences(r, 9)) for r in (rows, *others)}) == 3
+
+
+def test_a_digest_is_of_what_is_known_besides():
+    rows = ragged([[0, 1, 2], [3, 4]])
+    block = np.float32([[0], [1], [2], [3], [4]])
+
+    def known(numbers):
+        return Events(np.array(numbers), None, [block])
+
+    all_different = [
+        rows,
+        rows.with_events(known([0, 1, 2, 3, 4])),
+        rows.with_events(known([0, 1, 2, 4, 3])),
+        replace(rows, visitors=known([0, 1])),
+        replace(rows, visitors=known([1, 0])),
+    ]
+    assert len({digest(TrainingSequences(each, 9)) for each in all_different}) == 5
+    taken = TrainingSequences(all_different[1], 2).take(np.array([1, 0]))
+    assert taken.events.rows.tolist() == [3, 4, 1, 2]
+    taken = TrainingSequences(all_different[4], 2).take(np.array([1, 0]))
+    assert taken.visitors.rows.tolist() == [0, 1]
