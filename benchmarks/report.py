@@ -35,6 +35,8 @@ PAGES = {
             speed.growth,
             speed.soak,
             speed.interactions,
+            speed.reading,
+            speed.rectools,
         ],
     ),
 }

@@ -11,6 +11,7 @@ import pytest
 from embrec.baselines import PopularityRecommender
 from embrec.datasets import make_shop, thesis_filter
 from embrec.evaluation import evaluate
+from embrec.metrics import hit_rate_at_k, ndcg_at_k, target_ranks
 from embrec.model_selection import leave_last_out_split
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
@@ -95,3 +96,30 @@ def test_table_2_of_raw_files(shop, table2, tmp_path, protocol):
     assert record["data"]["users"] <= min(300, filtered["user"].nunique())
     tested = {r["model"]: r["n"] for r in record["tables"]["all ranked"] if r["slice"] == "all"}
     assert tested["PopRec"] == tested["Content neighbours"] == record["data"]["tested"] > 0
+
+
+def test_figures_of_lists_are_those_of_ranks(monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    from _top_lists import figures_of
+
+    rng = np.random.default_rng(0)
+    scores = rng.random((400, 80))
+    targets = rng.integers(0, 80, 400)
+    found = figures_of(np.argsort(-scores, axis=1)[:, :50], targets)
+    ranks = target_ranks(scores, targets)
+    assert found["ndcg@10"] == pytest.approx(ndcg_at_k(ranks, 10))
+    for k in (10, 50):
+        assert found[f"hit_rate@{k}"] == pytest.approx(hit_rate_at_k(ranks, k))
+    assert figures_of(np.full((3, 50), -1), targets[:3])["hit_rate@50"] == 0
+
+
+def test_patience_counts_epochs_since_the_best(monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    from _top_lists import Patience
+
+    patience = Patience(2, seconds=100)
+    assert [patience.is_over(figure, 1) for figure in (0.1, 0.3, 0.2, 0.4, 0.4, 0.1)] == [
+        *[False] * 5,
+        True,
+    ]
+    assert Patience(2, seconds=100).is_over(0.1, 100)

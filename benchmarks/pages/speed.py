@@ -256,3 +256,79 @@ event. The loop is a pandas groupby with a list per user.
 
 {source(figures)}
 """
+
+
+def reading() -> str:
+    """Attention against the GRU."""
+    figures = read("reading")
+    speed, mib = figures["events_per_second"], figures["step_mib"]
+    rows = [
+        ["events per second of training", *(f"{speed[n]:,.0f}" for n in ("GRU", "attention"))],
+        ["MiB of a training step", *(f"{mib[n]:,.0f}" for n in ("GRU", "attention"))],
+    ]
+    ratios = [speed["attention/GRU"], mib["attention/GRU"]]
+    names = {
+        "step_ms": "ms of a step alone",
+        "click_ms": "ms of a click and its answer",
+        "recommend_1000_ms": "ms of 1,000 histories and their answers",
+        "state_bytes": "bytes of a session's state",
+    }
+    for name, told in names.items():
+        for length, row in figures["lengths"].items():
+            values = [f"{row[name][n]:,.{1 if 'ms' in name else 0}f}" for n in ("GRU", "attention")]
+            rows.append([f"{told}, after {length} items", *values])
+            ratios.append(row[name]["attention/GRU"])
+    rows = [[*row, f"{ratio:.2f}"] for row, ratio in zip(rows, ratios, strict=True)]
+    return f"""## Attention and GRU
+
+What reads a history, measured in turns on a generated shop of {figures["items"]:,} items and
+{figures["events"]:,} events, towers of width 128, one thread. Attention reads the last 50 items.
+
+{table(["", "GRU", "attention", "attention / GRU"], rows)}
+
+{source(figures)}
+"""
+
+
+def rectools() -> str:
+    """Another library's SASRec."""
+    figures = read("rectools_sasrec")
+    rows = []
+    for name, way in figures["ways"].items():
+        cells = [
+            f"{way[part][m]:.4f}" for part in ("valid", "test") for m in ("ndcg@10", "hit_rate@10")
+        ]
+        stopped = ", stopped by the clock" if way["out_of_time"] else ""
+        epochs = f"{way['best_epoch']}{stopped}"
+        rows.append([name, epochs, f"{way['seconds_to_best']:.0f}", *cells])
+    told = [
+        f"- {name}: to {row['goal']:.4f}"
+        f"{'' if row['reaches_rectools_best'] else ', which is the best that it reaches'}, "
+        f"{row['embrec_seconds']:.0f} s against {row['rectools_seconds']:.0f} s, "
+        f"{row['times_shorter']:.1f} times"
+        for name, row in figures["comparison"].items()
+    ]
+    header = [
+        "",
+        "best epoch",
+        "seconds",
+        "valid NDCG@10",
+        "valid HR@10",
+        "test NDCG@10",
+        "test HR@10",
+    ]
+    lines = "\n".join(told)
+    return f"""## RecTools' SASRec
+
+{figures["data"]["items"]:,} items of Amazon 2014 Office, attention of width 128, {figures["blocks"]} block(s), two heads, the last 50
+items, one thread; RecTools 0.19.0. What is in the history is left out. Seconds of training alone, up to the epoch that is
+best in validation; embrec's begin with the featurizer's. RecTools knows items by their ids, and so does embrec under "ids".
+
+{table(header, rows)}
+
+Seconds to the same validation NDCG@10:
+
+{lines}
+
+{source(figures)}
+"""
