@@ -96,9 +96,18 @@ class SelfAttentionModule(SequenceModule):
         return torch.cat([*parts, is_there.sum(dim=1)], dim=1)
 
     def predict_last(self, x: Tensor, packed: Packing) -> Tensor:
-        """Predict after the last items; no state is made."""
+        """Predict after the last items; no state is made, and what no block sees is not read."""
+        rows, packed = packed.of_last(len(self.blocks) * (self.window - 1) + 1)
+        x = x[rows.to(x.device)]
+        lanes = Lanes.of(packed, x.device)
+        hidden = self.input(F.dropout(x, self.input_dropout, self.training))
+        *blocks, top = self.blocks
+        for block in blocks:
+            hidden = block(hidden, lanes)[0]
         last = packed.last_steps.to(x.device)
-        return self._predict(self._run(x, packed)[0][last], x[last])
+        rows, is_there = _last_rows(packed, min(self.window, len(packed.batch_sizes)), x.device)
+        hidden = cast(AttentionBlock, top).last(hidden, last, rows, is_there[..., 0])
+        return self._predict(self.norm(hidden), x[last])
 
     def initial_state(self, n: int) -> Tensor:
         """Return the state before any item."""
@@ -193,11 +202,36 @@ class AttentionBlock(nn.Module):
         query, key, value = self.reads(self.norm(x)).chunk(3, dim=1)
         now = torch.stack([key, value], dim=1)
         read = torch.cat([read[:, :, 1:], now[:, :, None]], dim=2)
-        keys, values = (self._heads(each) for each in read.unbind(1))
-        bias = self.distance_bias.flip(1)[:, None]
+        keys, values = read.unbind(1)
+        return self._attend_once(x, query, keys, values, is_there), read
+
+    def last(self, x: Tensor, last: Tensor, rows: Tensor, is_there: Tensor) -> Tensor:
+        """Read the last items of packed steps, each with its window: (n_sequences, width).
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_steps, width)
+        last : Tensor of shape (n_sequences,), int64
+            The last step of each sequence.
+        rows : Tensor of shape (n_sequences, n_read), int64
+            The last steps, as many as the window or the longest sequence has, the newest last.
+        is_there : Tensor of shape (n_sequences, n_read), bool
+        """
+        normed, width = self.norm(x), x.shape[1]
+        weight, bias = self.reads.weight, self.reads.bias
+        query = F.linear(normed[last], weight[:width], bias[:width])
+        keys, values = F.linear(normed, weight[width:], bias[width:])[rows].chunk(2, dim=2)
+        return self._attend_once(x[last], query, keys, values, is_there)
+
+    def _attend_once(
+        self, x: Tensor, query: Tensor, keys: Tensor, values: Tensor, is_there: Tensor
+    ) -> Tensor:
+        """Attend from one step each: (n, width) to keys and values of (n, n_read, width)."""
+        bias = self.distance_bias[:, : keys.shape[1]].flip(1)[:, None]
+        keys, values = self._heads(keys), self._heads(values)
         mask = torch.where(is_there[:, None, None], bias, -torch.inf)
         attended = F.scaled_dot_product_attention(self._heads(query[:, None]), keys, values, mask)
-        return self._add(x, attended.flatten(1)), read
+        return self._add(x, attended.flatten(1))
 
     def _add(self, x: Tensor, attended: Tensor) -> Tensor:
         x = x + F.dropout(self.adds(attended), self.dropout, self.training)

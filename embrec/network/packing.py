@@ -37,6 +37,25 @@ class Packing:
         sizes = torch.cat([self.batch_sizes[:1], self.batch_sizes])
         return Packing(sizes, self.users)
 
+    def of_last(self, n: int) -> tuple[Tensor, "Packing"]:
+        """Leave out all but the last ``n`` steps of each sequence.
+
+        Returns
+        -------
+        rows : Tensor of shape (n_kept,), int64
+            Which steps are left, on the CPU.
+        packing : Packing
+            How they lie.
+        """
+        sizes, lengths = self.batch_sizes, self.lengths
+        if len(sizes) <= n:
+            return torch.arange(int(sizes.sum())), self
+        starts = sizes.cumsum(0) - sizes
+        times = torch.arange(n)[:, None] + (lengths - n).clamp(min=0)
+        reached = torch.arange(n)[:, None] < lengths.clamp(max=n)
+        rows = (starts[times.clamp(max=len(sizes) - 1)] + torch.arange(len(lengths)))[reached]
+        return rows, Packing(reached.sum(dim=1), self.users)
+
     @property
     def lanes(self) -> Tensor:
         """Which of the sequences side by side each step is of: (n_steps,) int64, on the CPU."""

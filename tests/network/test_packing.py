@@ -69,3 +69,17 @@ def test_blocks_hold_no_more_steps_than_allowed():
     lengths = np.array([3, 3, 9, 1, 1, 1, 4])
     blocks = list(fixed_size_blocks(lengths, 6))
     assert blocks == [(0, 2), (2, 3), (3, 6), (6, 7)]
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 4, 9])
+def test_the_last_steps_lie_as_if_there_were_no_others(n):
+    lengths = np.array([3, 1, 4, 2, 4])
+    whole = Ragged.from_lengths(np.arange(lengths.sum()), lengths)
+    batch = pack(whole, with_targets=False, device=torch.device("cpu"))
+    rows, packing = batch.packing.of_last(n)
+    expected = pack(
+        whole.take(batch.order).keep_last(n), with_targets=False, device=torch.device("cpu")
+    )
+    assert expected.order.tolist() == list(range(5))  # those of equal length keep their places
+    assert batch.rows[rows].tolist() == expected.rows.tolist()
+    assert packing.batch_sizes.tolist() == expected.packing.batch_sizes.tolist()
