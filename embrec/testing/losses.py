@@ -1,5 +1,7 @@
 """What every loss is held to."""
 
+import inspect
+
 import torch
 from torch import Tensor
 
@@ -14,7 +16,7 @@ def check_loss(loss: Loss) -> None:
 
     It must be a finite number, the mean over steps, have the gradient that differences of float64
     say, and, if it uses negatives, be the same over all items and over a sample that holds each of
-    them once.
+    them once. One that takes ``weights`` must be the weighted mean with them.
 
     Parameters
     ----------
@@ -53,6 +55,11 @@ def check_loss(loss: Loss) -> None:
     )
     torch.testing.assert_close(each.mean(), value, msg="a loss must be the mean over steps")
     check_gradient(lambda: function(predicted, items, targets, None), [predicted, items])
+    if "weights" in inspect.signature(built).parameters:
+        weights = torch.linspace(0, 2, _N_STEPS, dtype=torch.float64)
+        weighed = built(predicted, items, targets, None, log_expected=None, weights=weights)
+        expected = (each @ weights) / weights.sum()
+        torch.testing.assert_close(weighed, expected, msg="weights must give the weighted mean")
     if loss.uses_negatives:
         every = torch.arange(_N_ITEMS)
         torch.testing.assert_close(

@@ -1,5 +1,6 @@
 """What training makes smaller: a loss of the next items, over all items or a fresh sample."""
 
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeAlias
@@ -136,6 +137,7 @@ class Objective:
             if len(counted) == 0:
                 return 0 * (predicted.sum() + items.sum()), 0.0
             if bool((weights != weights[0]).any()):
+                _check_takes_weights(self.loss)
                 more = {"weights": weights}
         negatives, log_expected = (None, None) if sample is None else sample
         corrected = self._sampler is not None and self._sampler.logq
@@ -148,6 +150,16 @@ class Objective:
             **more,
         )
         return mean, float(len(targets) if weights is None else weights.sum())
+
+
+def _check_takes_weights(loss: LossFunction) -> None:
+    parameters = inspect.signature(loss).parameters.values()
+    if not any(p.name == "weights" or p.kind == p.VAR_KEYWORD for p in parameters):
+        raise ValueError(
+            "Events that count differently (sample_weight) need a loss that takes weights=, a "
+            "Tensor of shape (n_steps,), for a weighted mean; this one does not. Weights of 0 and "
+            "1 are for any loss."
+        )
 
 
 def _first_loss(

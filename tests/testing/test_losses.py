@@ -45,12 +45,21 @@ class Blind(Loss):
         return lambda p, i, t, n, log_expected=None: mean(p, i, t, None)
 
 
+class Even(Loss):
+    """One that takes weights and does not look at them."""
+
+    def _build(self, *, memory=None, precision=None):
+        mean = CrossEntropy()._build()
+        return lambda p, i, t, n, log_expected=None, weights=None: mean(p, i, t, n)
+
+
 @pytest.mark.parametrize(
     ("loss", "rule"),
     [
         (Sum(), "must be the mean over steps"),
         (Deaf(), "gradients must be those of the function"),
         (Short(), "a loss is called as .*log_expected"),
+        (Even(), "weights must give the weighted mean"),
         (Blind(), "must depend on which they are"),
     ],
     ids=str,

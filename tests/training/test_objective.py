@@ -246,6 +246,9 @@ def test_weights_of_zero_and_one_are_for_any_loss():
     batch = pack(sequences.with_events(Events(weights=weights)), with_targets=True, device=CPU)
     objective(network, batch, np.random.RandomState(0))
     assert sorted(seen[0]) == sorted(sequences.values[[2, 5, 7, 10]].tolist())
+    batch = pack(sequences.with_events(Events(weights=weights + 1)), with_targets=True, device=CPU)
+    with pytest.raises(ValueError, match="need a loss that takes weights=, .*this one does not"):
+        objective(network, batch, np.random.RandomState(0))
 
 
 def test_a_batch_in_which_nothing_counts_costs_nothing():
