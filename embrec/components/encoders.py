@@ -49,6 +49,11 @@ class Encoder(Component, ABC):
     def check_sources(self, sources: Sequence[str]) -> None:
         """Raise if it cannot read these content sources: before features are computed.
 
+        Parameters
+        ----------
+        sources : sequence of str
+            Their names, in the order of the towers.
+
         Raises
         ------
         ValueError

@@ -72,7 +72,13 @@ class ParallelEncoder(NamedEncoders):
     """
 
     def check_sources(self, sources: Sequence[str]) -> None:
-        """Raise unless there is an encoder for each source, and for nothing else."""
+        """Raise unless there is an encoder for each source, and for nothing else.
+
+        Parameters
+        ----------
+        sources : sequence of str
+            Their names, in the order of the towers.
+        """
         if self.encoders is None:
             return
         names = [name for name, _ in self.encoders]

@@ -38,7 +38,12 @@ class Packing:
         return Packing(sizes, self.users)
 
     def of_last(self, n: int) -> tuple[Tensor, "Packing"]:
-        """Leave out all but the last ``n`` steps of each sequence.
+        """Leave out all but the last steps of each sequence.
+
+        Parameters
+        ----------
+        n : int
+            How many are kept.
 
         Returns
         -------
