@@ -130,7 +130,13 @@ class EnsembleEncoder(NamedEncoders):
         return self._build_for(embedding_size, [SINGLE_SOURCE])
 
     def check_sources(self, sources: Sequence[str]) -> None:
-        """Raise if one of the encoders cannot read these sources."""
+        """Raise if one of the encoders cannot read these sources.
+
+        Parameters
+        ----------
+        sources : sequence of str
+            Their names, in the order of the towers.
+        """
         for _, encoder in self._pairs():
             encoder.check_sources(sources)
 
