@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.compose import make_column_transformer
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_union
-from sklearn.preprocessing import OneHotEncoder
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from small_recommender import fit_small
 
 from embrec import EmbRecEstimator, InteractionStore, Whole
@@ -268,3 +268,121 @@ def test_a_store_takes_weights_in_its_own_order(log, shop_items, tmp_path):
     same_order = shuffled["user"].unique().tolist() == users
     if same_order:
         assert_allclose(found[0], found[1], atol=1e-4)
+
+
+@pytest.fixture(scope="module")
+def gappy(log):
+    """A log in which some kinds are missing."""
+    kind = log["kind"].where(np.arange(len(log)) % 3 > 0)
+    return log.assign(kind=kind, stars=np.arange(len(log)) % 5)
+
+
+@pytest.mark.parametrize("of_fit", ["pandas", "polars"])
+def test_what_is_missing_is_the_same_everywhere(gappy, shop_items, of_fit):
+    both = make_column_transformer(
+        (OneHotEncoder(handle_unknown="ignore"), ["kind"]),
+        (StandardScaler(), ["stars"]),
+    )
+    log = gappy if of_fit == "pandas" else pl.from_pandas(gappy)
+    model = fit_small(log, shop_items, event_featurizer=both, **LONG)
+    mine = of_user(gappy, "u3")
+    scores = model.recommend(mine, 5)[1]
+    assert_allclose(model.recommend(pl.from_pandas(mine), 5)[1], scores, atol=1e-6)
+    session, other = model.start_session(), model.start_session()
+    for row in mine.to_dict("records"):
+        said = {name: row[name] for name in ("kind", "stars", "timestamp")}
+        session.add(row["item"], event=said)
+        other.add(row["item"], event={k: v for k, v in said.items() if pd.notna(v)})
+    assert_allclose(session.recommend(5)[1], scores[0], atol=1e-5)
+    assert_allclose(other.recommend(5)[1], scores[0], atol=1e-5)
+    # nothing is known of one event, and that is nothing to the one beside it
+    batch = model.start_sessions([["photo-0"], ["desk-0"]])
+    said = {"kind": None, "stars": 3, "timestamp": 1e9}
+    batch.add(["photo-1", "desk-1"], events=[None, said])
+    alone = model.start_session(["desk-0"]).add("desk-1", event=said)
+    assert_allclose(batch.recommend(5, at=[1])[1][0], alone.recommend(5)[1], atol=1e-5)
+
+
+def test_the_time_of_a_skipped_item_counts_in_every_way(log, shop_items):
+    model = fit_small(log, shop_items, event_featurizer=TimeFeaturizer("gap"), **LONG)
+    model.set_params(on_unknown="skip")
+    rows = [("photo-0", 0), ("nothing", 50), ("photo-1", 110), ("gone", 115)]
+    mine = pd.DataFrame(
+        {
+            "user": 1,
+            "item": [item for item, _ in rows],
+            "timestamp": [1e9 + seconds for _, seconds in rows],
+            "kind": "view",
+        }
+    )
+    session = model.start_session()
+    for item, seconds in rows:
+        session.add(item, event={"timestamp": 1e9 + seconds})
+    assert_allclose(session.recommend(5)[1], model.recommend(mine, 5)[1][0], atol=1e-5)
+    last = ("photo-2", {"timestamp": 1e9 + 120})
+    started = model.start_sessions(mine).add([last[0]], events=[last[1]])
+    assert_allclose(session.add(last[0], event=last[1]).recommend(5)[1], started.recommend(5)[1][0])
+
+
+def test_times_are_of_one_kind(log, shop_items):
+    moments = log.assign(timestamp=pd.to_datetime(log["timestamp"], unit="s"))
+    model = fit_small(moments, shop_items, event_featurizer=TimeFeaturizer())
+    with pytest.raises(
+        ValueError, match="holds numbers, and that of the log of fit held datetimes"
+    ):
+        model.recommend(log)
+    zoned = moments.assign(timestamp=moments["timestamp"].dt.tz_localize("UTC"))
+    with pytest.raises(ValueError, match="holds datetimes with a time zone, and that of the log"):
+        model.recommend(zoned)
+    with pytest.raises(ValueError, match="must be a finite time"):
+        fit_small(log, shop_items, event_featurizer=TimeFeaturizer("gap")).start_session().add(
+            "photo-0", event={"timestamp": np.inf}
+        )
+    model.recommend(pl.from_pandas(moments))
+
+
+def test_weights_that_leave_nothing_to_train_on_are_an_error(log, shop_items):
+    first = ~log.duplicated("user")
+    model = fit_small(log, shop_items)
+    before = model.fingerprint_
+    model.set_params(max_length=2)
+    for train in (model.fit, model.partial_fit):
+        with pytest.raises(ValueError, match="sample_weight is 0 for every event that is trained"):
+            train(log, items=Whole(shop_items), sample_weight=first)
+    assert model.fingerprint_ == before
+
+
+def test_how_much_an_event_counts_does_not_depend_on_its_batch(log, shop_items):
+    heavy = (log["user"].str[1:].astype(int) % 2 == 0).to_numpy()
+    options = {"batch_size": 1, "early_stopping": False}
+    plain = fit_small(log, shop_items, **options)
+    weighed = EmbRecEstimator(**plain.get_params(deep=False))
+    weighed.fit(log, items=shop_items, sample_weight=np.where(heavy, 1000.0, 1.0))
+    assert weighed.fingerprint_ != plain.fingerprint_
+    alone = weighed.fit(log, items=shop_items, sample_weight=log["user"] == "u3")
+    together = EmbRecEstimator(**{**plain.get_params(deep=False), "batch_size": 64})
+    together.fit(log, items=shop_items, sample_weight=log["user"] == "u3")
+    losses = [m.training_log_[0]["loss"] for m in (alone, together)]
+    assert losses[0] == pytest.approx(
+        losses[1], rel=0.5
+    )  # of the same events, before much is learned
+
+
+def test_scores_take_weights_that_say_something(log, shop_items):
+    model = fit_small(log, shop_items)
+    n = log["user"].nunique()
+    for weights, message in (
+        (np.zeros(n), "sample_weight is 0 for all sequences"),
+        (np.full(n, np.nan), "got nan for number 0"),
+        (-np.ones(n), "none negative"),
+        (3, r"got shape \(\)"),
+        ((log["timestamp"] == 1e9).to_numpy() * 1.0, "0 for all targets"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            model.score(log, sample_weight=weights)
+
+
+def test_a_log_says_itself_who_its_visitors_are(log, shop_items):
+    model = fit_small(log, shop_items, user_featurizer=kinds())
+    with pytest.raises(ValueError, match="A log says itself who its visitors are"):
+        model.start_sessions(log, users=[{"kind": "buy"}] * 60)

@@ -155,6 +155,8 @@ def with_gaps(frame: "nw.DataFrame[Any]", gaps: np.ndarray) -> Any:
 
 def as_seconds(times: np.ndarray) -> np.ndarray:
     """Turn sort keys into float64: seconds, or numbers as they are."""
+    if times.dtype == object:  # dates
+        times = times.astype("datetime64[us]")
     if times.dtype.kind in "mM":
         whole = times.astype("datetime64[us]" if times.dtype.kind == "M" else "timedelta64[us]")
         seconds: np.ndarray = whole.astype(np.int64) / 1e6
@@ -162,13 +164,15 @@ def as_seconds(times: np.ndarray) -> np.ndarray:
     return times.astype(np.float64)
 
 
-def check_weights(weights: Any, n_events: int) -> np.ndarray | None:
-    """Check how much events count.
+def check_weights(weights: Any, n_events: int, of: str = "events of X") -> np.ndarray | None:
+    """Check how much events count, and scale them so that their mean is 1.
 
     Parameters
     ----------
     weights : array-like of shape (n_events,), or None
     n_events : int
+    of : str, default="events of X"
+        What they are of, in messages.
 
     Returns
     -------
@@ -186,17 +190,17 @@ def check_weights(weights: Any, n_events: int) -> np.ndarray | None:
         raise TypeError(f"sample_weight must hold numbers; got dtype {found.dtype}.")
     if found.shape != (n_events,):
         raise ValueError(
-            f"sample_weight must hold one number for each of the {n_events} events of X; got shape "
+            f"sample_weight must hold one number for each of the {n_events} {of}; got shape "
             f"{found.shape}."
         )
-    with np.errstate(over="ignore"):
-        found = found.astype(np.float32)
+    found = found.astype(np.float64)
     wrong = ~(np.isfinite(found) & (found >= 0))
     if wrong.any():
         raise ValueError(
             f"sample_weight must hold finite numbers, none negative; got {found[wrong][0]} for "
-            f"event {int(wrong.argmax())}, and {int(wrong.sum())} such in all."
+            f"number {int(wrong.argmax())}, and {int(wrong.sum())} such in all."
         )
     if not found.any():
-        raise ValueError("sample_weight is 0 for all events, so there is nothing to learn from.")
-    return found
+        raise ValueError(f"sample_weight is 0 for all {of}, so that none counts.")
+    found = found / found.max()  # so that no sum overflows
+    return (found / found.mean()).astype(np.float32)

@@ -234,6 +234,8 @@ class InteractionStore:
             release(codes)
         if self._meta["format"] > 1:  # which had none
             is_whole &= found.hexdigest() == self._meta["files"][CODES]["blake2b"]
+        if self.events is not None:
+            is_whole &= self.events.digest() == self._meta["files"][EVENTS]["blake2b"]
         if not is_whole:
             raise ValueError(
                 f"{self.folder} is damaged: its events are not what was written. Build it again."
@@ -269,7 +271,8 @@ def _check_marker(folder: Path) -> None:
 def _checked_names(event_cols: Any) -> tuple[str, ...] | None:
     if event_cols is None:
         return None
-    names = (event_cols,) if isinstance(event_cols, str) else tuple(event_cols)
+    is_one = isinstance(event_cols, str) or not isinstance(event_cols, Iterable)
+    names = (event_cols,) if is_one else tuple(event_cols)
     if not all(isinstance(name, str) for name in names):
         raise TypeError(f"event_cols must be a list of names of columns; got {event_cols!r}.")
     return names

@@ -8,6 +8,7 @@ from typing import Any
 import narwhals as nw
 import numpy as np
 
+from embrec._utils.files import checksum
 from embrec._utils.optional import import_optional
 from embrec.data.events import GAP, as_seconds, check_gap
 
@@ -29,7 +30,21 @@ class StoredEvents:
     @cached_property
     def _table(self) -> Any:
         pa = import_optional("pyarrow", extra="parquet", purpose=_PURPOSE)
-        return pa.ipc.open_file(pa.memory_map(str(self._path))).read_all()
+        try:
+            return pa.ipc.open_file(pa.memory_map(str(self._path))).read_all()
+        except FileNotFoundError as error:
+            raise ValueError(
+                f"{self._path} is gone: its store was replaced by another one while this one was "
+                "open. Open it again, and go on with that."
+            ) from error
+
+    def digest(self) -> str:
+        """Hash the file: what its store's marker says of it, unless it was damaged."""
+        found = checksum()
+        with self._path.open("rb") as file:
+            while block := file.read(2**24):
+                found.update(block)
+        return found.hexdigest()
 
     @property
     def columns(self) -> list[str]:
@@ -77,7 +92,13 @@ class EventSpool:
             If a column is of another kind than in the tables before.
         """
         pa = self._pa
-        table = _without_codes(pa, frame.select(self._columns).to_arrow().select(self._columns))
+        try:
+            table = _without_codes(pa, frame.select(self._columns).to_arrow().select(self._columns))
+        except (pa.ArrowException, TypeError) as error:
+            raise TypeError(
+                f"{what}: a store cannot keep its columns {self._columns}: {error}. Convert them "
+                "to numbers, text or times, or leave them out of event_cols."
+            ) from error
         if self._writer is None:
             self._schema = table.schema.remove_metadata()
             self._writer = pa.ipc.new_file(str(self._path), self._schema)

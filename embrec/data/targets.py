@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from embrec._utils.warn import warn
+from embrec.data.events import check_weights
 from embrec.data.ragged import Ragged
 
 
@@ -70,11 +71,35 @@ def warn_of_misses(seen: np.ndarray) -> None:
         )
 
 
-def weights_of_last(sequences: Ragged) -> np.ndarray:
-    """Take what the last event of each sequence weighs: (n,) float32."""
+def target_weights(weights: Any, n: int, read: Callable[..., Ragged] | None) -> np.ndarray | None:
+    """Say how much each target weighs.
+
+    Parameters
+    ----------
+    weights : array-like of shape (n,) or (n_events,), or None
+        Of sequences; or of their events, of which those of the last count.
+    n : int
+        How many sequences there are.
+    read : callable or None
+        Reads the sequences with ``weights=`` of their events; None if these are no targets.
+
+    Returns
+    -------
+    ndarray of shape (n,), or None
+
+    Raises
+    ------
+    ValueError, TypeError
+        If they are not what they may be, or no target weighs anything.
+    """
+    if weights is None:
+        return None
+    if read is None or np.shape(weights) == (n,):
+        return check_weights(weights, n, "sequences")
+    sequences = read(weights=weights)
     assert sequences.events is not None
     assert sequences.events.weights is not None
-    return sequences.with_values(sequences.events.weights).last()
+    return check_weights(sequences.with_values(sequences.events.weights).last(), n, "targets")
 
 
 def last_items(sequences: Ragged) -> np.ndarray:

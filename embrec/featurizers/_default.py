@@ -39,7 +39,8 @@ def default_event_featurizer(events: Any, timestamp_col: str | None) -> Any:
     """
     frame = check_table(events, what="X")
     branches: list[tuple[str, Any]] = []
-    if timestamp_col in frame.columns and (frame[GAP] > 0).any():
+    gaps = frame[GAP].to_numpy().astype(float)  # NaN is more than 0 to polars
+    if timestamp_col in frame.columns and (gaps > 0).any():
         holds_moments = bool(columns_of_times(frame.select(timestamp_col)))
         parts = ("gap", "hour", "weekday") if holds_moments else ("gap",)
         branches.append(("times", TimeFeaturizer(parts, timestamp_col=str(timestamp_col))))

@@ -6,6 +6,7 @@ score of an item is their inner product. All the rest is here, once.
 
 from collections.abc import Sequence
 from copy import deepcopy
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,7 +19,7 @@ from embrec._utils.moments import of_one_moment
 from embrec.data.ids import check_ids, preview
 from embrec.data.items import read_items
 from embrec.data.tables import Table
-from embrec.data.targets import are_seen, split_targets, warn_of_misses, weights_of_last
+from embrec.data.targets import are_seen, split_targets, target_weights, warn_of_misses
 from embrec.data.whole import Whole
 from embrec.index.filters import Filter
 from embrec.metrics import TargetRanks, hit_rate_at_k
@@ -207,9 +208,8 @@ class BaseRecommender(RecommenderContract):
             Between 0 and 1. For other figures see `embrec.metrics.ranking_scorer`.
         """
         hits = hit_rate_at_k(self.rank_targets(X, y).ranks, SCORE_K, average=False)
-        if y is None and sample_weight is not None and len(sample_weight) != len(hits):
-            sample_weight = weights_of_last(self.read_sequences(X, weights=sample_weight))
-        return float(np.average(hits, weights=sample_weight))
+        read = None if y is not None else partial(self.read_sequences, X)
+        return float(np.average(hits, weights=target_weights(sample_weight, len(hits), read)))
 
     @of_one_moment
     def similar_items(self, ids: Any, k: int = 10) -> tuple[np.ndarray, np.ndarray]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import narwhals as nw
 import numpy as np
+import pandas as pd
 
 from embrec.data.events import Events, stack
 from embrec.data.ragged import Ragged
@@ -28,8 +29,8 @@ class EventReader:
         The same, if it was fitted before.
     n_features : tuple of int
         Columns of its blocks, if it was.
-    columns : tuple of str
-        Columns of the log that it was fitted to, if it was.
+    columns : dict of str to str
+        Columns of the log that it was fitted to, if it was, and what pandas calls their types.
     timestamp_col : str or None, default=None
         The one with the times.
     parameter : str, default="event_featurizer"
@@ -41,14 +42,14 @@ class EventReader:
         featurizer: Any,
         fitted: Any = None,
         n_features: tuple[int, ...] = (),
-        columns: tuple[str, ...] = (),
+        columns: dict[str, str] | None = None,
         timestamp_col: str | None = None,
         parameter: str = "event_featurizer",
     ) -> None:
         self.featurizer = featurizer
         self.fitted = fitted
         self.n_features = n_features
-        self.columns = columns
+        self.columns = columns or {}
         self.timestamp_col = timestamp_col
         self.parameter = parameter
 
@@ -76,6 +77,7 @@ class EventReader:
     def _read(self, events: Events) -> Events:
         if self.fitted is None:
             return self._fit(events)
+        self._check_times(_take(events.table, slice(0, 1)))
         if events.rows is None:
             return replace(events, table=None, blocks=self.transform(events.table))
         is_known = events.rows >= 0
@@ -86,6 +88,17 @@ class EventReader:
             return replace(events, table=None, rows=rows)
         blocks = self.transform(_take(events.table, used))
         return replace(events, table=None, rows=rows, blocks=blocks)
+
+    def _check_times(self, rows: pd.DataFrame) -> None:
+        """Raise if times are of another kind than those of the log that it was fitted to."""
+        name = self.timestamp_col
+        if name in rows and name in self.columns:
+            before, now = (kind_of_times(dtype) for dtype in (self.columns[name], rows[name].dtype))
+            if before != now:
+                raise ValueError(
+                    f"The column {name!r} holds {now}, and that of the log of fit held {before}, "
+                    "so gaps would not be of one unit. Convert it."
+                )
 
     def _fit(self, events: Events) -> Events:
         n = len(events.table)
@@ -98,7 +111,7 @@ class EventReader:
             featurizer = default_event_featurizer(some, self.timestamp_col)
         self.fitted, blocks = fit_feature_blocks(featurizer, some)
         self.n_features = tuple(block.shape[1] for block in blocks)
-        self.columns = tuple(nw.from_native(some, eager_only=True).columns)
+        self.columns = {name: str(dtype) for name, dtype in some.dtypes.items()}
         return replace(events, table=None, blocks=blocks) if len(rows) == n else self._read(events)
 
     def transform(self, table: Any) -> list[Any]:
@@ -108,6 +121,14 @@ class EventReader:
             for part in _parts(table)
         ]
         return [stack(of_source) for of_source in zip(*parts, strict=True)]
+
+
+def kind_of_times(dtype: Any) -> str:
+    """Tell numbers, datetimes and those with a zone apart by pandas' names of types."""
+    name = str(dtype)
+    if not name.startswith(("datetime64", "timestamp", "date")):
+        return "durations" if name.startswith(("timedelta", "duration")) else "numbers"
+    return "datetimes with a time zone" if "," in name or "tz=" in name else "datetimes"
 
 
 class LogReader:
@@ -145,10 +166,17 @@ class LogReader:
         }
 
 
-def _take(table: Any, rows: Any) -> Any:
+def _take(table: Any, rows: Any) -> pd.DataFrame:
+    """Read rows, as pandas: so what is missing looks alike, whatever library a log is of."""
     if isinstance(table, StoredEvents):
         return table[rows]
-    return nw.from_native(table, eager_only=True)[rows].to_native()
+    frame = nw.from_native(table, eager_only=True)[rows]
+    if isinstance(frame.to_native(), pd.DataFrame):
+        return frame.to_native()
+    try:
+        return frame.to_pandas()
+    except ModuleNotFoundError:  # polars wants pyarrow for that
+        return pd.DataFrame({name: frame[name].to_list() for name in frame.columns})
 
 
 def _parts(table: Any) -> Iterator[Any]:

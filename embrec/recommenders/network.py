@@ -47,8 +47,8 @@ class NetworkRecommender(SessionRecommender):
     featurizer_: Any
     event_featurizer_: Any = None
     user_featurizer_: Any = None
-    _event_columns: tuple[str, ...] = ()
-    _user_columns: tuple[str, ...] = ()
+    _event_columns: dict[str, str] | None = None
+    _user_columns: dict[str, str] | None = None
     device_: torch.device
     fingerprint_: str
     training_log_: list[EpochRecord]
@@ -105,11 +105,11 @@ class NetworkRecommender(SessionRecommender):
             network.events.fit(data.sequences.event_blocks)
         if network.visitors is not None:
             network.visitors.fit(data.sequences.visitor_blocks)
-            if not network.state_size:
-                raise ValueError(
-                    "user_featurizer needs an encoder that keeps a state, which is what visitors "
-                    f"begin with; {parts.encoder} keeps none."
-                )
+        if (network.events or network.visitors) is not None and not network.state_size:
+            raise ValueError(
+                "event_featurizer and user_featurizer need an encoder that keeps a state, which is "
+                f"where sessions have what they say; {parts.encoder} keeps none."
+            )
         return network.to(resolve_device(self.device))
 
     def _grown_network(
@@ -150,10 +150,11 @@ class NetworkRecommender(SessionRecommender):
     def log_reader(self) -> LogReader:
         """Return what makes features of events and of visitors, as it was fitted."""
         of_events, of_visitors = self.event_featurizer_, self.user_featurizer_
-        size = self._size
+        sizes = self._size.n_event_features, self._size.n_visitor_features
+        time = self.timestamp_col
         return LogReader(
-            EventReader(of_events, of_events, size.n_event_features, self._event_columns),
-            EventReader(of_visitors, of_visitors, size.n_visitor_features, self._user_columns),
+            EventReader(of_events, of_events, sizes[0], self._event_columns, time),
+            EventReader(of_visitors, of_visitors, sizes[1], self._user_columns),
         )
 
     def _reader(self, *, goes_on: bool) -> LogReader:
@@ -219,8 +220,8 @@ class NetworkRecommender(SessionRecommender):
                 "best_epoch": self.best_epoch_,
                 "next_seed": self._next_seed,
                 "size": asdict(self._size),
-                "event_columns": list(self._event_columns),
-                "user_columns": list(self._user_columns),
+                "event_columns": self._event_columns,
+                "user_columns": self._user_columns,
             },
             arrays={
                 "trained_rows": self._trained_items.rows,
@@ -267,9 +268,9 @@ class NetworkRecommender(SessionRecommender):
         if self.reads_content:
             self.featurizer_ = state.objects["featurizer"]
         self.event_featurizer_ = state.objects.get("event_featurizer")
-        self._event_columns = tuple(state.values.get("event_columns", ()))
+        self._event_columns = state.values.get("event_columns")
         self.user_featurizer_ = state.objects.get("user_featurizer")
-        self._user_columns = tuple(state.values.get("user_columns", ()))
+        self._user_columns = state.values.get("user_columns")
 
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = dict(super().__getstate__())

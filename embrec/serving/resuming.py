@@ -20,14 +20,18 @@ def started(
     recommender: SessionModel, histories: Ragged, users: Any = None, *, what: str
 ) -> SessionBatch:
     """Start sessions from histories of ids, and from what is known of users."""
-    model = as_of_now(recommender)
+    model, times = as_of_now(recommender), _last_times(histories)
+    if users is not None and histories.visitors is not None:
+        raise ValueError(
+            "A log says itself who its visitors are; leave users= out, or pass lists of ids."
+        )
     if users is not None:
         visitors = read_visitors(model.log_reader().visitors, users, len(histories))
         histories = replace(histories, visitors=visitors)
     rows = histories.with_values(rows_in_histories(model, histories.values, what))
     rows = rows.where(rows.values >= 0)
     states = model.session_states(rows)
-    return SessionBatch(recommender, model, states, rows, times=_last_times(rows))
+    return SessionBatch(recommender, model, states, rows, times=times)
 
 
 def _last_times(histories: Ragged) -> np.ndarray:

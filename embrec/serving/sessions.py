@@ -172,18 +172,13 @@ class SessionBatch:
             tensors, times = read_clicks(
                 model.log_reader().events, events, len(at), model.timestamp_col, times, device
             )
-            if not model.network_.state_size:
-                raise ValueError(
-                    "This encoder keeps no state, so a session cannot keep what an event says. "
-                    "Call recommend with the visitor's log."
-                )
+        self._times[at] = times  # also where the item is skipped: recommend counts it too
         known = rows >= 0
-        at, rows, times = at[known], rows[known], times[known]
+        at, rows = at[known], rows[known]
         if not known.all() and tensors is not None:
             tensors = tensors.take(np.flatnonzero(known))
         self._advance(model, at, rows, tensors)
         self._histories.append(at, rows)
-        self._times[at] = times
         return self
 
     @torch.inference_mode()

@@ -107,35 +107,34 @@ class Objective:
         # not items[rows], whose gradient is summed in an order that differs from run to run
         known = batch.event_tensors(rows.device), batch.visitor_tensors(rows.device)
         first, predicted = network.predict_all(F.embedding(rows, items), packing, *known)
-        steps, n_steps = self._loss_of_steps(predicted, items, batch, sample)
+        total, n_steps = self._sum_over_steps(predicted, items, batch, sample), len(predicted)
         negatives = None if sample is None else sample[0]
         penalty = network.penalty(items, batch, negatives)
         if penalty is not None:
-            steps = steps + penalty
+            total = total + n_steps * penalty
         if first is None:
-            return steps
+            return total / n_steps
         firsts, weights = rows[: packing.n_sequences], batch.first_weights
-        n_firsts = float(len(firsts) if weights is None else weights.sum())
-        if n_firsts == 0:
-            return steps
-        start = _first_loss(first, items.detach(), firsts, sample, weights)
-        return (n_steps * steps + n_firsts * start) / (n_steps + n_firsts)
+        if weights is None or bool(weights.any()):
+            start = _first_loss(first, items.detach(), firsts, sample, weights)
+            total = total + (len(firsts) if weights is None else weights.sum()) * start
+        return total / (n_steps + len(firsts))
 
-    def _loss_of_steps(
+    def _sum_over_steps(
         self,
         predicted: Tensor,
         items: Tensor,
         batch: PackedBatch,
         sample: tuple[Tensor, Tensor] | None,
-    ) -> tuple[Tensor, float]:
-        """Mean loss over the steps that count, and how many they are, or what they weigh."""
+    ) -> Tensor:
+        """Loss over the steps, each as much as its next item weighs: 1 on the whole."""
         targets, weights, more = batch.targets, batch.weights, {}
         assert targets is not None
         if weights is not None:
             counted = torch.nonzero(weights)[:, 0]
             predicted, targets, weights = predicted[counted], targets[counted], weights[counted]
             if len(counted) == 0:
-                return 0 * (predicted.sum() + items.sum()), 0.0
+                return 0 * (predicted.sum() + items.sum())
             if bool((weights != weights[0]).any()):
                 _check_takes_weights(self.loss)
                 more = {"weights": weights}
@@ -149,7 +148,7 @@ class Objective:
             log_expected=log_expected if corrected else None,
             **more,
         )
-        return mean, float(len(targets) if weights is None else weights.sum())
+        return mean * (len(targets) if weights is None else weights.sum())
 
 
 def _check_takes_weights(loss: LossFunction) -> None:

@@ -64,6 +64,20 @@ class TrainingSequences:
                 "learn from."
             )
 
+        if sequences.events is not None and sequences.events.weights is not None:
+            self._check_weights(sequences.events.weights)
+
+    def _check_weights(self, weights: np.ndarray) -> None:
+        for part in parts(len(self)):
+            starts, lengths = self._spans(self.places(part))
+            if Ragged.from_spans(weights, starts, lengths).values.any():
+                return
+        raise ValueError(
+            "sample_weight is 0 for every event that is trained on (the last max_length of each "
+            "sequence of two or more, without those that validate), so there is nothing to learn "
+            "from."
+        )
+
     def __len__(self) -> int:
         return len(self._sequences) if self._members is None else len(self._members)
 

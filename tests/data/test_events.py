@@ -127,10 +127,12 @@ def test_weights_go_to_the_rows_they_were_given_for():
     log = pd.DataFrame({"user": [1, 2, 1], "item": [5, 6, 7], "timestamp": [9, 1, 3]})
     found, _ = read_sequences(log, weights=[0.5, 2, 1])
     assert found.values.tolist() == [7, 5, 6]
-    assert found.events.weights.tolist() == [1, 0.5, 2]
+    assert_allclose(found.events.weights, np.array([1, 0.5, 2]) * 6 / 7)  # 1 on average
     assert found.events.weights.dtype == np.float32
     lists, _ = read_sequences([["a", "b"], ["c"]], weights=pd.Series([True, False, True]))
-    assert lists.events.weights.tolist() == [1, 0, 1]
+    assert lists.events.weights.tolist() == [1.5, 0, 1.5]
+    large, _ = read_sequences([["a", "b"]], weights=[1e308, 1e308])
+    assert large.events.weights.tolist() == [1, 1]
 
 
 @pytest.mark.parametrize(
@@ -138,10 +140,10 @@ def test_weights_go_to_the_rows_they_were_given_for():
     [
         ([1, 2], r"one number for each of the 3 events of X; got shape \(2,\)"),
         ([[1, 2, 3]], r"got shape \(1, 3\)"),
-        ([1, -1, 2], "none negative; got -1.0 for event 1, and 1 such in all"),
-        ([1, 2, np.nan], "got nan for event 2"),
-        ([1e300, 2, 1], "got inf for event 0"),
-        ([0, 0, 0], "0 for all events, so there is nothing to learn from"),
+        ([1, -1, 2], "none negative; got -1.0 for number 1, and 1 such in all"),
+        ([1, 2, np.nan], "got nan for number 2"),
+        ([np.inf, 2, 1], "got inf for number 0"),
+        ([0, 0, 0], "0 for all events of X, so that none counts"),
     ],
 )
 def test_weights_must_be_numbers_one_each(weights, message):

@@ -103,11 +103,28 @@ def test_what_cannot_be_kept_is_said(tmp_path):
     assert not (tmp_path / "s").exists()
 
 
-def test_damage_is_found(tmp_path):
-    store = stored(LOG, tmp_path / "s")
+@pytest.mark.parametrize("place", [100, -4000])
+def test_damage_is_found(tmp_path, place):
+    large = pd.concat([LOG] * 4000)
+    store = stored(large, tmp_path / "s")
     (file,) = (tmp_path / "s").rglob("events.arrow")
     data = bytearray(file.read_bytes())
-    data[100] ^= 1
+    data[place] ^= 1
     file.write_bytes(bytes(data))
-    with pytest.raises(ValueError, match="damaged"):
+    with pytest.raises(ValueError, match="damaged"):  # near its end only check looks
         InteractionStore(store.folder).check()
+
+
+def test_a_store_that_was_replaced_says_so(tmp_path):
+    store = stored(LOG, tmp_path / "s")
+    stored(LOG[:3], tmp_path / "s", overwrite=True)
+    with pytest.raises(ValueError, match="is gone: its store was replaced"):
+        len(store.events)
+
+
+def test_what_arrow_cannot_hold_is_said(tmp_path):
+    mixed = LOG.assign(n=pd.Series([1, "a", 2.5, None, [1]], dtype=object))
+    with pytest.raises(TypeError, match=r"a store cannot keep its columns .* Convert them"):
+        stored(mixed, tmp_path / "s", event_cols=["n"])
+    with pytest.raises(TypeError, match="event_cols must be a list of names"):
+        stored(LOG, tmp_path / "s", event_cols=5)

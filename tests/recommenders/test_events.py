@@ -57,7 +57,8 @@ def test_the_first_log_fits_it():
     found = ask(reader, read(LOG))
     assert values(found) == [4, 3, 1, 2, 5]
     assert found.events.table is None
-    assert (reader.n_features, reader.columns) == ((1,), ("timestamp", "stars", "gap"))
+    assert reader.n_features == (1,)
+    assert reader.columns == {"timestamp": "int64", "stars": "float64", "gap": "float64"}
     assert reader.fitted.n_fitted_ == 5
     again = LOG.assign(stars=LOG["stars"] * 2)
     assert values(ask(reader, read(again))) == [8, 6, 2, 4, 10]
@@ -111,7 +112,7 @@ def test_large_logs_are_read_in_parts(n_fitted, monkeypatch, tmp_path):
         assert block[rows].tolist() == [4, 3, 1, 2, 5]
         assert reader.fitted.n_fitted_ == min(n_fitted, 5)
         assert max(reader.fitted.asked_) <= 5
-        assert reader.columns == ("timestamp", "stars", "gap")
+        assert list(reader.columns) == ["timestamp", "stars", "gap"]
 
 
 def test_a_featurizer_is_chosen_by_what_there_is():

@@ -17,7 +17,7 @@ CPU = torch.device("cpu")
 class Reader:
     """Remembers the table; one feature, the number of stars."""
 
-    columns = ("timestamp", "stars", "gap")
+    columns = {"timestamp": "int64", "stars": "float64", "gap": "float64"}
 
     def transform(self, table):
         self.table = pd.DataFrame({name: list(table[name]) for name in table.columns})
@@ -85,7 +85,7 @@ def test_what_is_no_event(events, error, message):
 
 def test_models_that_read_items_alone_say_so():
     reader = Reader()
-    reader.columns = ()
+    reader.columns = {}
     with pytest.raises(
         ValueError, match="reads items alone, and got an event: .*event_featurizer="
     ):
