@@ -1,6 +1,6 @@
 """What reads a history, and what its events say."""
 
-from pages.text import read, source, table
+from pages.text import is_there, read, source, table
 
 METRICS = ("ndcg@10", "hit_rate@10", "hit_rate@50")
 GAIN = "share of the oracle's gain"
@@ -76,4 +76,4 @@ visitor has seen is left out. One seed: differences of a few thousandths say not
 """
 
 
-SECTIONS = [encoders, events_of_shop, events_of_ratings]
+SECTIONS = [encoders, events_of_shop, *[events_of_ratings] * is_there("event_features")]

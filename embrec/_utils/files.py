@@ -62,7 +62,8 @@ def write_folder(
     FileExistsError
         If something else is there.
     """
-    if not (path / marker).is_file() and not is_free(path):
+    # in this order: somebody else's marker may come in between, and it never goes
+    if not is_free(path) and not (path / marker).is_file():
         raise FileExistsError(
             f"{path} is there and holds no {what}; choose another path or remove it."
         )

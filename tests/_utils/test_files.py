@@ -107,6 +107,22 @@ def test_writers_at_once_come_one_after_another(tmp_path):
     assert len(list((tmp_path / "one").iterdir())) == 2
 
 
+def test_a_marker_that_comes_while_one_looks_is_no_other_folder(tmp_path, monkeypatch):
+    """Two who write first at once: the marker of one comes when the other looks for it."""
+    real = files.is_free
+
+    def is_free(path):
+        if not path.exists():
+            monkeypatch.setattr(files, "is_free", real)
+            save(path, "first")
+            return real(path)
+        return real(path)
+
+    monkeypatch.setattr(files, "is_free", is_free)
+    save(tmp_path / "one", "second")
+    assert load(tmp_path / "one")[0] == "second"
+
+
 def test_what_is_something_else_is_left_alone(tmp_path):
     (tmp_path / "letter").write_text("mine")
     for path in (tmp_path, tmp_path / "letter"):
