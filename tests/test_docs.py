@@ -16,6 +16,7 @@ PAGES = [
     "docs/training.md",
     "docs/serving.md",
     "docs/extending.md",
+    "docs/events.md",
 ]
 
 
