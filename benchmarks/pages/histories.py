@@ -1,6 +1,6 @@
 """What reads a history, and what its events say."""
 
-from pages.text import is_there, read, source, table
+from pages.text import read, source, table
 
 METRICS = ("ndcg@10", "hit_rate@10", "hit_rate@50")
 GAIN = "share of the oracle's gain"
@@ -57,23 +57,4 @@ knowing the types, the model that reads them gains {shares}. Asked with ids alon
 """
 
 
-def events_of_ratings() -> str:
-    """What ratings and times are worth on MovieLens."""
-    figures = read("event_features")
-    rows = []
-    for name, runs in figures["runs"].items():
-        valid = sum(run["valid"]["ndcg@10"] for run in runs) / len(runs)
-        means = [f"{sum(run[m] for run in runs) / len(runs):.4f}" for m in METRICS]
-        rows.append([name, f"{valid:.4f}", *means])
-    return f"""## Ratings and times of MovieLens
-
-{figures["n_users"]:,} visitors of MovieLens 1M (ratings of 4 and 5), the thesis' split, text of titles, plots and people; what a
-visitor has seen is left out. One seed: differences of a few thousandths say nothing.
-
-{table(["", "NDCG@10, valid", *(f"{head}, test" for head in HEADS)], rows)}
-
-{source(figures)}
-"""
-
-
-SECTIONS = [encoders, events_of_shop, *[events_of_ratings] * is_there("event_features")]
+SECTIONS = [encoders, events_of_shop]
