@@ -1,6 +1,8 @@
 """What reads a history, and what scores an item: encoders and similarities side by side.
 
     python benchmarks/encoders.py amazon2014_office_5core [--seeds 3] [--ways GRU attention]
+    python benchmarks/encoders.py amazon2014_games_thesis --interactions interactions_thesis.parquet \
+        --all-ranked --result encoders_games
 
 Validation part of the thesis' split, which early stopping has watched, and the test part; items that
 a visitor has seen are left out, or with --all-ranked they are not. Every model has the defaults.
@@ -11,20 +13,26 @@ import time
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from _common import write_result
 from _splits import load
 from scipy.stats import t
+from sklearn.preprocessing import OneHotEncoder
 
 from embrec import EmbRecEstimator, TfidfItemFeaturizer
 from embrec.components import EnsembleEncoder, IdEmbeddings, ItemTowers, SelfAttentionEncoder
 from embrec.evaluation import evaluate
 
 METRICS = ("hit_rate@10", "hit_rate@50", "ndcg@10")
+#: What ways of this end in their names know of items: which one it is.
+IDS = ", ids"
 WAYS: dict[str, dict[str, Any]] = {
     "GRU": {},
     "attention": {"encoder": "attention"},
     "attention, two blocks": {"encoder": SelfAttentionEncoder(n_layers=2)},
     "GRU and attention": {"encoder": EnsembleEncoder()},
+    "GRU, ids": {},
+    "attention, ids": {"encoder": "attention"},
     "GRU, content and ids": {"item_model": ItemTowers(ids=IdEmbeddings(), bias=True)},
     "attention, content and ids": {
         "encoder": "attention",
@@ -54,10 +62,13 @@ def main() -> None:
     runs: dict[str, list[dict[str, Any]]] = {name: [] for name in options.ways}
     for seed in range(options.seeds):
         for name in options.ways:
+            featurizer, known = TfidfItemFeaturizer(columns=columns), items
+            if name.endswith(IDS):
+                featurizer = OneHotEncoder(dtype=np.float32)
+                known = pd.DataFrame({"item": items["item"], "id": items["item"]})
             started = time.perf_counter()
-            model = EmbRecEstimator(
-                TfidfItemFeaturizer(columns=columns), random_state=seed, **WAYS[name]
-            ).fit(train, items=items, X_val=valid)
+            model = EmbRecEstimator(featurizer, random_state=seed, **WAYS[name])
+            model.fit(train, items=known, X_val=valid)
             run = {
                 "best_epoch": model.best_epoch_,
                 "seconds": time.perf_counter() - started,

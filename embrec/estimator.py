@@ -326,7 +326,8 @@ class EmbRecEstimator(TransformerMixin, TrainedRecommender, auto_wrap_output_key
         Returns
         -------
         ndarray of shape (n, d), float32
-            ê, ``d`` being ``embedding_dim`` times the number of towers.
+            What scores items by its inner product with their embeddings, ê times a scale;
+            ``d`` is ``embedding_dim`` times the number of towers.
         """
         check_is_fitted(self)
         queries = self.query_vectors(self.encode(self.read_sequences(X), on_unknown))

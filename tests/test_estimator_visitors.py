@@ -27,7 +27,7 @@ def log(shop_log):
 @pytest.fixture(scope="module", params=["gru", "attention"])
 def model(log, shop_items, request):
     """Do not change it."""
-    encoder = GRUEncoder(8) if request.param == "gru" else SelfAttentionEncoder(8, window=3)
+    encoder = GRUEncoder(8) if request.param == "gru" else SelfAttentionEncoder(window=3)
     options = {"max_epochs": 60, "early_stopping": False, "user_featurizer": countries()}
     return fit_small(log, shop_items, encoder=encoder, **options)
 

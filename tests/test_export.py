@@ -45,7 +45,7 @@ KINDS = {
     "cosine, attention over two items": {
         "loss": "cosine",
         "item_model": FixedItems(8),
-        "encoder": SelfAttentionEncoder(6, window=2),
+        "encoder": SelfAttentionEncoder(window=2),
     },
     "an encoder per source, one of them two": {
         "encoder": ParallelEncoder(
@@ -53,7 +53,7 @@ KINDS = {
                 ("tfidfitemfeaturizer-2", GRUEncoder(5)),
                 (
                     "tfidfitemfeaturizer-1",
-                    EnsembleEncoder([("a", GRUEncoder(6)), ("b", SelfAttentionEncoder(4))]),
+                    EnsembleEncoder([("a", GRUEncoder(6)), ("b", SelfAttentionEncoder())]),
                 ),
             ]
         ),

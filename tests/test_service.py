@@ -160,7 +160,7 @@ def test_clicks_of_a_visitor(client, model):
 
 def test_what_attention_remembers_is_too_much_for_a_cookie(shop_log, shop_items, serving, tmp_path):
     """So a session is its history there, and reads that anew."""
-    model = fit_small(shop_log, shop_items, encoder=SelfAttentionEncoder(32))
+    model = fit_small(shop_log, shop_items, encoder=SelfAttentionEncoder(n_layers=2))
     assert 4 * model.network_.state_size > 4096
     model.save(tmp_path / "model")
     history = []

@@ -127,22 +127,21 @@ class SelfAttentionEncoder(Encoder):
     """Causal self-attention over item embeddings (Kang & McAuley 2018).
 
     Each block reads the last ``window`` items, weighed by what they are and by how many came after
-    them, and adds to what it read; ``ê_t = output(h_t) + e_t``. It is normalised before, not after,
-    each part of a block. What comes before any item is learned.
+    them, and adds to what it read; ``ê_t = norm(h_t) / 10 + e_t``. Blocks are as wide as item
+    embeddings, and normalise before, not after, each of their parts. What comes before any item is
+    learned.
 
     Parameters
     ----------
-    hidden_size : int, default=128
-        Width of the blocks; a multiple of ``n_heads``.
     n_layers : int, default=1
         Blocks.
     n_heads : int, default=2
         Heads of attention in a block.
     window : int, default=50
         How many of the last items a block reads, the newest among them. A session keeps what the
-        blocks made of these, ``2 * n_layers * window * hidden_size`` numbers.
+        blocks made of these, ``2 * n_layers * window`` times the width.
     dropout : float, default=0.3
-        Probability to DROP an element of what a block adds, and of the last output.
+        Probability to DROP an element of what a block adds, and of the last block's output.
     input_dropout : float, default=0.5
         Probability to drop an element of the item embeddings that the first block reads.
     residual : bool, default=True
@@ -156,7 +155,6 @@ class SelfAttentionEncoder(Encoder):
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "hidden_size": [Interval(Integral, 1, None, closed="left")],
         "n_layers": [Interval(Integral, 1, None, closed="left")],
         "n_heads": [Interval(Integral, 1, None, closed="left")],
         "window": [Interval(Integral, 1, None, closed="left")],
@@ -168,7 +166,6 @@ class SelfAttentionEncoder(Encoder):
 
     def __init__(
         self,
-        hidden_size: int = 128,
         *,
         n_layers: int = 1,
         n_heads: int = 2,
@@ -177,7 +174,6 @@ class SelfAttentionEncoder(Encoder):
         input_dropout: float = 0.5,
         residual: bool = True,
     ) -> None:
-        self.hidden_size = hidden_size
         self.n_layers = n_layers
         self.n_heads = n_heads
         self.window = window
@@ -185,21 +181,11 @@ class SelfAttentionEncoder(Encoder):
         self.input_dropout = input_dropout
         self.residual = residual
 
-    def check(self) -> None:
-        """Raise if a parameter is not what it may be."""
-        super().check()
-        if self.hidden_size % self.n_heads:
-            raise ValueError(
-                "hidden_size must be a multiple of n_heads, since each head reads an equal part; "
-                f"got hidden_size={self.hidden_size} and n_heads={self.n_heads}."
-            )
-
     def _build(self, embedding_size: int) -> "SequenceModule":
         from embrec.network.attention import SelfAttentionModule
 
         return SelfAttentionModule(
             embedding_size,
-            self.hidden_size,
             self.n_layers,
             n_heads=self.n_heads,
             window=self.window,

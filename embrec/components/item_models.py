@@ -124,9 +124,9 @@ class ItemTowers(ItemModel):
     bias : bool or ItemBias, default=False
         Whether they get a learned bias. True is ``ItemBias()``.
     similarity : {"inner_product", "cosine", "euclidean"}, default="inner_product"
-        What scores an item: the inner product of the predicted embedding and its own; their cosine,
-        times a scale that is learned; or ``-|p - e|² / 2``, half the squared distance, up to what
-        is the same for all items of a visitor.
+        What scores an item: the inner product of the predicted embedding and its own, times 5;
+        their cosine, times a scale that is learned; or ``-5 |p - e|² / 2``, the squared distance,
+        up to what is the same for all items of a visitor.
 
     Examples
     --------

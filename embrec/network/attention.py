@@ -10,9 +10,9 @@ from torch.nn import functional as F
 from embrec.network.packing import Packing
 from embrec.network.sequence import SequenceModule
 
-#: Bound of the output's first weights. What is normalised is of length 1 in each number, so that
-#: usual weights would drown what the residual term says of the last item.
-OUTPUT_BOUND = 0.01
+#: What the last block's normalised output counts: each of its numbers is about 1, those of an
+#: item's embedding are about a tenth, and the residual term should not drown.
+OUTPUT_SCALE = 0.1
 #: How much less a step further back counts at first, for the head that sees least of the past
 #: (Press et al. 2022); each further head sees four times as far.
 FIRST_SLOPE = 0.5
@@ -21,20 +21,18 @@ FIRST_SLOPE = 0.5
 class SelfAttentionModule(SequenceModule):
     """Blocks of causal self-attention, each over a window of the last items.
 
-    Blocks are of Kang & McAuley (2018), normalised before they read (Xiong et al. 2020), and know
-    how long ago an item was by a learned bias of each distance (Raffel et al. 2020), not by places
-    counted from the start. So what is said of a step does not depend on where a history was cut,
-    and a session may go on for ever.
+    Blocks are of Kang & McAuley (2018), as wide as item embeddings, normalised before they read
+    (Xiong et al. 2020), and know how long ago an item was by a learned bias of each distance
+    (Raffel et al. 2020), not by places counted from the start. So what is said of a step does not
+    depend on where a history was cut, and a session may go on for ever.
 
     Its state is what the blocks have read of the items in the window, their keys and values; the
-    last output; with the residual term, the last item's embedding; and how many items came.
+    prediction; and how many items came.
 
     Parameters
     ----------
     embedding_size : int
         Width of item embeddings.
-    hidden_size : int
-        Width of the blocks, a multiple of ``n_heads``.
     n_layers : int
         Blocks.
     n_heads : int
@@ -52,7 +50,6 @@ class SelfAttentionModule(SequenceModule):
     def __init__(
         self,
         embedding_size: int,
-        hidden_size: int,
         n_layers: int,
         *,
         n_heads: int,
@@ -62,23 +59,18 @@ class SelfAttentionModule(SequenceModule):
         residual: bool,
     ) -> None:
         super().__init__()
-        self.hidden_size = hidden_size
         self.window = window
         self.dropout = dropout
         self.input_dropout = input_dropout
         self.residual = residual
-        self.n_read = n_layers * 2 * window * hidden_size  # keys and values
-        self._n_last = hidden_size + (embedding_size if residual else 0)
-        self.state_size = self.n_read + self._n_last + 1
-        self.input = nn.Linear(embedding_size, hidden_size)
         self.blocks = nn.ModuleList(
-            AttentionBlock(hidden_size, n_heads, window, dropout) for _ in range(n_layers)
+            AttentionBlock(embedding_size, n_heads, window, dropout) for _ in range(n_layers)
         )
-        self.norm = nn.LayerNorm(hidden_size)
-        self.output = nn.Linear(hidden_size, embedding_size)
-        nn.init.uniform_(self.output.weight, -OUTPUT_BOUND, OUTPUT_BOUND)
-        nn.init.zeros_(self.output.bias)
-        self.initial = nn.Parameter(torch.zeros(self._n_last))
+        self.norm = nn.LayerNorm(embedding_size)
+        self.initial = nn.Parameter(torch.zeros(embedding_size))
+        self.read_size = -(-embedding_size // n_heads) * n_heads
+        self.n_read = n_layers * 2 * window * self.read_size  # keys and values
+        self.state_size = self.n_read + embedding_size + 1
 
     def forward(self, x: Tensor, packed: Packing) -> Tensor:
         """Predict after every step."""
@@ -90,24 +82,22 @@ class SelfAttentionModule(SequenceModule):
         last = packed.last_steps.to(x.device)
         rows, is_there = _last_rows(packed, self.window, x.device)
         kept = [torch.where(is_there, each[rows], 0.0) for pair in read for each in pair]
-        parts = [each.flatten(1) for each in kept] + [hidden[last]]
-        if self.residual:
-            parts.append(x[last])
-        return torch.cat([*parts, is_there.sum(dim=1)], dim=1)
+        predicted = self._predict(hidden[last], x[last])
+        return torch.cat([*(each.flatten(1) for each in kept), predicted, is_there.sum(dim=1)], 1)
 
     def predict_last(self, x: Tensor, packed: Packing) -> Tensor:
         """Predict after the last items; no state is made, and what no block sees is not read."""
         rows, packed = packed.of_last(len(self.blocks) * (self.window - 1) + 1)
         x = x[rows.to(x.device)]
         lanes = Lanes.of(packed, x.device)
-        hidden = self.input(F.dropout(x, self.input_dropout, self.training))
+        hidden = F.dropout(x, self.input_dropout, self.training)
         *blocks, top = self.blocks
         for block in blocks:
             hidden = block(hidden, lanes)[0]
         last = packed.last_steps.to(x.device)
         rows, is_there = _last_rows(packed, min(self.window, len(packed.batch_sizes)), x.device)
         hidden = cast(AttentionBlock, top).last(hidden, last, rows, is_there[..., 0])
-        return self._predict(self.norm(hidden), x[last])
+        return self._predict(hidden, x[last])
 
     def initial_state(self, n: int) -> Tensor:
         """Return the state before any item."""
@@ -117,32 +107,31 @@ class SelfAttentionModule(SequenceModule):
     def advance(self, state: Tensor, x: Tensor) -> Tensor:
         """Take one step each."""
         n = state.shape[0]
-        read = state[:, : self.n_read].reshape(n, -1, 2, self.window, self.hidden_size)
+        read = state[:, : self.n_read].reshape(n, -1, 2, self.window, self.read_size)
         n_items = (state[:, -1:] + 1).clamp(max=self.window)
         ages = torch.arange(self.window - 1, -1, -1, device=x.device)
-        below, kept = self.input(x), []
+        below, kept = x, []
         for layer, block in enumerate(self.blocks):
             below, now = cast(AttentionBlock, block).step(below, read[:, layer], ages < n_items)
             kept.append(now.flatten(1))
-        last = [self.norm(below)] + [x] * self.residual
-        return torch.cat([*kept, *last, n_items], dim=1)
+        return torch.cat([*kept, self._predict(below, x), n_items], dim=1)
 
     def read(self, state: Tensor) -> Tensor:
         """Predict from states."""
-        last = state[:, self.n_read : -1]
-        return self._predict(last[:, : self.hidden_size], last[:, self.hidden_size :])
+        return state[:, self.n_read : -1]
 
     def _run(self, x: Tensor, packed: Packing) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
         """Return outputs of all steps, and what each block has read."""
         lanes = Lanes.of(packed, x.device)
-        hidden, read = self.input(F.dropout(x, self.input_dropout, self.training)), []
+        hidden, read = F.dropout(x, self.input_dropout, self.training), []
         for block in self.blocks:
             hidden, keys, values = block(hidden, lanes)
             read.append((keys, values))
-        return self.norm(hidden), read
+        return hidden, read
 
     def _predict(self, hidden: Tensor, last_items: Tensor) -> Tensor:
-        predicted: Tensor = self.output(F.dropout(hidden, self.dropout, self.training))
+        output = F.dropout(self.norm(hidden), self.dropout, self.training)
+        predicted = OUTPUT_SCALE * output
         return predicted + last_items if self.residual else predicted
 
 
@@ -161,10 +150,11 @@ class AttentionBlock(nn.Module):
         self.window = window
         self.dropout = dropout
         self.norm = nn.LayerNorm(width)
-        self.reads = nn.Linear(width, 3 * width)
+        self.read_size = -(-width // n_heads) * n_heads  # equal parts for all heads
+        self.reads = nn.Linear(width, 3 * self.read_size)
         slopes = FIRST_SLOPE / 4.0 ** torch.arange(n_heads)
         self.distance_bias = nn.Parameter(-slopes[:, None] * torch.arange(window))
-        self.adds = nn.Linear(width, width)
+        self.adds = nn.Linear(self.read_size, width)
         self.step_norm = nn.LayerNorm(width)
         self.widens = nn.Linear(width, 2 * width)
         self.narrows = nn.Linear(2 * width, width)
@@ -174,7 +164,8 @@ class AttentionBlock(nn.Module):
 
         Returns
         -------
-        outputs, keys, values : Tensor of shape (n_steps, width)
+        outputs : Tensor of shape (n_steps, width)
+        keys, values : Tensor of shape (n_steps, read_size)
         """
         queries, keys, values = self.reads(self.norm(x)).chunk(3, dim=1)
         found = [
@@ -189,7 +180,7 @@ class AttentionBlock(nn.Module):
         Parameters
         ----------
         x : Tensor of shape (n, width)
-        read : Tensor of shape (n, 2, window, width)
+        read : Tensor of shape (n, 2, window, read_size)
             Keys and values of the items before, the newest last.
         is_there : Tensor of shape (n, window), bool
             Which places hold an item, with the one that comes now at the last.
@@ -197,7 +188,7 @@ class AttentionBlock(nn.Module):
         Returns
         -------
         outputs : Tensor of shape (n, width)
-        read : Tensor of shape (n, 2, window, width)
+        read : Tensor of shape (n, 2, window, read_size)
         """
         query, key, value = self.reads(self.norm(x)).chunk(3, dim=1)
         now = torch.stack([key, value], dim=1)
@@ -217,16 +208,16 @@ class AttentionBlock(nn.Module):
             The last steps, as many as the window or the longest sequence has, the newest last.
         is_there : Tensor of shape (n_sequences, n_read), bool
         """
-        normed, width = self.norm(x), x.shape[1]
+        normed, size = self.norm(x), self.read_size
         weight, bias = self.reads.weight, self.reads.bias
-        query = F.linear(normed[last], weight[:width], bias[:width])
-        keys, values = F.linear(normed, weight[width:], bias[width:])[rows].chunk(2, dim=2)
+        query = F.linear(normed[last], weight[:size], bias[:size])
+        keys, values = F.linear(normed, weight[size:], bias[size:])[rows].chunk(2, dim=2)
         return self._attend_once(x[last], query, keys, values, is_there)
 
     def _attend_once(
         self, x: Tensor, query: Tensor, keys: Tensor, values: Tensor, is_there: Tensor
     ) -> Tensor:
-        """Attend from one step each: (n, width) to keys and values of (n, n_read, width)."""
+        """Attend from one step each: (n, read_size) to what (n, n_read, read_size) say."""
         bias = self.distance_bias[:, : keys.shape[1]].flip(1)[:, None]
         keys, values = self._heads(keys), self._heads(values)
         mask = torch.where(is_there[:, None, None], bias, -torch.inf)
@@ -239,7 +230,7 @@ class AttentionBlock(nn.Module):
         return x + F.dropout(self.narrows(widened), self.dropout, self.training)
 
     def _attend(self, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-        """Attend in sequences of one length: (n, n_times, width) each, and so is the result."""
+        """Attend in sequences of one length: (n, n_times, read_size), as the result is."""
         n, n_times, width = queries.shape
         size = min(n_times, self.window)
         n_chunks = -(-n_times // size)

@@ -22,6 +22,10 @@ from embrec.network.features import (
 from embrec.network.id_vectors import IdVectors
 from embrec.network.tower import FixedTower, Tower
 
+#: What inner products and distances are multiplied by where items are learned. A new network's
+#: scores of other items then differ by about .5, and what items have of their own, which starts at
+#: 0 and grows by the optimizer's step, counts before the encoder has learned them by heart.
+SCALE = 5.0
 #: What cosines are multiplied by at first, and at most.
 FIRST_SCALE, LARGEST_SCALE = 15.0, 100.0
 
@@ -33,10 +37,11 @@ class ItemModule(nn.Module, ABC):
     distances, one number more. Queries end in a 1 then. So a score is one inner product, whatever
     the similarity:
 
-    - "inner_product" of prediction p and embedding e;
+    - "inner_product" of prediction p and embedding e, times a constant scale;
     - "cosine" of both, times a scale that is learned, since a softmax of numbers from -1 to 1 tells
       little apart (the temperature of Radford et al. 2021);
-    - "euclidean", ``-|p - e|² / 2``, up to what is the same for all items: ``<p, e> - |e|² / 2``.
+    - "euclidean", ``-|p - e|² / 2``, up to what is the same for all items: ``<p, e> - |e|² / 2``;
+      times that scale too.
 
     Parameters
     ----------
@@ -47,7 +52,11 @@ class ItemModule(nn.Module, ABC):
     id_biases : IdVectors or None
         Added to the score.
     similarity : {"inner_product", "cosine", "euclidean"}, default="inner_product"
+    scale : float, default=1.0
+        What scores but cosines and biases are multiplied by.
     """
+
+    scale: Tensor
 
     def __init__(
         self,
@@ -55,6 +64,7 @@ class ItemModule(nn.Module, ABC):
         id_vectors: IdVectors | None,
         id_biases: IdVectors | None,
         similarity: str = "inner_product",
+        scale: float = 1.0,
     ) -> None:
         super().__init__()
         self.embedding_size = embedding_size
@@ -62,6 +72,7 @@ class ItemModule(nn.Module, ABC):
         self.vector_size = embedding_size + (id_biases is not None or similarity == "euclidean")
         self.id_vectors = id_vectors
         self.id_biases = id_biases
+        self.register_buffer("scale", torch.tensor(scale))
         if similarity == "cosine":
             self.log_scale = nn.Parameter(torch.tensor(math.log(FIRST_SCALE)))
 
@@ -118,7 +129,7 @@ class ItemModule(nn.Module, ABC):
             embedded = F.normalize(embedded, dim=1)
         last = None if ids is None or self.id_biases is None else self._biases(ids)
         if self.similarity == "euclidean":
-            lengths = embedded.square().sum(dim=1, keepdim=True) / 2
+            lengths = self.scale / 2 * embedded.square().sum(dim=1, keepdim=True)
             last = -lengths if last is None else last - lengths
         return embedded if last is None else torch.cat([embedded, last], dim=1)
 
@@ -129,9 +140,11 @@ class ItemModule(nn.Module, ABC):
 
     def query(self, predicted: Tensor) -> Tensor:
         """Turn predicted embeddings into what scores items: (n, vector_size)."""
+        scale = self.scale
         if self.similarity == "cosine":
             scale = self.log_scale.clamp(max=math.log(LARGEST_SCALE)).exp()
-            predicted = scale * F.normalize(predicted, dim=1)
+            predicted = F.normalize(predicted, dim=1)
+        predicted = scale * predicted
         is_longer = self.vector_size > self.embedding_size
         return F.pad(predicted, (0, 1), value=1.0) if is_longer else predicted
 
@@ -163,7 +176,8 @@ class TowerItems(ItemModule):
         id_biases: IdVectors | None = None,
         similarity: str = "inner_product",
     ) -> None:
-        super().__init__(embedding_dim * len(n_features), id_vectors, id_biases, similarity)
+        width = embedding_dim * len(n_features)
+        super().__init__(width, id_vectors, id_biases, similarity, SCALE)
         self.n_features = n_features
         self.towers = nn.ModuleList(
             Tower(n, tower_size, embedding_dim, dropout) for n in n_features
@@ -219,6 +233,7 @@ class UnitItems(TowerItems):
 
     def __init__(self, n_features: tuple[int, ...], embedding_dim: int) -> None:
         super().__init__((), embedding_dim, 0)
+        self.scale.fill_(1.0)
         self.n_features = n_features
         self.embedding_size = self.vector_size = embedding_dim * len(n_features)
         self.towers = nn.ModuleList(FixedTower(n, embedding_dim) for n in n_features)

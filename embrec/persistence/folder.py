@@ -36,7 +36,7 @@ from embrec.serving.catalog import ItemCatalog
 from embrec.serving.live import LiveCatalog
 
 #: Raised when what is written changes so that older code cannot read it.
-FORMAT = 5
+FORMAT = 6
 #: The oldest that this version reads.
 OLDEST = 5
 

@@ -251,6 +251,7 @@ class NetworkRecommender(SessionRecommender):
             for k, v in state.arrays.items()
             if k.startswith("network:")
         }
+        weights.setdefault("items.scale", torch.ones(()))  # format 5 did not scale scores
         make = partial(self._make_network, self._fitted_parts, self._size, seed=0)
         if self._fitted_parts.are_own:  # what others wrote is trusted, and need not run on "meta"
             check_weights(make, weights)

@@ -57,7 +57,6 @@ def test_weights_are_drawn_from_torchs_generator():
         (GRUEncoder(dropout=1.0), "dropout"),
         (GRUEncoder(input_dropout=-0.1), "input_dropout"),
         (GRUEncoder(residual="no"), "residual"),
-        (SelfAttentionEncoder(0), "hidden_size"),
         (SelfAttentionEncoder(n_layers=0), "n_layers"),
         (SelfAttentionEncoder(n_heads=0), "n_heads"),
         (SelfAttentionEncoder(window=0), "window"),
@@ -72,18 +71,12 @@ def test_parameters_that_cannot_be(encoder, name):
         encoder.check()
 
 
-def test_heads_read_equal_parts():
-    SelfAttentionEncoder(6, n_heads=3).check()
-    with pytest.raises(ValueError, match=r"multiple of n_heads.*hidden_size=6 and n_heads=4"):
-        SelfAttentionEncoder(6, n_heads=4).check()
-
-
 def test_parameters_of_attention_reach_the_module():
     options = {"n_layers": 3, "n_heads": 2, "window": 4, "dropout": 0.1, "input_dropout": 0.2}
-    module = SelfAttentionEncoder(6, residual=False, **options)._build(5)
+    module = SelfAttentionEncoder(residual=False, **options)._build(5)
     assert (module.window, module.dropout, module.input_dropout) == (4, 0.1, 0.2)
     assert [(b.n_heads, b.window, b.dropout) for b in module.blocks] == [(2, 4, 0.1)] * 3
-    assert module.state_size == 3 * 2 * 4 * 6 + 6 + 1
+    assert module.state_size == 3 * 2 * 4 * 6 + 5 + 1  # two heads read 3 numbers each
     assert not module.residual
 
 

@@ -25,7 +25,7 @@ SMALL = {"item_model": ItemTowers(4, 5), "max_epochs": 1, "random_state": 0}
 
 
 def pair(**changes):
-    parts = {"image": SelfAttentionEncoder(6), "text": GRUEncoder(5)} | changes
+    parts = {"image": SelfAttentionEncoder(), "text": GRUEncoder(5)} | changes
     return ParallelEncoder([*parts.items()])
 
 
@@ -153,7 +153,7 @@ def test_a_score_is_the_sum_of_what_the_sources_say(fitted):
             state = part.initial_state(1)
             for row in rows:
                 state = part.advance(state, own[[row]])
-            scores += own @ part.read(state)[0]
+            scores += fitted.network_.items.scale * (own @ part.read(state)[0])
     _, found = fitted.recommend([history], k=5, exclude_seen=False)
     best = scores.sort(descending=True)
     np.testing.assert_allclose(found[0], best.values[:5], rtol=1e-4, atol=1e-5)

@@ -12,7 +12,7 @@ from embrec.network import Packing, SequenceNetwork, to_feature_tensors
 from embrec.network.gru import GRUModule
 from embrec.network.id_vectors import IdVectors
 from embrec.network.inference import encode_states
-from embrec.network.items import PointItems, TowerItems, UnitItems, VectorItems
+from embrec.network.items import SCALE, PointItems, TowerItems, UnitItems, VectorItems
 
 
 def make_gru(embedding_size, hidden_size=7):
@@ -66,7 +66,7 @@ def test_any_number_of_towers(n_towers):
     assert states.shape == (3, network.state_size)
     for number in range(3):
         alone = predictions_one_by_one(network.encoder, items, sequences[number])[-1]
-        torch.testing.assert_close(network.predict(states)[number], alone)
+        torch.testing.assert_close(network.predict(states)[number], SCALE * alone)
 
 
 def test_dropout_of_towers_acts_in_training_only():
@@ -177,10 +177,12 @@ def test_points_are_scored_by_their_distance():
 # similarities
 
 SCORES = {
-    "inner_product": lambda p, e, items: p @ e,
+    "inner_product": lambda p, e, items: items.scale * (p @ e),
     "cosine": lambda p, e, items: items.log_scale.exp() * F.cosine_similarity(p, e, dim=0),
     # up to what is the same for all items
-    "euclidean": lambda p, e, items: p.square().sum() / 2 - (p - e).square().sum() / 2,
+    "euclidean": lambda p, e, items: (
+        items.scale * (p.square().sum() / 2 - (p - e).square().sum() / 2)
+    ),
 }
 
 
@@ -209,6 +211,13 @@ def test_scores_of_every_similarity_are_inner_products(similarity, has_vectors, 
         for j, e in enumerate(embedded):
             expected = SCORES[similarity](p, e, items) + biases[j]
             torch.testing.assert_close(queries[i] @ vectors[j], expected)
+
+
+def test_scores_are_scaled_where_items_are_learned_from_content():
+    """Recommenders of the literature score as their papers say."""
+    assert TowerItems((5,), 3, 6).scale == SCALE == 5
+    for others in (UnitItems((5,), 3), VectorItems(4, 3), PointItems(4, 3)):
+        assert others.scale == 1
 
 
 def test_the_scale_of_cosines_is_learned_up_to_a_limit():

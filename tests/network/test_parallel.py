@@ -49,7 +49,7 @@ def started(module):
 
 
 def pair():
-    return [started(gru()), started(SelfAttentionEncoder(6, window=2)._build(WIDTH))]
+    return [started(gru()), started(SelfAttentionEncoder(window=2)._build(WIDTH))]
 
 
 def embeddings(n, width=2 * WIDTH):

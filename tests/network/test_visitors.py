@@ -26,8 +26,7 @@ def network(request):
     if request.param == "gru":
         encoder = GRUModule(4, 5, 1, **options)
     else:
-        encoder = SelfAttentionModule(4, 6, 2, n_heads=2, window=3, **options)
-        torch.nn.init.normal_(encoder.output.weight)
+        encoder = SelfAttentionModule(4, 2, n_heads=2, window=3, **options)
     visitors = VisitorModule((2,), 4)
     visitors.fit([FEATURES])
     torch.nn.init.normal_(visitors.unknown)

@@ -443,7 +443,7 @@ def test_sizes_are_not_believed_before_the_weights_are_seen(name, fitted, tmp_pa
 def test_a_newer_format_is_refused(fitted, tmp_path):
     fitted.save(tmp_path / "model")
     edit_meta(tmp_path / "model", format=folder.FORMAT + 1, embrec_version="9.9")
-    with pytest.raises(ValueError, match=r"embrec 9\.9 in format 6.*Upgrade"):
+    with pytest.raises(ValueError, match=r"embrec 9\.9 in format 7.*Upgrade"):
         EmbRecEstimator.load(tmp_path / "model")
 
 
@@ -523,7 +523,7 @@ def test_formats_of_before_are_refused(number, cls, shop_log, shop_items, tmp_pa
 
 def test_a_new_model_says_so_to_old_versions(fitted, tmp_path):
     fitted.save(tmp_path / "model")
-    assert read_meta(tmp_path / "model")["format"] == folder.FORMAT == 5
+    assert read_meta(tmp_path / "model")["format"] == folder.FORMAT == 6
 
 
 # ---- parts

@@ -51,7 +51,7 @@ def test_a_visitor_who_stayed_while_the_model_was_trained(own_model):
     assert again.to_bytes() == session.to_bytes()
 
 
-@pytest.mark.parametrize("encoder", ["gru", SelfAttentionEncoder(8, window=3)], ids=str)
+@pytest.mark.parametrize("encoder", ["gru", SelfAttentionEncoder(window=3)], ids=str)
 def test_a_session_without_its_state_reads_its_history_anew(encoder, shop_log, shop_items):
     model = fit_small(shop_log, shop_items, encoder=encoder)
     histories = [["photo-0", "photo-1", "desk-2", "photo-3"], [], ["desk-1"]]

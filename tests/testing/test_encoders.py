@@ -99,8 +99,8 @@ class DecayModule(SequenceModule):
     [
         GRUEncoder(7),
         GRUEncoder(5, n_layers=2, residual=False, dropout=0.5),
-        SelfAttentionEncoder(8),
-        SelfAttentionEncoder(8, n_layers=2, n_heads=4, window=2, residual=False, dropout=0.5),
+        SelfAttentionEncoder(),
+        SelfAttentionEncoder(n_layers=2, n_heads=4, window=2, residual=False, dropout=0.5),
         ParallelEncoder(),
         EnsembleEncoder(),
         EnsembleEncoder([("mine", Decay()), ("gru", GRUEncoder(4))]),
@@ -114,7 +114,7 @@ def test_encoders_that_pass(encoder):
     check_encoder(encoder)
 
 
-PAIR = [("text", GRUEncoder(5, n_layers=2)), ("image", SelfAttentionEncoder(4, window=2))]
+PAIR = [("text", GRUEncoder(5, n_layers=2)), ("image", SelfAttentionEncoder(window=2))]
 
 
 @pytest.mark.parametrize(
