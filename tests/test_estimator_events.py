@@ -7,6 +7,7 @@ import pandas as pd
 import polars as pl
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
 from sklearn.compose import make_column_transformer
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_union
@@ -72,6 +73,17 @@ def test_rows_may_be_in_any_order_and_table(model, log):
     assert_array_equal(model.recommend(shuffled, 5)[0], ids[places])
     found = model.recommend(pl.from_pandas(log).to_pandas(), 5)
     assert_allclose(found[1], scores, atol=1e-6)
+
+
+def test_a_log_that_lacks_a_column_is_told_which(model, log, shop_items):
+    bare = log.drop(columns="kind")
+    for part, ask in (
+        ("X", lambda: model.recommend(bare)),
+        ("X", lambda: model.start_sessions(bare)),
+        ("X_val", lambda: clone(model).fit(log, items=Whole(shop_items), X_val=Whole(bare))),
+    ):
+        with pytest.raises(KeyError, match=rf"event_featurizer reads.* \['kind'\].* {part} lacks"):
+            ask()
 
 
 def test_a_session_says_what_recommend_does(model, log):

@@ -11,6 +11,7 @@ import pandas as pd
 from embrec.data.events import Events, stack
 from embrec.data.ragged import Ragged
 from embrec.data.stored_events import StoredEvents
+from embrec.data.tables import MissingColumnError
 from embrec.featurizers._blocks import fit_feature_blocks, transform_feature_blocks
 from embrec.featurizers._default import default_event_featurizer
 
@@ -65,7 +66,10 @@ class EventReader:
             weighs = events is not None and events.weights is not None
             return replace(events, table=None) if events is not None and weighs else None
         if events is not None and events.table is not None:
-            return self._read(events)
+            try:
+                return self._read(events)
+            except MissingColumnError as error:
+                raise self._lacking(events.table, what) from error
         if self.fitted is not None:
             return events
         raise ValueError(
@@ -88,6 +92,14 @@ class EventReader:
             return replace(events, table=None, rows=rows)
         blocks = self.transform(_take(events.table, used))
         return replace(events, table=None, rows=rows, blocks=blocks)
+
+    def _lacking(self, table: Any, what: str) -> MissingColumnError:
+        present = set(_take(table, slice(0, 0)).columns)
+        missing = [name for name in self.columns if name not in present]
+        return MissingColumnError(
+            f"{self.parameter} reads columns of a log. That of fit had {missing[:30]} too, which "
+            f"{what} lacks. Add them, or pass sequences of ids, whose events are taken for unknown."
+        )
 
     def _check_times(self, rows: pd.DataFrame) -> None:
         """Raise if times are of another kind than those of the log that it was fitted to."""
