@@ -71,7 +71,7 @@ class EventSpool:
     Parameters
     ----------
     path : Path
-        File to write.
+        File to write, and more of that name with a number at its end where columns turn out wider.
     columns : list of str
     """
 
@@ -82,6 +82,7 @@ class EventSpool:
         self._columns = list(columns)
         self._schema: Any = None
         self._writer: Any = None
+        self._paths: list[Path] = []
 
     def append(self, frame: "nw.DataFrame[Any]", what: str) -> None:
         """Write the rows of a table at the end.
@@ -89,7 +90,8 @@ class EventSpool:
         Raises
         ------
         TypeError
-            If a column is of another kind than in the tables before.
+            If a column is of another kind than in the tables before. Numbers may become wider, and
+            nothing at all may become anything.
         """
         pa = self._pa
         try:
@@ -99,18 +101,26 @@ class EventSpool:
                 f"{what}: a store cannot keep its columns {self._columns}: {error}. Convert them "
                 "to numbers, text or times, or leave them out of event_cols."
             ) from error
-        if self._writer is None:
-            self._schema = table.schema.remove_metadata()
-            self._writer = pa.ipc.new_file(str(self._path), self._schema)
+        table = table.replace_schema_metadata(None)
         try:
-            self._writer.write_table(table.replace_schema_metadata(None).cast(self._schema))
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-            kinds = dict(zip(table.column_names, map(str, table.schema.types), strict=True))
-            before = dict(zip(self._schema.names, map(str, self._schema.types), strict=True))
+            schema = self._widened(table.schema)
+            table = table.cast(schema)
+        except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
             raise TypeError(
-                f"{what}: its columns are {kinds}, and those of the tables before it {before}. "
-                "Convert them to one kind."
+                f"{what}: its columns are {_kinds(table.schema)}, and those of the tables before "
+                f"it {_kinds(self._schema)}: {error}. Convert them to one kind."
             ) from error
+        if schema != self._schema:
+            self.close()
+            self._schema = schema
+            self._paths.append(self._path.with_name(f"{self._path.name}{len(self._paths)}"))
+            self._writer = pa.ipc.new_file(str(self._paths[-1]), schema)
+        self._writer.write_table(table)
+
+    def _widened(self, schema: Any) -> Any:
+        if self._schema is None:
+            return schema
+        return self._pa.unify_schemas([self._schema, schema], promote_options="permissive")
 
     def close(self) -> None:
         """Write what is still in memory."""
@@ -118,8 +128,22 @@ class EventSpool:
             self._writer.close()
 
     def read(self) -> Any:
-        """Map what was written: an Arrow table."""
-        return self._pa.ipc.open_file(self._pa.memory_map(str(self._path))).read_all()
+        """Map what was written: an Arrow table. What was narrower is in memory.
+
+        Raises
+        ------
+        TypeError
+            If something does not fit into what its column has become.
+        """
+        pa = self._pa
+        parts = [pa.ipc.open_file(pa.memory_map(str(path))).read_all() for path in self._paths]
+        try:
+            return pa.concat_tables([part.cast(self._schema) for part in parts])
+        except pa.ArrowInvalid as error:
+            raise TypeError(
+                f"The first tables have columns of {_kinds(parts[0].schema)}, later ones of "
+                f"{_kinds(self._schema)}: {error}. Convert them to one kind."
+            ) from error
 
 
 class EventWriter:
@@ -151,6 +175,10 @@ class EventWriter:
     def close(self) -> None:
         """Write what is still in memory."""
         self._writer.close()
+
+
+def _kinds(schema: Any) -> dict[str, str]:
+    return dict(zip(schema.names, map(str, schema.types), strict=True))
 
 
 def _without_codes(pa: Any, table: Any) -> Any:

@@ -103,6 +103,34 @@ def test_what_cannot_be_kept_is_said(tmp_path):
     assert not (tmp_path / "s").exists()
 
 
+def test_columns_may_become_wider_and_nothing_else(tmp_path):
+    """None at first, whole numbers at first: what pandas makes of the parts of one log."""
+    parts = [
+        LOG[:1].assign(text=None, stars=1, n=1),
+        LOG[1:2].assign(stars=2, n=2),
+        LOG[2:4].assign(stars=[2.5, None], n=[3, 2**40]),
+        LOG[4:].assign(stars=5, n=4),
+    ]
+    store = stored(parts, tmp_path / "s", event_cols=["text", "stars", "n"], batch_rows=2)
+    found = store.events[:]
+    wanted = expected(LOG.assign(text=[None, *LOG["text"][1:]], n=[1, 2, 3, 2**40, 4]))
+    assert found["n"].tolist() == wanted["n"].tolist()
+    assert found["text"].fillna("-").tolist() == wanted["text"].fillna("-").tolist()
+    by_n = dict(zip(found["n"], found["stars"], strict=True))
+    assert [by_n[n] for n in (1, 2, 3, 4)] == [1, 2, 2.5, 5]
+    assert np.isnan(by_n[2**40])
+    for one, other in ([1, "1"], ["1", 1], [1, True], [LOG["timestamp"][0], 1]):
+        for first, second in ((one, other), (other, one)):
+            parts = [LOG[:2].assign(n=first), LOG[2:].assign(n=second)]
+            with pytest.raises(TypeError, match=r"tables\[1\]: its columns are .* Convert them"):
+                stored(parts, tmp_path / "t", event_cols=["n"])
+    for some in ([2**60 + 1, 0.5], [0.5, 2**60 + 1]):  # more than 53 bits hold
+        parts = [LOG[:2].assign(n=some[0]), LOG[2:].assign(n=some[1])]
+        with pytest.raises(TypeError, match=r"int64.*double.*Convert them|double.*int64.*Convert"):
+            stored(parts, tmp_path / "t", event_cols=["n"])
+    assert not (tmp_path / "t").exists()
+
+
 @pytest.mark.parametrize("place", [100, -4000])
 def test_damage_is_found(tmp_path, place):
     large = pd.concat([LOG] * 4000)
