@@ -80,6 +80,18 @@ def test_saved_loaded_exported_and_trained_on(model, log, shop_items, tmp_path):
     to_torch(model, tmp_path / "export")
 
 
+def test_training_goes_on_from_what_was_fitted(log, shop_items):
+    """With the featurizer that was fitted: a country that is new is an unknown one to it."""
+    model = fit_small(log, shop_items, user_featurizer=countries(), warm_start=True)
+    featurizer, before = model.user_featurizer_, model.fingerprint_
+    model.fit(log.assign(country="SE"), items=shop_items)
+    assert model.user_featurizer_ is featurizer
+    assert model.fingerprint_ != before
+    model.set_params(user_featurizer=None)
+    with pytest.raises(ValueError, match="user_featurizer"):
+        model.fit(log, items=shop_items)
+
+
 def test_a_store_knows_visitors_too(log, shop_items, tmp_path):
     store = InteractionStore.from_tables(log, tmp_path / "s", event_cols=["country"])
     models = [fit_small(X, shop_items, user_featurizer=countries()) for X in (log, store)]

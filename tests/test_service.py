@@ -12,10 +12,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
+import numpy as np
 import pandas as pd
 import pytest
-from sklearn.compose import ColumnTransformer
-from sklearn.preprocessing import StandardScaler
+from sklearn.compose import ColumnTransformer, make_column_transformer
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from small_recommender import fit_small
 
 from embrec import EmbRecEstimator, TfidfItemFeaturizer
@@ -169,6 +170,23 @@ def test_what_attention_remembers_is_too_much_for_a_cookie(shop_log, shop_items,
             history.append(item)
             check(client.post("/clicks", json={"item": item}).json(), model, history)
             assert len(client.cookies["visitor"]) < 1000
+
+
+def test_clicks_say_what_events_are(shop_log, shop_items, serving, tmp_path):
+    kinds = make_column_transformer((OneHotEncoder(), ["kind"]))
+    log = shop_log.assign(kind=np.where(np.arange(len(shop_log)) % 3, "view", "buy"))
+    model = fit_small(log, shop_items, event_featurizer=kinds)
+    model.save(tmp_path / "model")
+    session = model.start_session()
+    with serving(tmp_path / "model") as client:
+        for item, event in (("photo-0", {"kind": "buy"}), ("photo-1", None)):
+            answer = client.post("/clicks", json={"item": item, "event": event}).json()
+            items, scores = session.add(item, event=event).recommend(10)
+            assert answer["items"] == items.tolist()
+            np.testing.assert_allclose(answer["scores"], scores, rtol=1e-4, atol=1e-5)
+        wrong = client.post("/clicks", json={"item": "photo-2", "event": {"colour": "red"}})
+        assert wrong.status_code == 422
+        assert "colour" in wrong.json()["detail"]
 
 
 def test_visitors_do_not_mix(client, model):

@@ -409,6 +409,7 @@ class Click(BaseModel):
     """An item that a visitor touched."""
 
     item: str  # int, for a catalogue whose ids are integers; so below
+    event: dict[str, str | float] | None = None  # {"kind": "buy"}, for a model that reads events
 
 
 def listed(ids: Any, scores: Any) -> dict[str, Any]:
@@ -424,8 +425,8 @@ def listed(ids: Any, scores: Any) -> dict[str, Any]:
 def click(click: Click, visitor: Visitor, response: Response, k: K = 10) -> dict[str, Any]:
     """Take a click, and say what to show next."""
     name, session = visitor
-    with refusing(404):
-        session.add(click.item)
+    with refusing(404 if click.event is None else 422):
+        session.add(click.item, event=click.event)
     keep(name, session, response)
     return listed(*session.recommend(k))
 
