@@ -118,9 +118,14 @@ class EventSpool:
         self._writer.write_table(table)
 
     def _widened(self, schema: Any) -> Any:
+        pa = self._pa
         if self._schema is None:
             return schema
-        return self._pa.unify_schemas([self._schema, schema], promote_options="permissive")
+        found = pa.unify_schemas([self._schema, schema], promote_options="permissive")
+        for field in (*self._schema, *schema):  # it makes text bytes, and float32 of decimals
+            if _sort(pa, field.type) not in (None, _sort(pa, found.field(field.name).type)):
+                raise pa.ArrowTypeError(f"{field.name!r} has two of them")
+        return found
 
     def close(self) -> None:
         """Write what is still in memory."""
@@ -175,6 +180,17 @@ class EventWriter:
     def close(self) -> None:
         """Write what is still in memory."""
         self._writer.close()
+
+
+def _sort(pa: Any, kind: Any) -> str | None:
+    """Say what sort of things a column holds; None if it is empty."""
+    if pa.types.is_null(kind):
+        return None
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind):
+        return "numbers"
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        return "text"
+    return "times" if pa.types.is_timestamp(kind) else str(kind)
 
 
 def _kinds(schema: Any) -> dict[str, str]:

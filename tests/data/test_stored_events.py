@@ -1,5 +1,6 @@
 """Columns of a log on disk, in the order of its sequences."""
 
+import decimal
 import pickle
 
 import numpy as np
@@ -119,7 +120,15 @@ def test_columns_may_become_wider_and_nothing_else(tmp_path):
     by_n = dict(zip(found["n"], found["stars"], strict=True))
     assert [by_n[n] for n in (1, 2, 3, 4)] == [1, 2, 2.5, 5]
     assert np.isnan(by_n[2**40])
-    for one, other in ([1, "1"], ["1", 1], [1, True], [LOG["timestamp"][0], 1]):
+    cents, half = decimal.Decimal("12345678.91"), np.float32(0.5)
+    for one, other in (
+        [1, "1"],
+        ["1", 1],
+        [1, True],
+        ["a", b"a"],
+        [cents, half],
+        [LOG["timestamp"][0], 1],
+    ):
         for first, second in ((one, other), (other, one)):
             parts = [LOG[:2].assign(n=first), LOG[2:].assign(n=second)]
             with pytest.raises(TypeError, match=r"tables\[1\]: its columns are .* Convert them"):
