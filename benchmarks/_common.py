@@ -20,7 +20,7 @@ RESULTS = Path(__file__).parent / "results"
 #: What was compared before weights were averaged is compared without.
 AS_BEFORE = {"ema_decay": 0.0}
 #: Options that say where things are kept.
-PLACES = ("--folder", "--out")
+PLACES = ("--folder", "--out", "--result")
 
 
 def data_folder(name: str) -> Path:

@@ -9,23 +9,33 @@ HEADS = ("NDCG@10", "HitRate@10", "HitRate@50")
 
 def encoders() -> str:
     """Encoders, similarities and own vectors side by side."""
-    figures = read("encoders")
+    of_runs = [read("encoders"), read("encoders_scores")]
     rows = []
-    for name, means in figures["means_of_test"].items():
-        runs = figures["runs"][name]
-        valid = sum(run["valid"]["ndcg@10"] for run in runs) / len(runs)
-        cells = [f"{means[m][0]:.4f} ± {means[m][1]:.4f}" for m in METRICS]
-        rows.append([name, f"{valid:.4f}", *cells])
-    n_seeds = len(next(iter(figures["runs"].values())))
+    for figures in of_runs:
+        for name, means in figures["means_of_test"].items():
+            runs = figures["runs"][name]
+            valid, epochs = (
+                sum(numbers) / len(runs)
+                for numbers in (
+                    [run["valid"]["ndcg@10"] for run in runs],
+                    [run["best_epoch"] for run in runs],
+                )
+            )
+            cells = [f"{means[m][0]:.4f} ± {means[m][1]:.4f}" for m in METRICS]
+            rows.append([name, f"{valid:.4f}", *cells, f"{epochs:.0f}"])
+    n_seeds = len(next(iter(of_runs[0]["runs"].values())))
     return f"""## Encoders and similarities
 
 Office, the thesis' split, text of all four columns, default parameters throughout; what a visitor has seen is left out.
 Means over {n_seeds} seeds of training, ± half of the 95 % interval of that mean. "GRU and attention" averages what
-both predict.
+both predict. "Ids" has one-hot ids in the place of text; "content and ids" has text, and vectors and biases of the
+items' own.
 
-{table(["", "NDCG@10, valid", *(f"{head}, test" for head in HEADS)], rows)}
+{table(["", "NDCG@10, valid", *(f"{head}, test" for head in HEADS), "best epoch"], rows)}
 
-{source(figures)}
+{source(of_runs[0])}
+
+{source(of_runs[1])}
 """
 
 
