@@ -447,7 +447,6 @@ BAD_COMPONENTS = {
         ParallelEncoder: {"encoders": "gru"},
         EnsembleEncoder: {"encoders": ("gru", "attention")},
         SelfAttentionEncoder: {
-            "hidden_size": -1,
             "n_layers": 0,
             "n_heads": 0,
             "window": 0,

@@ -9,7 +9,7 @@ HEADS = ("NDCG@10", "HitRate@10", "HitRate@50")
 
 def encoders() -> str:
     """Encoders, similarities and own vectors side by side."""
-    of_runs = [read("encoders"), read("encoders_scores")]
+    of_runs = [read(name) for name in ("encoders", "encoders_scores", "encoders_cosine")]
     rows = []
     for figures in of_runs:
         for name, means in figures["means_of_test"].items():
@@ -24,6 +24,7 @@ def encoders() -> str:
             cells = [f"{means[m][0]:.4f} ± {means[m][1]:.4f}" for m in METRICS]
             rows.append([name, f"{valid:.4f}", *cells, f"{epochs:.0f}"])
     n_seeds = len(next(iter(of_runs[0]["runs"].values())))
+    sources = "\n\n".join(map(source, of_runs))
     return f"""## Encoders and similarities
 
 Office, the thesis' split, text of all four columns, default parameters throughout; what a visitor has seen is left out.
@@ -33,9 +34,7 @@ items' own.
 
 {table(["", "NDCG@10, valid", *(f"{head}, test" for head in HEADS), "best epoch"], rows)}
 
-{source(of_runs[0])}
-
-{source(of_runs[1])}
+{sources}
 """
 
 

@@ -61,7 +61,8 @@ def _write_all(
         spool.append(table, what)
     meta = _write(spool, new, new / "dealt", batch_rows)
     (new / "dealt").unlink()
-    (new / "spool.arrow").unlink(missing_ok=True)
+    for part in new.glob("spool.arrow*"):
+        part.unlink()
     _check_target(folder, overwrite)  # others may have had their turn before
     return meta
 

@@ -71,7 +71,8 @@ class EventSpool:
     Parameters
     ----------
     path : Path
-        File to write, and more of that name with a number at its end where columns turn out wider.
+        Files to write have its name, and a number at its end: more than one if columns turn out to
+        be wider.
     columns : list of str
     """
 
