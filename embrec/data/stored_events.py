@@ -106,7 +106,7 @@ class EventSpool:
         try:
             schema = self._widened(table.schema)
             table = table.cast(schema)
-        except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
+        except pa.ArrowException as error:
             raise TypeError(
                 f"{what}: its columns are {_kinds(table.schema)}, and those of the tables before "
                 f"it {_kinds(self._schema)}: {error}. Convert them to one kind."
@@ -125,7 +125,7 @@ class EventSpool:
         found = pa.unify_schemas([self._schema, schema], promote_options="permissive")
         for field in (*self._schema, *schema):  # it makes text bytes, and float32 of decimals
             if _sort(pa, field.type) not in (None, _sort(pa, found.field(field.name).type)):
-                raise pa.ArrowTypeError(f"{field.name!r} has two of them")
+                raise pa.ArrowTypeError(f"{field.name!r} is of two sorts")
         return found
 
     def close(self) -> None:

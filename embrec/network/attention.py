@@ -68,7 +68,7 @@ class SelfAttentionModule(SequenceModule):
         )
         self.norm = nn.LayerNorm(embedding_size)
         self.initial = nn.Parameter(torch.zeros(embedding_size))
-        self.read_size = -(-embedding_size // n_heads) * n_heads
+        self.read_size = cast(AttentionBlock, self.blocks[0]).read_size
         self.n_read = n_layers * 2 * window * self.read_size  # keys and values
         self.state_size = self.n_read + embedding_size + 1
 
