@@ -60,6 +60,7 @@ def main() -> None:
     parts = load(options.folder, None, options.interactions, "leave-last-two-out")
     train, valid, test, items, columns = parts
     runs: dict[str, list[dict[str, Any]]] = {name: [] for name in options.ways}
+    asked = {"folder": options.folder, "all_ranked": options.all_ranked}
     for seed in range(options.seeds):
         for name in options.ways:
             featurizer, known = TfidfItemFeaturizer(columns=columns), items
@@ -77,12 +78,17 @@ def main() -> None:
             }
             runs[name].append(run)
             print(name, seed, run, flush=True)
-    means = {
+            # After each fit, since all of them take hours on large logs.
+            write_result(options.result, {**asked, "means_of_test": means_of(runs), "runs": runs})
+
+
+def means_of(runs: dict[str, list[dict[str, Any]]]) -> dict[str, dict[str, list[float]]]:
+    """Mean and interval of each figure of the test part, for ways that have run."""
+    return {
         name: {m: mean_and_interval([run["test"][m] for run in of_way]) for m in METRICS}
         for name, of_way in runs.items()
+        if of_way
     }
-    asked = {"folder": options.folder, "all_ranked": options.all_ranked}
-    write_result(options.result, {**asked, "means_of_test": means, "runs": runs})
 
 
 def mean_and_interval(values: list[float]) -> list[float]:
