@@ -23,8 +23,12 @@ def load(
     protocol: str,
     n_users: int | None = None,
     columns: tuple[str, ...] = (),
+    n_events: int | None = None,
 ) -> tuple[Any, Any, Any, pd.DataFrame, list[str]]:
-    """Load and split a data set: train, valid, test, items and its text columns."""
+    """Load and split a data set: train, valid, test, items and its text columns.
+
+    With ``n_events``, users and items are filtered as in the thesis, to so many events of a user.
+    """
     path = Path(folder) if Path(folder).is_dir() else data_folder(folder)
     if category:
         data = load_amazon2014(path, category)
@@ -32,6 +36,8 @@ def load(
     else:
         data = load_parquet_pair(path, interactions=interactions)
         log = data.interactions
+    if n_events is not None:
+        log = thesis_filter(log, max_events_per_user=n_events)
     if n_users is not None:
         log = log[log["user"].isin(log["user"].unique()[:n_users])]
     items = data.items[data.items["item"].isin(log["item"].unique())]

@@ -3,9 +3,11 @@
     python benchmarks/encoders.py amazon2014_office_5core [--seeds 3] [--ways GRU attention]
     python benchmarks/encoders.py amazon2014_games_thesis --interactions interactions_thesis.parquet \
         --all-ranked --result encoders_games
+    python benchmarks/encoders.py ml1m_posters --last 50 --result encoders_movielens
 
 Validation part of the thesis' split, which early stopping has watched, and the test part; items that
 a visitor has seen are left out, or with --all-ranked they are not. Every model has the defaults.
+--last: rare users and items are dropped as in the thesis, and so many events of a user are kept.
 """
 
 import argparse
@@ -55,12 +57,19 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--ways", nargs="*", default=list(WAYS), choices=list(WAYS))
     parser.add_argument("--all-ranked", action="store_true")
+    parser.add_argument("--last", type=int, help="events of a user that are kept; all by default")
     parser.add_argument("--result", default="encoders", help="name of the file of figures")
     options = parser.parse_args()
-    parts = load(options.folder, None, options.interactions, "leave-last-two-out")
+    parts = load(
+        options.folder,
+        None,
+        options.interactions,
+        "leave-last-two-out",
+        n_events=options.last,
+    )
     train, valid, test, items, columns = parts
     runs: dict[str, list[dict[str, Any]]] = {name: [] for name in options.ways}
-    asked = {"folder": options.folder, "all_ranked": options.all_ranked}
+    asked = {k: vars(options)[k] for k in ("folder", "all_ranked", "last")}
     for seed in range(options.seeds):
         for name in options.ways:
             featurizer, known = TfidfItemFeaturizer(columns=columns), items
