@@ -236,6 +236,9 @@ class InteractionStore:
             is_whole &= found.hexdigest() == self._meta["files"][CODES]["blake2b"]
         if self.events is not None:
             is_whole &= self.events.digest() == self._meta["files"][EVENTS]["blake2b"]
+        if is_whole and self.events is not None:
+            self.events.check()
+            is_whole = len(self.events) == self.n_events
         if not is_whole:
             raise ValueError(
                 f"{self.folder} is damaged: its events are not what was written. Build it again."
@@ -295,7 +298,7 @@ def _checked_files(folder: Path, meta: dict[str, Any]) -> Path:
         )
     if meta["format"] > FORMAT:
         raise ValueError(
-            f"{folder} was written by embrec {meta['embrec_version']} in format {meta['format']}; "
+            f"{folder} was written by embrec {meta.get('embrec_version')} in format {meta['format']}; "
             f"this is embrec {__version__}, which reads formats up to {FORMAT}. Upgrade it."
         )
     if meta["format"] > 1:

@@ -37,6 +37,21 @@ class StoredEvents:
                 f"{self._path} is gone: its store was replaced by another one while this one was "
                 "open. Open it again, and go on with that."
             ) from error
+        except (pa.ArrowException, OSError, ValueError) as error:
+            raise self._damaged(error) from error
+
+    def check(self) -> None:
+        """Read all of it, and raise a ValueError unless it is a table that can be used."""
+        pa = import_optional("pyarrow", extra="parquet", purpose=_PURPOSE)
+        try:
+            self._table.validate(full=True)
+        except (pa.ArrowException, ValueError) as error:  # names that are no UTF-8
+            raise self._damaged(error) from error
+
+    def _damaged(self, error: Exception) -> ValueError:
+        return ValueError(
+            f"{self._path} is damaged: it is no table of Arrow's ({error}). Build its store again."
+        )
 
     def digest(self) -> str:
         """Hash the file: what its store's marker says of it, unless it was damaged."""

@@ -160,16 +160,21 @@ def _as_table(
     is_known = np.array([event is not None for event in events], dtype=bool)
     known = [event for event in events if event is not None]
     values = {name: [event.get(name) for event in known] for name in columns}
-    return pd.DataFrame({n: _as_column(v, columns[n]) for n, v in values.items()}), is_known
+    return pd.DataFrame({n: _as_column(n, v, columns[n]) for n, v in values.items()}), is_known
 
 
-def _as_column(values: list[Any], dtype: str) -> pd.Series:
+def _as_column(name: str, values: list[Any], dtype: str) -> pd.Series:
     """Make a column of the type that it had in fit, so that what is missing looks the same."""
     plain = [None if value is pd.NA else value for value in values]
     if dtype.startswith(("int", "uint")) and any(value is None for value in plain):
         dtype = "float64"
     try:
         return pd.Series(plain, dtype=dtype)
+    except OverflowError as error:
+        raise ValueError(
+            f"event[{name!r}] must be of the kind {dtype}, as in the log of fit; got "
+            f"{short_repr(values)}, in which a number is too large for it."
+        ) from error
     except (TypeError, ValueError):  # of another kind: the featurizer's matter
         return pd.Series(plain)
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from embrec import InteractionStore
 from embrec.data.interactions import read_sequences
+from embrec.data.stored_events import StoredEvents
 
 LOG = pd.DataFrame(
     {
@@ -150,6 +151,20 @@ def test_damage_is_found(tmp_path, place):
     file.write_bytes(bytes(data))
     with pytest.raises(ValueError, match="damaged"):  # near its end only check looks
         InteractionStore(store.folder).check()
+
+
+def test_what_is_no_table_is_said_with_its_path(tmp_path):
+    store = stored(LOG, tmp_path / "s")
+    path = store.events._path
+    path.write_bytes(b"no table")
+    with pytest.raises(ValueError, match=rf"{path} is damaged: it is no table"):
+        len(StoredEvents(path))
+    latin = pa.array(["ä".encode("latin-1")], pa.binary()).view(pa.string())
+    table = pa.table({"text": latin})
+    with pa.ipc.new_file(str(path), table.schema) as writer:
+        writer.write_table(table)
+    with pytest.raises(ValueError, match=rf"{path} is damaged: it is no table"):
+        StoredEvents(path).check()
 
 
 def test_a_store_that_was_replaced_says_so(tmp_path):

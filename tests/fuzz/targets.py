@@ -19,9 +19,14 @@ import pandas as pd
 from checkpoints import make_state, open_folder
 from elmo_reference import random_weights, tiny_options, write_files
 from opened_service import open_service
+from sklearn.compose import make_column_transformer
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import make_union
+from sklearn.preprocessing import OneHotEncoder
 from small_recommender import ITEMS, LOG, fit_small
 
 from embrec._utils import files
+from embrec.featurizers import TimeFeaturizer
 from tests.fuzz.campaign import target
 from tests.fuzz.mutation import mutate, mutate_json
 
@@ -139,11 +144,37 @@ def resumed_training(folder):
 # ---- sessions
 
 
+def _fit_with_events(log):
+    """Train on ratings, kinds and times of events as well."""
+    steps = np.arange(len(log))
+    said = {
+        "rating": np.where(steps % 3 > 0, steps % 5, np.nan),
+        "kind": pd.Series(["view", "buy"])[steps % 2].to_numpy(),
+        "timestamp": pd.to_datetime(log["timestamp"] * 1e5, unit="s"),
+    }
+    kinds = make_column_transformer(
+        (OneHotEncoder(handle_unknown="ignore"), ["kind"]), (SimpleImputer(), ["rating"])
+    )
+    reader = make_union(kinds, TimeFeaturizer())
+    return fit_small(log.assign(**said), ITEMS, event_featurizer=reader)
+
+
 @target()
 def sessions(folder):
     """Bytes of a session with changes; often with a checksum that is right again."""
-    model = fit_small(LOG, ITEMS)
-    session = model.start_session(["photo-0", "desk-1"])
+    return _changing_sessions(fit_small(LOG, ITEMS), {})
+
+
+@target()
+def sessions_with_times(folder):
+    """Bytes of a session that says when its last event was."""
+    return _changing_sessions(
+        _fit_with_events(LOG), {"event": {"timestamp": pd.Timestamp("1970-02-03"), "kind": "buy"}}
+    )
+
+
+def _changing_sessions(model, said):
+    session = model.start_session(["photo-0"]).add("desk-1", **said)
     sound, sane = session.to_bytes(), model.recommend([["photo-0"]], k=5)
     head = struct.Struct("<16s16sIII")
 
@@ -175,12 +206,58 @@ def sessions(folder):
         if again is not None:
             ids, scores = again.recommend(5)
             check_lists([ids], [scores], ITEMS["item"])
-            again.add("photo-2")
+            again.add("photo-2", **said)
+            check_lists(*[[each] for each in again.recommend(5)], ITEMS["item"])
             model.resume_session(again.to_bytes())
         same = model.recommend([["photo-0"]], k=5)
         assert same[0].tolist() == sane[0].tolist()
         np.testing.assert_array_equal(same[1], sane[1])
         return again is not None
+
+    return try_one
+
+
+@target()
+def events(folder):
+    """What visitors' clicks are said to be."""
+    model = _fit_with_events(LOG)
+    odd = [None, "", "buy", "view", b"buy", 3, -1, 2.5, 10**400, float("nan"), float("inf"), 1e39]
+    odd += [True, [], {}, (1,), np.int8(3), np.datetime64("NaT"), pd.NaT, pd.NA, "1970-02-03"]
+    odd += [
+        pd.Timestamp("1970-02-03"),
+        pd.Timestamp("1970-02-03", tz="Asia/Tokyo"),
+        2**63,
+        "\ud800",
+    ]
+    sound = {"rating": 3.0, "kind": "buy", "timestamp": pd.Timestamp("1970-02-03")}
+
+    def variant(rng):
+        if rng.random() < 0.1:
+            return rng.choice(odd)
+        event = dict(sound)
+        for _ in range(rng.choice((1, 1, 2))):
+            name = rng.choice((*sound, *sound, "item", "", 3, "_gap"))
+            if rng.random() < 0.2:
+                event.pop(name, None)
+            else:
+                event[name] = rng.choice(odd)
+        return event
+
+    def try_one(rng):
+        session, event = model.start_session(["photo-0"]), variant(rng)
+        if rng.random() < 0.5:
+            session.add("desk-0", event=sound)
+        before = session.to_bytes()
+        try:
+            session.add("photo-1", event=event)
+        except (TypeError, ValueError):
+            assert session.to_bytes() == before, event
+            return False
+        again = model.resume_session(session.to_bytes())
+        for one in (session, again):
+            ids, scores = one.recommend(5)
+            check_lists([ids], [scores], ITEMS["item"])
+        return True
 
     return try_one
 
@@ -485,7 +562,8 @@ def stores(folder):
     from embrec.data.store import InteractionStore
 
     path = folder / "store"
-    InteractionStore.from_tables(LOG, path)
+    said = LOG.assign(rating=LOG["timestamp"] / 2, kind=LOG["item"])
+    InteractionStore.from_tables(said, path, event_cols=["rating", "kind"])
 
     def use(rng):
         store = InteractionStore.open(path)
@@ -497,6 +575,9 @@ def stores(folder):
         assert codes.max() < store.n_items == len(store.ids)
         assert (np.diff(offsets) > 0).all()
         assert len(store.users) == len(offsets) - 1
+        if store.events is not None:
+            assert len(store.events) == len(codes)
+            assert len(store.events[: len(codes)]) == len(store.events[codes % 7]) == len(codes)
 
     return _changing_folder(path, "interactions.json", contents(path), ValueError, use)
 

@@ -68,6 +68,7 @@ def test_moments_may_be_missing_here_and_there():
 @pytest.mark.parametrize(
     ("events", "error", "message"),
     [
+        ([{"stars": 10**400}, None], ValueError, r"event\['stars'\] must be of the kind float64"),
         ([{"stras": 1}, None], ValueError, r"says \['stras'\], .* had no columns for; it had \["),
         ([{"gap": 1}, None], ValueError, r"says \['gap'\]"),  # it is computed
         ([3, None], TypeError, "An event must be a dict of columns of the log, such as"),
