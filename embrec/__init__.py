@@ -6,6 +6,7 @@ a scikit-learn estimator; items are known by their content, visitors by their se
 
 from embrec._utils.pickles import PickleVersionWarning
 from embrec._version import __version__
+from embrec.blend import BlendRecommender
 from embrec.data.items import NoContentWarning
 from embrec.data.repeats import RepeatedEventsWarning
 from embrec.data.store import InteractionStore
@@ -26,6 +27,7 @@ from embrec.serving.sessions import SessionBatch
 from embrec.training import Callback, CheckpointError, DivergedError, TrainingProgress
 
 __all__ = [
+    "BlendRecommender",
     "Callback",
     "CategoryPathFeaturizer",
     "CheckpointError",

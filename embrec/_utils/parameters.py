@@ -15,7 +15,8 @@ from embrec._utils.pickles import Versioned
 class Parametrized(Versioned, BaseEstimator):
     """Base of what has parameters: a name that is none gets an answer that helps.
 
-    True and False are refused where a number is asked for: Python takes them for 1 and 0.
+    True and False are refused where a number is asked for: Python takes them for 1 and 0. What a
+    list of (name, what has parameters) holds is a parameter by its name too, as in a FeatureUnion.
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {}
@@ -30,8 +31,16 @@ class Parametrized(Versioned, BaseEstimator):
             _check_names(cls, kwargs)
         return super().__new__(cls)
 
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return parameters by name, those of parts as ``part__parameter`` if ``deep``."""
+        params: dict[str, Any] = super().get_params(deep=deep)
+        for name, part in _all_listed(params.values()).items() if deep else ():
+            params[name] = part
+            params |= {f"{name}__{key}": value for key, value in part.get_params().items()}
+        return params
+
     def set_params(self, **changes: Any) -> Self:
-        """Set parameters, those of parts as ``part__parameter``.
+        """Set parameters: whole lists first, then parts in them by name, then what these have.
 
         Returns
         -------
@@ -39,9 +48,38 @@ class Parametrized(Versioned, BaseEstimator):
 
         Raises
         ------
-        ValueError
-            If there is no such parameter, or the part is given by a string, which has none.
+        ValueError, TypeError
+            If there is no such parameter, a part is given by a word, which has none, or it is to be
+            replaced by what has none.
         """
+        own = self.get_params(deep=False)
+        parts = _all_listed([changes.get(name, value) for name, value in own.items()])
+        replaced: dict[str, Parametrized] = {}
+        within: dict[str, dict[str, Any]] = {}
+        for key in list(changes):
+            name, _, inner = key.partition("__")
+            if name in parts and name not in own:
+                given = changes.pop(key)
+                if inner:
+                    within.setdefault(name, {})[inner] = given
+                elif isinstance(given, Parametrized):
+                    replaced[name] = given
+                else:
+                    raise TypeError(
+                        f"{name} must have parameters, such as {parts[name]}; got {given!r}."
+                    )
+            elif name not in own:
+                raise ValueError(unknown_parameter(type(self), name, [*own, *parts]))
+        self._set_own(**changes)
+        for name, value in self.get_params(deep=False).items():
+            if listed(value).keys() & replaced.keys():
+                setattr(self, name, [(key, replaced.get(key, part)) for key, part in value])
+        for name, inner_changes in within.items():
+            (parts | replaced)[name].set_params(**inner_changes)
+        return self
+
+    def _set_own(self, **changes: Any) -> None:
+        """Set parameters that the constructor has, those of parts as ``part__parameter``."""
         names = self._get_param_names()
         for key in changes:
             name, _, inner = key.partition("__")
@@ -50,8 +88,7 @@ class Parametrized(Versioned, BaseEstimator):
             part = changes.get(name, getattr(self, name))
             if inner and not hasattr(part, "set_params"):
                 raise ValueError(_no_object(self, key, name, part))
-        set_: Self = super().set_params(**changes)
-        return set_
+        super().set_params(**changes)
 
     def _validate_params(self) -> None:
         for name, value in self.get_params(deep=False).items():
@@ -65,6 +102,19 @@ class Parametrized(Versioned, BaseEstimator):
             if isinstance(value, str) and not isinstance(allowed, str):
                 _check_word(self, name, value, allowed)
         super()._validate_params()
+
+
+def listed(value: Any) -> dict[str, Parametrized]:
+    """Read a list of (name, what has parameters), by name; any other value holds none."""
+    if not isinstance(value, (list, tuple)):
+        return {}
+    pairs = [tuple(pair) for pair in value if isinstance(pair, (list, tuple)) and len(pair) == 2]
+    are_named = all(isinstance(a, str) and isinstance(b, Parametrized) for a, b in pairs)
+    return dict(pairs) if are_named and len(pairs) == len(value) else {}
+
+
+def _all_listed(values: Any) -> dict[str, Parametrized]:
+    return {name: part for value in values for name, part in listed(value).items()}
 
 
 def _takes_bool(constraints: Any) -> bool:

@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 from types import NoneType
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import clone
 
-from embrec._utils.parameters import Parametrized, did_you_mean, unknown_parameter
+from embrec._utils.parameters import Parametrized, did_you_mean, listed
 
 #: embrec's own components by name: what a saved file may ask for.
 _KNOWN: dict[str, type["Component"]] = {}
@@ -19,8 +19,7 @@ class Component(Parametrized):
 
     It is a small scikit-learn estimator: ``get_params``, ``set_params`` and ``clone`` work, and the
     constructor only stores. Parameters are plain (numbers, words, None), components themselves, or
-    lists of (name, component), so that a component is saved as JSON. Those in a list are parameters
-    by their names too, as in a FeatureUnion.
+    lists of (name, component), so that a component is saved as JSON.
     """
 
     #: parameters that may change when training goes on from weights that are there
@@ -33,52 +32,6 @@ class Component(Parametrized):
         super().__init_subclass__(**kwargs)
         if cls.__module__.partition(".")[0] == "embrec":
             _KNOWN[cls.__name__] = cls
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return parameters by name, those of parts as ``part__parameter`` if ``deep``."""
-        params: dict[str, Any] = super().get_params(deep=deep)
-        for name, part in _all_listed(params.values()).items() if deep else ():
-            params[name] = part
-            params |= {f"{name}__{key}": value for key, value in part.get_params().items()}
-        return params
-
-    def set_params(self, **changes: Any) -> Self:
-        """Set parameters: whole lists first, then parts in them by name, then what these have.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        ValueError, TypeError
-            If there is no such parameter, or a part is to be replaced by something else.
-        """
-        own = self.get_params(deep=False)
-        parts = _all_listed([changes.get(name, value) for name, value in own.items()])
-        replaced: dict[str, Component] = {}
-        within: dict[str, dict[str, Any]] = {}
-        for key in list(changes):
-            name, _, inner = key.partition("__")
-            if name in parts and name not in own:
-                given = changes.pop(key)
-                if inner:
-                    within.setdefault(name, {})[inner] = given
-                elif isinstance(given, Component):
-                    replaced[name] = given
-                else:
-                    raise TypeError(
-                        f"{name} must be a component, such as {parts[name]}; got {given!r}."
-                    )
-            elif name not in own:
-                raise ValueError(unknown_parameter(type(self), name, [*own, *parts]))
-        super().set_params(**changes)
-        for name, value in self.get_params(deep=False).items():
-            if listed(value).keys() & replaced.keys():
-                setattr(self, name, [(key, replaced.get(key, part)) for key, part in value])
-        for name, inner_changes in within.items():
-            (parts | replaced)[name].set_params(**inner_changes)
-        return self
 
     def _normalize(self) -> None:
         """Write parameters that are short for others in full; this is a copy of the user's."""
@@ -93,19 +46,6 @@ class Component(Parametrized):
         self._validate_params()
         for part in _within(self):
             part.check()
-
-
-def listed(value: Any) -> dict[str, Component]:
-    """Read a list of (name, component), by name; any other value holds none."""
-    if not isinstance(value, (list, tuple)):
-        return {}
-    pairs = [tuple(pair) for pair in value if isinstance(pair, (list, tuple)) and len(pair) == 2]
-    are_named = all(isinstance(a, str) and isinstance(b, Component) for a, b in pairs)
-    return dict(pairs) if are_named and len(pairs) == len(value) else {}
-
-
-def _all_listed(values: Any) -> dict[str, Component]:
-    return {name: part for value in values for name, part in listed(value).items()}
 
 
 def _within(component: Component) -> Iterator[Component]:

@@ -6,6 +6,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from embrec.data.ragged import Ragged
+from embrec.data.side_by_side import SideBySide
 
 #: Values that a row of a `GrowingRagged` has room for once it grows.
 _LEAST_ROOM = 4
@@ -71,6 +72,45 @@ class GrowingSparse:
     def extend(self, rows: Any) -> None:
         """Append rows."""
         self.values = sp.vstack([self.values, rows], format="csr", dtype=np.float32)
+
+
+class GrowingParts:
+    """The same for matrices side by side.
+
+    Parameters
+    ----------
+    vectors : SideBySide
+        Of the kinds and widths to come.
+    """
+
+    def __init__(self, vectors: SideBySide) -> None:
+        self._parts = [growing_like(part) for part in vectors.parts]
+
+    def __len__(self) -> int:
+        return len(self._parts[0])
+
+    @property
+    def values(self) -> SideBySide:
+        """All rows so far."""
+        return SideBySide(part.values for part in self._parts)
+
+    def cut(self, n: int) -> None:
+        """Forget all rows but the first n."""
+        for part in self._parts:
+            part.cut(n)
+
+    def extend(self, rows: SideBySide) -> None:
+        """Append rows."""
+        for part, more in zip(self._parts, rows.parts, strict=True):
+            part.extend(more)
+
+
+def growing_like(vectors: Any) -> Any:
+    """Make what takes more vectors of this kind and length."""
+    if isinstance(vectors, SideBySide):
+        return GrowingParts(vectors)
+    d = vectors.shape[1]
+    return GrowingSparse(d) if sp.issparse(vectors) else Growing((d,), np.float32)
 
 
 class GrowingRagged:

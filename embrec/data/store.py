@@ -298,7 +298,8 @@ def _checked_files(folder: Path, meta: dict[str, Any]) -> Path:
         )
     if meta["format"] > FORMAT:
         raise ValueError(
-            f"{folder} was written by embrec {meta.get('embrec_version')} in format {meta['format']}; "
+            f"{folder} was written by embrec {meta.get('embrec_version')} in format "
+            f"{meta['format']}; "
             f"this is embrec {__version__}, which reads formats up to {FORMAT}. Upgrade it."
         )
     if meta["format"] > 1:

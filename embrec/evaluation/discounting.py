@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
+from embrec.data.side_by_side import SideBySide
 from embrec.index import ExactIndex
 from embrec.index.base import BaseIndex
 from embrec.serving.reranking import penalties
@@ -24,8 +25,10 @@ def discounted_queries(queries: Any) -> Any:
 
 
 def _with_column(matrix: Any, column: np.ndarray) -> Any:
-    """Append a column to an ndarray or a CSR matrix."""
+    """Append a column to any matrix of vectors."""
     column = column.astype(np.float32)[:, None]
+    if isinstance(matrix, SideBySide):
+        return SideBySide([*matrix.parts, column])
     if sp.issparse(matrix):
         return sp.hstack([matrix, sp.csr_array(column)], format="csr")
     return np.hstack([matrix, column])

@@ -7,6 +7,7 @@ import scipy.sparse as sp
 from sklearn.utils.validation import check_is_fitted
 
 from embrec._utils.checks import check_k
+from embrec.data.side_by_side import SideBySide
 from embrec.index.filters import Filter, present_slots
 from embrec.index.searching import search
 from embrec.scoring.products import Vectors
@@ -139,7 +140,8 @@ class AnsweringMixin:
         return ranks, n_candidates, _filled_up(rows, k, -1)
 
     def _as_queries(self, queries: Any) -> Vectors:
-        if not sp.issparse(queries):
+        SideBySide.check_alike(queries, self.snapshot.base, "queries")
+        if not (sp.issparse(queries) or isinstance(queries, SideBySide)):
             queries = np.ascontiguousarray(queries, dtype=np.float32)
         if queries.ndim != 2 or queries.shape[1] != self.n_features_in_:
             raise ValueError(

@@ -5,7 +5,6 @@ from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
-import scipy.sparse as sp
 
 from embrec._utils.compat import Interval
 from embrec.index.annoy import AnnoyIndex
@@ -109,7 +108,7 @@ class AutoIndex(BaseIndex):
     ) -> StaticSearch | None:
         exact = self._like(ExactIndex)._build(vectors, rows, queries)
         kinds = [kind for name, kind in APPROXIMATE.items() if find_spec(name)]
-        if sp.issparse(vectors) or len(rows) < MIN_VECTORS or not kinds:
+        if not isinstance(vectors, np.ndarray) or len(rows) < MIN_VECTORS or not kinds:
             return exact
         approximate = self._like(kinds[0]).tuned(vectors, rows, queries)
         if approximate.recall < self.min_recall:

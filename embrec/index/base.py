@@ -8,11 +8,12 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
 from sklearn.preprocessing import normalize
 from sklearn.utils import Tags
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_array, check_is_fitted
 
 from embrec._utils.compat import Interval, StrOptions, fit_context, validate_data
 from embrec._utils.forks import renew_after_fork
 from embrec._utils.pickles import Versioned
+from embrec.data.side_by_side import SideBySide
 from embrec.index.answering import AnsweringMixin
 from embrec.index.background import BackgroundBuilder
 from embrec.index.changing import ChangingMixin
@@ -138,9 +139,21 @@ class BaseIndex(  # type: ignore[call-arg]
         return None
 
     def _validated(self, X: Any, *, reset: bool) -> Any:
+        if isinstance(X, SideBySide):
+            return self._validated_parts(X, reset=reset)
         return validate_data(
             self, X, reset=reset, dtype=np.float32, order="C", accept_sparse=self._sparse_formats
         )
+
+    def _validated_parts(self, X: SideBySide, *, reset: bool) -> SideBySide:
+        if reset:
+            self.n_features_in_ = X.shape[1]
+        options = {"dtype": np.float32, "order": "C", "accept_sparse": "csr"}
+        parts = (
+            check_array(part, ensure_min_samples=0, ensure_min_features=0, **options)
+            for part in X.parts
+        )
+        return SideBySide(parts)
 
     def _as_unit(self, vectors: Any) -> Any:
         if self.metric == "dot" or vectors.shape[0] == 0:

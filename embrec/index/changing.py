@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from embrec._utils.warn import warn
+from embrec.data.side_by_side import SideBySide
 from embrec.index.rows import RowStore
 
 
@@ -136,6 +137,7 @@ class ChangingMixin:
         check_is_fitted(self)
         if hasattr(vectors, "shape") and vectors.shape[0] == 0:
             return vectors  # no change
+        SideBySide.check_alike(vectors, self.snapshot.base, "vectors")
         return self._as_unit(self._validated(vectors, reset=False))
 
     def _known(self, rows: Any, n: int) -> np.ndarray:

@@ -3,7 +3,6 @@
 from typing import Any, ClassVar
 
 import numpy as np
-import scipy.sparse as sp
 
 from embrec._utils.compat import StrOptions
 from embrec.index.base import BaseIndex
@@ -56,7 +55,7 @@ class ExactIndex(BaseIndex):
 
     Notes
     -----
-    Vectors may be CSR; ``precision`` then says nothing.
+    Vectors may be CSR, or matrices side by side; ``precision`` then says nothing.
 
     Examples
     --------
@@ -99,7 +98,7 @@ class ExactIndex(BaseIndex):
     def _build(
         self, vectors: Any, rows: np.ndarray, queries: np.ndarray | None
     ) -> StaticSearch | None:
-        if sp.issparse(vectors) or self.precision == "float32":
+        if not isinstance(vectors, np.ndarray) or self.precision == "float32":
             return None
         if self.precision == "auto" and vectors.size < MIN_NUMBERS:
             return None

@@ -9,9 +9,8 @@ whole or not at all.
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 
-from embrec.data.growing import Growing, GrowingSparse
+from embrec.data.growing import Growing, growing_like
 from embrec.index.slots import SlotFinder
 from embrec.index.snapshot import NEVER, Snapshot
 from embrec.scoring.products import squared_lengths
@@ -40,8 +39,8 @@ class RowStore:
         version: int = 0,
     ) -> None:
         self._base = vectors
-        n, d = vectors.shape
-        self._tail: Any = GrowingSparse(d) if sp.issparse(vectors) else Growing((d,), np.float32)
+        n = vectors.shape[0]
+        self._tail: Any = growing_like(vectors)
         self._tail_rows = Growing((), np.int64)
         self._base_died = np.full(n, NEVER)
         self._tail_died = Growing((), np.int64)

@@ -5,7 +5,6 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 import torch
 
 from embrec.index.slots import SlotFinder
@@ -178,7 +177,7 @@ class Snapshot:
         if len(self.tail_rows) == 0:
             return self.base
         slots = self.slots(np.arange(self.n_rows))
-        if sp.issparse(self.base):
+        if not isinstance(self.base, np.ndarray):
             return self.at(slots)
         vectors = np.empty((self.n_rows, self.base.shape[1]), dtype=np.float32)
         vectors[: self.n_base] = self.base

@@ -8,6 +8,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from torch import Tensor
 
+from embrec.data.side_by_side import SideBySide
 from embrec.scoring.products import Vectors, in_order, squared_lengths, take
 
 #: Numbers that are gathered at a time.
@@ -53,6 +54,8 @@ class Pairs:
         ndarray of shape (n,), float32
         """
         queries = self._queries
+        if isinstance(queries, SideBySide):
+            return np.sum([one.scores(numbers, columns) for one in self._of_parts], axis=0)
         scores = np.empty(len(columns), dtype=np.float32)
         step = max(1, GATHERED // max(1, queries.shape[1]))
         for start in range(0, len(columns), step):
@@ -69,11 +72,19 @@ class Pairs:
         return scores
 
     @cached_property
+    def _of_parts(self) -> list["Pairs"]:
+        """Of queries and vectors side by side: those of each pair of matrices."""
+        below = zip(*(part.parts for part in self._parts), strict=True)
+        pairs = zip(self._queries.parts, below, strict=True)
+        return [Pairs(queries, [*some]) for queries, some in pairs]
+
+    @cached_property
     def slack(self) -> NDArray[np.float32]:
         """How far a block's product may be off the pair's: (n_queries, 1) float32.
 
         By the usual bound for sums of ``d`` products, whatever their order [Higham 2002, 3.1]. It
-        is 0 for sparse queries, which scipy sums in one order.
+        is 0 for sparse queries, which scipy sums in one order; of matrices side by side, sums of
+        which may come in any order, dense columns count, and each matrix.
 
         References
         ----------
@@ -85,19 +96,18 @@ class Pairs:
         if longest is None:
             longest = max((squared_lengths(part).max(initial=0) for part in self._parts), default=0)
         queries = self._queries
-        doubles = queries.double() if isinstance(queries, Tensor) else queries.astype(np.float64)
-        squares = squared_lengths(doubles)
+        squares = _squares_in_double(queries)
         with np.errstate(invalid="ignore"):
             lengths = np.sqrt(squares * np.float64(longest))
         # twice the unit roundoff, which is half of eps: here and there
-        slack = (self._queries.shape[1] + 2) * np.finfo(np.float32).eps * lengths
+        slack = (_n_summed(queries) + 2) * np.finfo(np.float32).eps * lengths
         # the greatest number rather than infinity, from which nothing can be taken
         return np.fmin(slack, np.finfo(np.float32).max / 4).astype(np.float32)[:, None]
 
     @cached_property
     def first_equal(self) -> NDArray[np.int64]:
         """The first vector that equals each: (n_vectors,) columns."""
-        if sp.issparse(self._queries) or isinstance(self._queries, Tensor):
+        if not isinstance(self._queries, np.ndarray):
             return np.arange(self.n_vectors)
         hashes = np.concatenate([_hash(part) for part in self._parts])
         order = np.argsort(hashes, kind="stable")
@@ -174,6 +184,22 @@ def _as_array(vectors: Any) -> Any:
     if isinstance(vectors, Tensor):
         return vectors.detach().numpy() if vectors.device.type == "cpu" else vectors
     return in_order(vectors)
+
+
+def _squares_in_double(queries: Any) -> np.ndarray:
+    if isinstance(queries, SideBySide):
+        return np.sum([_squares_in_double(part) for part in queries.parts], axis=0)
+    return squared_lengths(
+        queries.double() if isinstance(queries, Tensor) else queries.astype(np.float64)
+    )
+
+
+def _n_summed(queries: Any) -> int:
+    """Count the terms of a score that are summed in no fixed order."""
+    if isinstance(queries, SideBySide):
+        dense = [part.shape[1] for part in queries.parts if not sp.issparse(part)]
+        return sum(dense) + len(queries.parts)
+    return int(queries.shape[1])
 
 
 def _hash(vectors: np.ndarray) -> NDArray[np.uint64]:

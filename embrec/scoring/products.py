@@ -8,7 +8,9 @@ import scipy.sparse as sp
 import torch
 from torch import Tensor
 
-Vectors: TypeAlias = Tensor | np.ndarray | sp.csr_matrix | sp.csr_array
+from embrec.data.side_by_side import SideBySide
+
+Vectors: TypeAlias = Tensor | np.ndarray | sp.csr_matrix | sp.csr_array | SideBySide
 
 #: Bytes of scores held at a time.
 SCORE_MEMORY = 64 * 2**20
@@ -23,8 +25,8 @@ def score_blocks(
 
     Parameters
     ----------
-    queries : Tensor, ndarray or CSR of shape (n_queries, d)
-    vectors : Tensor, ndarray or CSR of shape (n_vectors, d), float32, or a list of them
+    queries : Tensor, ndarray, CSR or SideBySide of shape (n_queries, d)
+    vectors : Tensor, ndarray, CSR or SideBySide of shape (n_vectors, d), float32, or a list of them
         A list counts as one matrix, its parts below each other.
     memory : int, default=64 MiB
         Bytes of scores in a block; a block has one query at least.
@@ -41,13 +43,21 @@ def score_blocks(
     n_rows = max(1, memory // (4 * max(1, n_vectors)))
     queries = in_order(queries)
     # once, not in every product
-    turned = [part.T.tocsr() if sp.issparse(part) else part for part in parts]
+    turned = [_turned(part) for part in parts]
     for start in range(0, queries.shape[0], n_rows):
         block = queries[start : start + n_rows]
         yield start, _products(block, turned, n_vectors)
 
 
+def _turned(part: Any) -> Any:
+    if isinstance(part, SideBySide):
+        return part.turned
+    return part.T.tocsr() if sp.issparse(part) else part
+
+
 def _products(queries: Vectors, parts: list[Any], n_vectors: int) -> Tensor:
+    if isinstance(queries, SideBySide):
+        return _sums(queries, parts, n_vectors)
     if sp.issparse(queries):
         return torch.from_numpy(np.hstack([(queries @ part).toarray() for part in parts]))
     if isinstance(queries, Tensor) and queries.device.type != "cpu":
@@ -57,6 +67,23 @@ def _products(queries: Vectors, parts: list[Any], n_vectors: int) -> Tensor:
     for part in parts:
         start, stop = stop, stop + len(part)
         _multiply(np.asarray(queries), np.asarray(part), scores[:, start:stop])
+    return torch.from_numpy(scores)
+
+
+def _sums(queries: SideBySide, parts: list[list[Any]], n_vectors: int) -> Tensor:
+    """Add up the products of matrices side by side, sparse ones last: few of these are not 0."""
+    scores = np.zeros((queries.shape[0], n_vectors), dtype=np.float32)
+    for number in sorted(range(len(queries.parts)), key=lambda i: sp.issparse(queries.parts[i])):
+        some, below = queries.parts[number], [part[number] for part in parts]
+        if not sp.issparse(some):
+            scores += _products(some, below, n_vectors).numpy()
+            continue
+        stop = 0
+        for part in below:
+            start, stop = stop, stop + part.shape[1]
+            found = some @ part
+            numbers = np.repeat(np.arange(found.shape[0]), np.diff(found.indptr))
+            scores[numbers, found.indices + start] += found.data
     return torch.from_numpy(scores)
 
 
@@ -71,6 +98,10 @@ def _multiply(queries: np.ndarray, vectors: np.ndarray, out: np.ndarray) -> None
 
 def in_order(vectors: Any) -> Any:
     """Sort the columns of sparse vectors, so that products are summed in one order."""
+    if isinstance(vectors, SideBySide):
+        if all(in_order(part) is part for part in vectors.parts):
+            return vectors
+        return SideBySide(map(in_order, vectors.parts))
     if sp.issparse(vectors) and not vectors.has_sorted_indices:
         return vectors.sorted_indices()
     return vectors
@@ -79,6 +110,9 @@ def in_order(vectors: Any) -> Any:
 def take(parts: list[Any], columns: np.ndarray) -> Any:
     """Gather vectors from one or two parts that lie below each other: (n, d)."""
     first = parts[0]
+    if isinstance(first, SideBySide):
+        below = zip(*(part.parts for part in parts), strict=True)
+        return SideBySide(take([*some], columns) for some in below)
     if isinstance(first, Tensor):
         whole = first if len(parts) == 1 else torch.cat(parts)
         return whole[torch.from_numpy(columns).to(first.device)]
@@ -98,6 +132,8 @@ def take(parts: list[Any], columns: np.ndarray) -> Any:
 
 def squared_lengths(vectors: Any) -> np.ndarray:
     """Square the lengths of vectors: (n,) float32."""
+    if isinstance(vectors, SideBySide):
+        return np.sum([squared_lengths(part) for part in vectors.parts], axis=0)
     if sp.issparse(vectors):
         return np.asarray(vectors.multiply(vectors).sum(axis=1)).ravel()
     if isinstance(vectors, Tensor):

@@ -180,7 +180,7 @@ def test_parts_within_parts_are_reached():
         ({"txt__window": 3}, ValueError, r"no parameter 'txt'\. Did you mean 'text'\?"),
         ({"txt": GRUEncoder()}, ValueError, "Its parameters are encoders, text, image"),
         ({"text__width": 3}, ValueError, "GRUEncoder has no parameter 'width'"),
-        ({"text": "attention"}, TypeError, r"text must be a component, such as .*got 'attention'"),
+        ({"text": "attention"}, TypeError, r"text must have parameters, such as .*got 'attention'"),
         ({"encoders": None, "text": GRUEncoder()}, ValueError, "no parameter 'text'"),
     ],
     ids=str,

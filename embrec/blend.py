@@ -1,0 +1,291 @@
+"""Several recommenders as one."""
+
+from collections.abc import Sequence
+from copy import copy
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import pandas as pd
+from sklearn.base import clone
+from sklearn.utils.validation import check_is_fitted
+
+from embrec._utils.compat import fit_context
+from embrec._utils.moments import replace_attributes
+from embrec.baselines._catalog import catalog_of
+from embrec.data.interactions import LogColumns
+from embrec.data.items import Features, ItemRows
+from embrec.data.ragged import Ragged
+from embrec.data.side_by_side import SideBySide
+from embrec.data.tables import Table
+from embrec.data.targets import split_targets
+from embrec.data.whole import Whole, whole
+from embrec.index import ExactIndex
+from embrec.model_selection import hold_out_last
+from embrec.persistence.state import SavedState
+from embrec.recommenders.base import BaseRecommender
+from embrec.scoring.candidates import Candidates
+from embrec.scoring.log_linear import log_linear_weights
+from embrec.serving.blended import BlendedCatalog
+from embrec.serving.catalog import ItemCatalog
+
+#: Steps that weights are learned from, at most.
+MAX_STEPS = 2000
+#: What all recommenders of a blend must agree on.
+_SHARED = ("user_col", "item_col", "timestamp_col", "on_unknown")
+_OWN = ("recommenders", "weights")
+
+
+class BlendRecommender(BaseRecommender):
+    """Adds up the scores of several recommenders, with weights that are learned.
+
+    As scikit-learn's VotingClassifier is for classifiers, so is this for recommenders. The score of
+    an item is the weighted sum of its scores, and weights are those under which the next items of
+    visitors who were held out are likeliest, if a softmax over the catalogue tells how likely each
+    is (McFadden's conditional logit). So scores that mean different things may be blended: a
+    network's logits, how often an item followed others, how alike two contents are.
+
+    Parameters
+    ----------
+    recommenders : list of (str, recommender)
+        Names and recommenders, of which clones are fitted. By their names they are parameters too:
+        ``rules__decay``. They must agree on the columns of the log and on ``on_unknown``.
+    weights : list of float, default=None
+        One for each, 0 or more; None learns them.
+
+    Attributes
+    ----------
+    recommenders_ : list of recommenders
+        As they were fitted. Change their catalogue through the blend alone.
+    weights_ : ndarray of shape (n_recommenders,), float64
+        What the score of each is multiplied by.
+    catalog_ : LiveCatalog
+        Ids and vectors of all items: those of the recommenders, side by side.
+    index_ : ExactIndex
+
+    Notes
+    -----
+    All scores are computed, whatever ``index`` a recommender has: answers are exact.
+    `similar_items` and ``diversity`` compare items as the first of the recommenders does.
+
+    Examples
+    --------
+    >>> from embrec import BlendRecommender
+    >>> from embrec.baselines import PopularityRecommender, SessionNeighborsRecommender
+    >>> log = [["cam", "card", "bag"], ["cam", "card"], ["pen", "ink"], ["pen", "ink", "bag"]] * 9
+    >>> parts = [("near", SessionNeighborsRecommender()), ("popular", PopularityRecommender())]
+    >>> BlendRecommender(parts).fit(log).recommend([["cam"]], k=1)[0]
+    array([['card']], dtype=object)
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "recommenders": [list],
+        "weights": ["array-like", None],
+    }
+
+    def __init__(self, recommenders: list[tuple[str, Any]], *, weights: Any = None) -> None:
+        self.recommenders = recommenders
+        self.weights = weights
+
+    # ---- parameters
+
+    @property
+    def user_col(self) -> str:  # type: ignore[override]
+        """Column of the log with the visitors, as of all recommenders."""
+        return str(self._shared("user_col"))
+
+    @property
+    def item_col(self) -> str:  # type: ignore[override]
+        """Column of the log, and of ``items``, with the ids of items."""
+        return str(self._shared("item_col"))
+
+    @property
+    def timestamp_col(self) -> str | None:  # type: ignore[override]
+        """Column of the log with the times."""
+        found: str | None = self._shared("timestamp_col")
+        return found
+
+    @property
+    def on_unknown(self) -> str:  # type: ignore[override]
+        """What to do with an item in a history that the catalogue never had."""
+        return str(self._shared("on_unknown"))
+
+    def _shared(self, name: str) -> Any:
+        return getattr(self.recommenders[0][1], name)
+
+    def _check(self) -> None:
+        """Raise unless parameters are what they may be."""
+        self._validate_params()
+        what = "recommenders must be a list of (name, recommender)"
+        if not self.recommenders:
+            raise ValueError(f"{what}; got an empty one.")
+        for pair in self.recommenders:
+            if not (isinstance(pair, (list, tuple)) and len(pair) == 2):
+                raise TypeError(f"{what}; got {pair!r} in it.")
+            if not isinstance(pair[1], BaseRecommender) or isinstance(pair[1], BlendRecommender):
+                raise TypeError(f"{what} of embrec, none a blend itself; got {pair!r} in it.")
+        names = [name for name, _ in self.recommenders]
+        if len({*names}) < len(names) or any("__" in n or n in _OWN for n in names):
+            raise ValueError(
+                f"Recommenders need distinct names without '__', none of {_OWN}; got {names}."
+            )
+        for name in _SHARED:
+            found = {key: getattr(each, name) for key, each in self.recommenders}
+            if len({*found.values()}) > 1:
+                raise ValueError(f"All recommenders must have the same {name}; got {found}.")
+        if self.weights is not None:
+            weights = np.asarray(self.weights)
+            is_right = weights.shape == (len(self.recommenders),) and weights.dtype.kind in "iuf"
+            if not is_right or not (weights >= 0).all() or not np.isfinite(weights).all():
+                raise ValueError(
+                    f"weights must be one number per recommender, finite and not below 0; got "
+                    f"{self.weights!r} for {len(self.recommenders)} recommenders."
+                )
+
+    # ---- learning
+
+    @fit_context(prefer_skip_nested_validation=False)
+    def fit(
+        self, X: Any, y: Any = None, *, items: Table | Whole | None = None, X_val: Any = None
+    ) -> Self:
+        """Fit the recommenders, and learn what each is worth.
+
+        Parameters
+        ----------
+        X : log, list of sequences or InteractionStore
+        y : ignored
+        items : table or Whole, optional
+            The catalogue, for all recommenders; those that read content need it.
+        X_val : log, list of sequences or InteractionStore, optional
+            Whole sequences, of which the last items are predicted from those before: weights are
+            learned from up to 2,000 of them, and recommenders that stop early look at them.
+            Without it, the last events of up to 2,000 visitors are held out of ``X``, if weights
+            are to be learned.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If parameters are out of range, or nobody has two events to learn weights from.
+        """
+        self._check()
+        items = whole(items, X, y, what="items")
+        if items is None:
+            # for all alike, though a last event that is held out be the only one of an item
+            catalog = catalog_of(self.read_sequences(X), None, self.item_col)
+            items = pd.DataFrame({self.item_col: catalog.ids.ids})
+        if X_val is None and self.weights is None:
+            columns = LogColumns(self.user_col, self.item_col, self.timestamp_col)
+            X, X_val = hold_out_last(X, columns, MAX_STEPS)
+        fitted = [clone(each).fit(X, items=items, X_val=X_val) for _, each in self.recommenders]
+        weights = self.weights
+        if weights is None:
+            weights = self._learned(fitted, X_val)
+        self._set_up(fitted, np.asarray(weights, dtype=np.float64))
+        return self
+
+    def _learned(self, fitted: Sequence[BaseRecommender], X_val: Any) -> np.ndarray:
+        catalog = fitted[0].catalog_
+        sequences, targets = split_targets(self.read_sequences(X_val), None, catalog.rows_of)
+        some = np.unique(np.linspace(0, len(targets) - 1, MAX_STEPS).astype(np.int64))
+        histories, targets = fitted[0].encode(sequences.take(some)), targets[some]
+        scores = [(each.query_vectors(histories), each.index_.vectors) for each in fitted]
+        return log_linear_weights(scores, targets, Candidates(excluded=(histories,)))
+
+    def _set_up(self, fitted: list[BaseRecommender], weights: np.ndarray) -> None:
+        """Let these be what answers, all at once."""
+        catalogs = [each.catalog_ for each in fitted]
+        for (name, _), catalog in zip(self.recommenders, catalogs, strict=True):
+            if not np.array_equal(catalog.ids.ids, catalogs[0].ids.ids):
+                raise ValueError(
+                    f"The catalogue of {name!r} is not that of {self.recommenders[0][0]!r}. Pass "
+                    "items= to fit."
+                )
+        removed = np.flatnonzero(~catalogs[0].index.active)
+        index = ExactIndex().fit(SideBySide(catalog.index.vectors for catalog in catalogs))
+        index.remove(removed)
+        catalog = BlendedCatalog(ItemCatalog(catalogs[0].ids.ids, []), index, catalogs)
+        replace_attributes(self, recommenders_=fitted, weights_=weights, catalog_=catalog)
+
+    @fit_context(prefer_skip_nested_validation=False)
+    def partial_fit(self, X: Any, y: Any = None, *, items: Table | Whole | None = None) -> Self:
+        """Let the recommenders learn on; weights stay as they are.
+
+        Parameters
+        ----------
+        X : log, list of sequences or InteractionStore
+        y : ignored
+        items : table or Whole, optional
+            New items, and known ones whose content changed.
+
+        Returns
+        -------
+        self
+        """
+        if not hasattr(self, "catalog_"):
+            return self.fit(X, y, items=items)
+        self._check()
+        items = whole(items, y=y, what="items")
+        copies = [copy(each) for each in self.recommenders_]
+        self._set_up([each.partial_fit(X, items=items) for each in copies], self.weights_)
+        return self
+
+    # ---- what answers are made of
+
+    @property
+    def reads_events(self) -> bool:
+        """Whether one of the recommenders reads what a log says of its events."""
+        return any(each.reads_events for _, each in self.recommenders)
+
+    @property
+    def n_embedding_columns(self) -> int:
+        """How many columns of an item's vector are those of the first recommender's embedding."""
+        first = self._fitted()[0]
+        return first.n_embedding_columns or first.index_.n_features_in_
+
+    def query_vectors(self, histories: Ragged) -> SideBySide:
+        """Turn histories of rows into query vectors, each weighted."""
+        pairs = zip(self._fitted(), self.weights_.astype(np.float32), strict=True)
+        return SideBySide(each.query_vectors(histories) * weight for each, weight in pairs)
+
+    def item_vectors(self, items: ItemRows) -> tuple[SideBySide, list[Features]]:
+        """Turn items into vectors, side by side."""
+        vectors, blocks = zip(*(each.item_vectors(items) for each in self._fitted()), strict=True)
+        return SideBySide(vectors), [block for some in blocks for block in some]
+
+    def training_counts(self, rows: np.ndarray) -> np.ndarray:
+        """Say how many events of training each row has."""
+        return self._fitted()[0].training_counts(rows)
+
+    # ---- copies
+
+    def __copy__(self) -> Self:
+        """Copy, with catalogues of its own."""
+        copied = clone(self)
+        if hasattr(self, "recommenders_"):
+            copied._set_up([copy(each) for each in self.recommenders_], self.weights_)
+        return copied
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(super().__getstate__())
+        state.pop("catalog_", None)  # which is made of those of the recommenders
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        if "recommenders_" in state:
+            self._set_up(self.recommenders_, self.weights_)
+
+    def _fitted(self) -> list[BaseRecommender]:
+        check_is_fitted(self)
+        return self.recommenders_
+
+    def get_state(self) -> SavedState:
+        """Return what was learned."""
+        return SavedState(arrays={"weights": self.weights_})
+
+    def set_state(self, state: SavedState) -> None:
+        """Take back what was learned."""
+        self.weights_ = state.arrays["weights"]

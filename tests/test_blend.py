@@ -1,0 +1,205 @@
+"""Recommenders that are blended, against scores that are added up by hand."""
+
+import copy
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV
+from small_recommender import ITEMS, LOG, fit_small
+
+from embrec import BlendRecommender, InteractionStore, TfidfItemFeaturizer, Whole
+from embrec.baselines import (
+    ContentNeighborsRecommender,
+    PopularityRecommender,
+    SessionNeighborsRecommender,
+)
+from embrec.evaluation import evaluate
+from embrec.model_selection import LeaveLastOut
+
+TITLES = TfidfItemFeaturizer(columns=["title"])
+NEW = pd.DataFrame({"item": ["photo-9", "desk-9"], "title": ["camera lens 9", "desk lamp 9"]})
+WEIGHTS = [0.5, 2.0, 3.0]
+
+
+def parts():
+    return [
+        ("net", clone(fit_small(LOG, ITEMS))),
+        ("near", SessionNeighborsRecommender()),
+        ("content", ContentNeighborsRecommender(TITLES)),
+    ]
+
+
+@pytest.fixture(scope="module")
+def fixed():
+    return BlendRecommender(parts(), weights=WEIGHTS).fit(LOG, items=ITEMS)
+
+
+def by_hand(model, histories):
+    """Weighted sums of what each recommender says of all items: (n, n_items)."""
+    total = 0
+    for weight, each in zip(model.weights_, model.recommenders_, strict=True):
+        ids, scores = each.recommend(histories, k=len(each.catalog_), exclude_seen=False)
+        total = total + weight * np.array(
+            [
+                pd.Series(values, row).reindex(model.catalog_.ids.ids).to_numpy()
+                for row, values in zip(ids, scores, strict=True)
+            ]
+        )
+    return total
+
+
+HISTORIES = [["photo-0"], ["desk-1", "photo-2", "desk-1"], []]
+
+
+def assert_sums(model, histories=HISTORIES):
+    wanted = by_hand(model, histories)
+    n_there = int(model.index_.active.sum())
+    ids, scores = model.recommend(histories, k=n_there, exclude_seen=False)
+    rows = [model.catalog_.ids.rows(row.astype(object)) for row in ids]
+    assert_allclose(scores, np.take_along_axis(wanted, np.array(rows), 1), rtol=1e-5, atol=1e-5)
+    assert (np.diff(scores) <= 0).all()
+
+
+def test_scores_are_weighted_sums(fixed):
+    assert_array_equal(fixed.weights_, WEIGHTS)
+    assert_sums(fixed)
+
+
+def test_the_catalogue_changes_in_all_of_them():
+    model = BlendRecommender(parts(), weights=WEIGHTS).fit(LOG, items=ITEMS)
+    model.add_items(NEW)
+    assert_sums(model, [*HISTORIES, ["photo-9", "photo-1"]])
+    assert "photo-9" in model.recommend([["photo-0"]], k=9)[0]
+    model.update_items(NEW.assign(title=["desk lamp 9", "camera lens 9"]))
+    assert_sums(model, [*HISTORIES, ["photo-9"]])
+    model.remove_items(["photo-9", "photo-1"])
+    found = model.recommend([["photo-0"]], k=12)[0]
+    assert not {"photo-9", "photo-1"} & {*found.ravel()}
+    assert {len(each.catalog_) for each in model.recommenders_} == {len(model.catalog_)} == {12}
+    with pytest.raises(ValueError, match="in the catalogue already"):
+        model.add_items(NEW[1:])
+    with pytest.raises(ValueError, match="title"):  # by one of them; nothing has changed
+        model.add_items(pd.DataFrame({"item": ["photo-10"]}))
+    assert {len(each.catalog_) for each in model.recommenders_} == {len(model.catalog_)} == {12}
+
+
+def test_ranks_filters_and_reranking(fixed):
+    ranks = fixed.rank_targets(LOG, exclude_seen=True)
+    shown = fixed.recommend(
+        LOG.groupby("user", sort=False)["item"].agg(lambda s: list(s)[:-1]).tolist(), k=10
+    )[0]
+    targets = LOG.groupby("user", sort=False)["item"].last()
+    places = [row.tolist().index(t) for row, t in zip(shown, targets, strict=True)]
+    assert_array_equal(ranks.ranks, places)
+    found = fixed.recommend([["photo-0"]], k=2, include=["desk-0", "desk-2", "photo-1"])[0]
+    assert {*found[0]} <= {"desk-0", "desk-2", "photo-1"}
+    assert fixed.recommend([["photo-0"]], k=3, diversity=0.9)[0].shape == (1, 3)
+    assert fixed.recommend([["photo-0"]], popularity_discount=0.5)[1][0, 0] != shown[0][0]
+    assert fixed.predict([["photo-0"]]) == fixed.recommend([["photo-0"]], k=1)[0][:, 0]
+    by_first = fixed.recommenders_[0].similar_items(["photo-0"], k=4)
+    assert_array_equal(fixed.similar_items(["photo-0"], k=4)[0], by_first[0])
+    figures = evaluate(fixed, LOG, metrics=("hit_rate@3",)).queries["hit_rate@3"]
+    assert_array_equal(figures, fixed.rank_targets(LOG).ranks < 3)
+
+
+def test_weights_are_learned_from_what_comes_next():
+    # who had these goes on with what popularity says, not with what is alike
+    rng = np.random.default_rng(0)
+    log = [[f"photo-{rng.integers(5)}", "desk-0" if rng.random() < 0.8 else "desk-1"]
+           for _ in range(80)]  # fmt: skip
+    both = [("content", ContentNeighborsRecommender(TITLES)), ("pop", PopularityRecommender())]
+    model = BlendRecommender(both).fit(log[:60], items=ITEMS, X_val=log[60:])
+    assert model.weights_[0] == 0
+    assert model.weights_[1] > 0
+    alone = model.recommenders_[1]
+    assert_array_equal(alone.recommend([["photo-0"]])[0], model.recommend([["photo-0"]])[0])
+
+
+def test_without_a_validation_part_last_events_are_held_out():
+    log = [list("ab"), list("ac"), list("bd"), ["e"]]
+    model = BlendRecommender([("pop", PopularityRecommender())]).fit(log)
+    counts = model.recommenders_[0].training_counts(model.catalog_.ids.rows(np.array(list("abcde"), object)))  # fmt: skip # noqa: E501
+    assert model.catalog_.ids.ids.tolist() == list("abcde")
+    assert counts.sum() == 6  # of three visitors who have two events, one
+    with pytest.raises(ValueError, match="Nobody has two events"):
+        BlendRecommender([("pop", PopularityRecommender())]).fit([["a"], ["b"]])
+
+
+def test_logs_on_disk_need_a_validation_part(tmp_path):
+    store = InteractionStore.from_tables(LOG, tmp_path / "s")
+    with pytest.raises(TypeError, match="held out of an InteractionStore; pass X_val"):
+        BlendRecommender(parts()).fit(store, items=ITEMS)
+    model = BlendRecommender(parts()).fit(store, items=ITEMS, X_val=LOG)
+    assert_sums(model)
+
+
+def test_it_learns_on():
+    model = BlendRecommender(parts(), weights=WEIGHTS).fit(LOG, items=ITEMS)
+    before = model.recommend(HISTORIES, k=5)
+    other = copy.copy(model)
+    other.remove_items(["desk-4"])
+    other.partial_fit([["photo-9", "photo-0"], ["photo-9", "photo-1"]], items=NEW)
+    assert_sums(other, [*HISTORIES, ["photo-9"]])
+    assert "desk-4" not in other.recommend([["desk-3"]], k=12)[0]
+    assert_array_equal(model.recommend(HISTORIES, k=5)[0], before[0])
+    assert_array_equal(model.recommend(HISTORIES, k=5)[1], before[1])
+
+
+def test_copies(fixed):
+    again = pickle.loads(pickle.dumps(fixed))
+    for one, other in zip(again.recommend(HISTORIES), fixed.recommend(HISTORIES), strict=True):
+        assert_array_equal(one, other)
+    again.add_items(NEW)
+    assert len(fixed.catalog_) == 10
+
+
+def test_parameters_by_name():
+    model = BlendRecommender(parts())
+    assert model.get_params()["near__n_neighbors"] == 100
+    model.set_params(near__n_neighbors=7, content=PopularityRecommender())
+    assert clone(model).recommenders[1][1].n_neighbors == 7
+    assert isinstance(model.get_params()["content"], PopularityRecommender)
+    with pytest.raises(ValueError, match="nearer"):
+        model.set_params(nearer=3)
+
+
+def test_a_search_over_it():
+    both = [
+        ("near", SessionNeighborsRecommender()),
+        ("content", ContentNeighborsRecommender(TITLES)),
+    ]
+    grid = {"near__n_neighbors": [1, 50], "weights": [None, [1, 1]]}
+    search = GridSearchCV(BlendRecommender(both), grid, cv=LeaveLastOut())
+    search.fit(LOG, items=Whole(ITEMS))
+    assert {*search.best_params_} == {*grid}
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+
+
+@pytest.mark.parametrize(
+    ("recommenders", "options", "error", "message"),
+    [
+        ([], {}, ValueError, "got an empty one"),
+        ([PopularityRecommender()], {}, TypeError, r"list of \(name, recommender\); got Popul"),
+        ([("a", 3)], {}, TypeError, r"of embrec, none a blend itself; got \('a', 3\)"),
+        ([("a", BlendRecommender([]))], {}, TypeError, "none a blend itself"),
+        ([("a", PopularityRecommender())] * 2, {}, ValueError, "need distinct names"),
+        ([("a__b", PopularityRecommender())], {}, ValueError, "names without '__'"),
+        (
+            [("a", PopularityRecommender()), ("b", PopularityRecommender(item_col="sku"))],
+            {},
+            ValueError,
+            r"must have the same item_col; got \{'a': 'item', 'b': 'sku'\}",
+        ),
+        ([("a", PopularityRecommender())], {"weights": [1, 2]}, ValueError, "one number per"),
+        ([("a", PopularityRecommender())], {"weights": [-1]}, ValueError, "not below 0"),
+        ([("a", PopularityRecommender())], {"weights": [np.nan]}, ValueError, "finite"),
+        ([("a", PopularityRecommender())], {"weights": "auto"}, ValueError, "weights"),
+    ],
+)
+def test_what_cannot_be_blended(recommenders, options, error, message):
+    with pytest.raises(error, match=message):
+        BlendRecommender(recommenders, **options).fit([["a", "b"], ["b", "c"]])
