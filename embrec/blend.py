@@ -9,6 +9,7 @@ import pandas as pd
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
+from embrec import baselines
 from embrec._utils.compat import fit_context
 from embrec._utils.moments import replace_attributes
 from embrec.baselines._catalog import catalog_of
@@ -19,6 +20,7 @@ from embrec.data.side_by_side import SideBySide
 from embrec.data.tables import Table
 from embrec.data.targets import split_targets
 from embrec.data.whole import Whole, whole
+from embrec.estimator import EmbRecEstimator
 from embrec.index import ExactIndex
 from embrec.model_selection import hold_out_last
 from embrec.persistence.state import SavedState
@@ -282,10 +284,35 @@ class BlendRecommender(BaseRecommender):
         check_is_fitted(self)
         return self.recommenders_
 
+    # ---- persistence
+
     def get_state(self) -> SavedState:
         """Return what was learned."""
-        return SavedState(arrays={"weights": self.weights_})
+        given = None if self.weights is None else np.asarray(self.weights).tolist()
+        names = [name for name, _ in self.recommenders]
+        return SavedState(
+            values={"given": given, "weights": self.weights_.tolist()},
+            recommenders=dict(zip(names, self.recommenders_, strict=True)),
+        )
 
     def set_state(self, state: SavedState) -> None:
         """Take back what was learned."""
-        self.weights_ = state.arrays["weights"]
+        self._set_up([*state.recommenders.values()], np.array(state.values["weights"], float))
+
+    @classmethod
+    def from_state(cls, state: SavedState) -> Self:
+        """Make what `get_state` returned, parameters included."""
+        blend = cls(
+            [(name, clone(each)) for name, each in state.recommenders.items()],
+            weights=state.values["given"],
+        )
+        blend._check()
+        blend.set_state(state)
+        return blend
+
+    @staticmethod
+    def kind_of_recommender(name: str) -> type[BaseRecommender] | None:
+        """Find the class of embrec that is called so."""
+        found = EmbRecEstimator if name == EmbRecEstimator.__name__ else vars(baselines).get(name)
+        is_kind = isinstance(found, type) and issubclass(found, BaseRecommender)
+        return found if is_kind else None

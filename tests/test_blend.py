@@ -157,6 +157,46 @@ def test_copies(fixed):
     assert len(fixed.catalog_) == 10
 
 
+@pytest.mark.parametrize("mmap_mode", [None, "r"])
+def test_saved(fixed, tmp_path, mmap_mode):
+    fixed.save(tmp_path / "m")
+    again = BlendRecommender.load(tmp_path / "m", mmap_mode=mmap_mode)
+    for one, other in zip(again.recommend(HISTORIES), fixed.recommend(HISTORIES), strict=True):
+        assert_array_equal(one, other)
+    assert again.get_params()["near__n_neighbors"] == 100
+    assert again.weights == WEIGHTS
+    again.add_items(NEW)
+    again.remove_items(["desk-0"])
+    again.save(tmp_path / "m")
+    last = BlendRecommender.load(tmp_path / "m")
+    assert_sums(last, [*HISTORIES, ["photo-9"]])
+    assert "desk-0" not in last.recommend([["desk-1"]], k=20)[0]
+    last.partial_fit([["photo-9", "desk-1"]])
+
+
+def test_what_was_saved_is_checked(fixed, tmp_path):
+    fixed.save(tmp_path / "m")
+    (path,) = (tmp_path / "m").rglob("1/arrays.safetensors")
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(bytes(data))
+    with pytest.raises(ValueError, match=r"damaged: v-.*1.arrays.safetensors is not what was"):
+        BlendRecommender.load(tmp_path / "m")
+    with pytest.raises(ValueError, match=r"holds a BlendRecommender, not a PopularityRecommender"):
+        PopularityRecommender.load(tmp_path / "m")
+
+
+class OwnRecommender(PopularityRecommender):
+    """Of the user's own."""
+
+
+def test_own_recommenders_are_kept_with_pickle(tmp_path):
+    model = BlendRecommender([("own", OwnRecommender())], weights=[1]).fit([["a", "b"]])
+    with pytest.raises(ValueError, match="'own' is a OwnRecommender, .* joblib.dump"):
+        model.save(tmp_path / "m")
+    assert not (tmp_path / "m").exists()
+
+
 def test_parameters_by_name():
     model = BlendRecommender(parts())
     assert model.get_params()["near__n_neighbors"] == 100

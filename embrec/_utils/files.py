@@ -79,7 +79,7 @@ def write_folder(
             meta |= {"folder": version.name, "files": described(version)}
             meta["digest"] = digest_of(meta)
             unnamed.write_text(json.dumps(meta, indent=2) + "\n", encoding="utf-8")
-            for each in (unnamed, *version.iterdir(), version):
+            for each in (unnamed, *version.rglob("*"), version):
                 sync(each)
             os.replace(unnamed, path / marker)
         except BaseException:
@@ -170,7 +170,7 @@ def check_version(path: Path, meta: dict[str, Any], *, mapped: Collection[str] =
     meta : dict
         What the marker says.
     mapped : collection of str
-        Files of which the size and the first 64 KiB are enough.
+        Files of which the size and the first 64 KiB are enough, in whatever folder of it.
 
     Returns
     -------
@@ -188,7 +188,8 @@ def check_version(path: Path, meta: dict[str, Any], *, mapped: Collection[str] =
     if not isinstance(version, str) or not _VERSIONS.fullmatch(version):
         raise ValueError(f"{path} is damaged: {version!r} is no name of a version in it.")
     for name, expected in files.items():
-        _check_file(path, path / version / name, expected, whole=name not in mapped)
+        file = path / version / name
+        _check_file(path, file, expected, whole=file.name not in mapped)
     return path / version
 
 
@@ -209,10 +210,11 @@ def _check_file(path: Path, file: Path, expected: dict[str, Any], *, whole: bool
 
 
 def described(folder: Path) -> dict[str, Any]:
-    """Say how long the files of a folder are, and what their checksums are."""
+    """Say how long the files of a folder and of those in it are, and what their checksums are."""
     return {
-        each.name: {"bytes": each.stat().st_size, **_sums(each)}
-        for each in sorted(folder.iterdir())
+        each.relative_to(folder).as_posix(): {"bytes": each.stat().st_size, **_sums(each)}
+        for each in sorted(folder.rglob("*"))
+        if each.is_file()
     }
 
 

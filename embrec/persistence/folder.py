@@ -63,6 +63,8 @@ def _write(estimator: Any, folder: Path) -> dict[str, Any]:
 
 def _write_fitted(estimator: Any, folder: Path) -> dict[str, Any]:
     state: SavedState = estimator.get_state()
+    if state.recommenders:
+        return _write_several(estimator, state, folder)
     params = estimator.get_params(deep=False)
     for name in estimator._unsaved_parameters:
         del params[name]
@@ -89,6 +91,28 @@ def _write_fitted(estimator: Any, folder: Path) -> dict[str, Any]:
     if objects:
         dump_objects(objects, folder / OBJECTS)
     return meta
+
+
+def _write_several(estimator: Any, state: SavedState, folder: Path) -> dict[str, Any]:
+    """Write what is made of other recommenders: each in a folder of its own, by number."""
+    metas = {}
+    for number, (name, each) in enumerate(state.recommenders.items()):
+        kind = type(each).__name__
+        if type(estimator).kind_of_recommender(kind) is not type(each):
+            raise ValueError(
+                f"{name!r} is a {kind}, which is none of embrec's: nobody else could load it. Keep "
+                "the blend with pickle: joblib.dump(estimator, path)."
+            )
+        within = folder / str(number)
+        within.mkdir()
+        metas[name] = _write_fitted(each, within)
+    return {
+        "format": FORMAT,
+        "embrec_version": __version__,
+        "class": type(estimator).__name__,
+        "values": state.values,
+        "recommenders": metas,
+    }
 
 
 def load_estimator(
@@ -119,9 +143,21 @@ def _read(
         raise ValueError(f"{path} cannot be loaded: {kind}{error}") from error
 
 
+def _several(
+    cls: Any, path: Path, trusted: Sequence[str], mmap_mode: str | None, meta: dict[str, Any]
+) -> Any:
+    made = {}
+    for number, (name, of_part) in enumerate(meta["recommenders"].items()):
+        kind = cls.kind_of_recommender(of_part["class"])
+        made[name] = _made_of(kind, path / str(number), trusted, mmap_mode, of_part)
+    return cls.from_state(SavedState(meta["values"], recommenders=made))
+
+
 def _made_of(
     cls: type, path: Path, trusted: Sequence[str], mmap_mode: str | None, meta: dict[str, Any]
 ) -> Any:
+    if "recommenders" in meta:
+        return _several(cls, path, trusted, mmap_mode, meta)
     arrays = load_file(path / ARRAYS) if mmap_mode is None else map_items(path / ARRAYS)
     for name, array in arrays.items():
         if array.dtype.kind == "f" and not is_stored(array) and not np.isfinite(array).all():

@@ -18,9 +18,12 @@ class SavedState:
     objects : dict
         scikit-learn objects, such as fitted featurizers.
     parts : dict of str to Component
+    recommenders : dict of str to recommender
+        Fitted ones that it is made of, if it is: catalogue and index are theirs then.
     """
 
     values: dict[str, Any] = field(default_factory=dict)
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
     objects: dict[str, Any] = field(default_factory=dict)
     parts: dict[str, Any] = field(default_factory=dict)
+    recommenders: dict[str, Any] = field(default_factory=dict)
