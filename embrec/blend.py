@@ -13,6 +13,7 @@ from embrec import baselines
 from embrec._utils.compat import fit_context
 from embrec._utils.moments import replace_attributes
 from embrec.baselines._catalog import catalog_of
+from embrec.data.hold_out import hold_out_last
 from embrec.data.interactions import LogColumns
 from embrec.data.items import Features, ItemRows
 from embrec.data.ragged import Ragged
@@ -22,7 +23,6 @@ from embrec.data.targets import split_targets
 from embrec.data.whole import Whole, whole
 from embrec.estimator import EmbRecEstimator
 from embrec.index import ExactIndex
-from embrec.model_selection import hold_out_last
 from embrec.persistence.state import SavedState
 from embrec.recommenders.base import BaseRecommender
 from embrec.scoring.candidates import Candidates

@@ -19,6 +19,7 @@ from embrec.baselines import (
 )
 from embrec.evaluation import evaluate
 from embrec.model_selection import LeaveLastOut
+from embrec.testing import check_recommender
 
 TITLES = TfidfItemFeaturizer(columns=["title"])
 NEW = pd.DataFrame({"item": ["photo-9", "desk-9"], "title": ["camera lens 9", "desk lamp 9"]})
@@ -243,3 +244,11 @@ def test_a_search_over_it():
 def test_what_cannot_be_blended(recommenders, options, error, message):
     with pytest.raises(error, match=message):
         BlendRecommender(recommenders, **options).fit([["a", "b"], ["b", "c"]])
+
+
+def test_it_is_a_recommender_as_any_other():
+    both = [
+        ("near", SessionNeighborsRecommender()),
+        ("content", ContentNeighborsRecommender(TITLES)),
+    ]
+    check_recommender(BlendRecommender(both))

@@ -36,6 +36,7 @@ ORDER = [
     "evaluation",
     "datasets",
     "baselines",
+    "blend",
     "testing",
     "demo",
 ]
