@@ -13,6 +13,7 @@ from embrec.baselines import (
     ContentNeighborsRecommender,
     GRU4RecRecommender,
     PopularityRecommender,
+    SequentialRulesRecommender,
     SessionNeighborsRecommender,
     TransRecRecommender,
 )
@@ -36,6 +37,7 @@ FIRST: dict[str, dict[str, Any]] = {
     "PopRec": {},
     "Content neighbours": {"n_last": 2},
     "V-SKNN": {"n_neighbors": 500},
+    "SR": {},
     "TransRec": {"l2": 1e-3, "n_negatives": 256, "batch_size": 64, "ema_decay": 0.999},
     "GRU4Rec": {
         "learning_rate": 0.05,
@@ -61,6 +63,12 @@ SPACES: dict[str, dict[str, list[Any]]] = {
         "n_last": [2, 5, 10, None],
         "decay": ["linear", "none"],
         "idf": [True, False],
+    },
+    "SR": {
+        "normalization": ["cosine", "confidence"],
+        "decay": [0.3, 0.5, 0.7, 0.85, 1.0],
+        "window": [1, 5, 20, None],
+        "n_last": [1, 5, None],
     },
     "TransRec": {
         "embedding_dim": [32, 64, 100],
@@ -156,6 +164,7 @@ def make_model(
     """
     kinds: dict[str, Any] = {
         "PopRec": PopularityRecommender,
+        "SR": SequentialRulesRecommender,
         "V-SKNN": SessionNeighborsRecommender,
     }
     if name in kinds:

@@ -52,7 +52,7 @@ def test_table_2_of_a_pair_of_parquet_files(shop, table2, tmp_path):
     record = json.loads((tmp_path / "out" / "shop.json").read_text())
     table = pd.read_csv(tmp_path / "out" / "shop.csv")
     assert (tmp_path / "out" / "shop.md").read_text() in printed
-    models = ["PopRec", "Content neighbours", "V-SKNN", "TransRec", "GRU4Rec", "EmbRec"]
+    models = ["PopRec", "Content neighbours", "V-SKNN", "SR", "TransRec", "GRU4Rec", "EmbRec"]
     assert set(table["model"]) == {*models, "EmbRec, ids"}
     assert str(tmp_path) not in (tmp_path / "out" / "shop.md").read_text()
     assert {"torch", "scikit-learn", "python"} <= set(record["machine"])

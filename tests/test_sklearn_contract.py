@@ -18,6 +18,7 @@ from embrec.baselines import (
     ContentNeighborsRecommender,
     GRU4RecRecommender,
     PopularityRecommender,
+    SequentialRulesRecommender,
     SessionNeighborsRecommender,
     TransRecRecommender,
 )
@@ -36,6 +37,7 @@ RECOMMENDERS = [
     EmbRecEstimator,
     ContentNeighborsRecommender,
     PopularityRecommender,
+    SequentialRulesRecommender,
     SessionNeighborsRecommender,
     GRU4RecRecommender,
     TransRecRecommender,
@@ -306,6 +308,7 @@ def test_the_length_trap_is_an_error_and_whole_is_the_way_out(routing, shop_log,
     models = [
         small(max_epochs=1),
         PopularityRecommender(),
+        SequentialRulesRecommender(),
         SessionNeighborsRecommender(),
         ContentNeighborsRecommender(),
     ]

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 
 from embrec.data.items import read_items
 from embrec.data.ragged import Ragged
@@ -59,3 +60,28 @@ def grown_catalog(
     rows = read_items(items, item_col)
     catalog.ids.check_kind(rows.ids, what=f"items[{item_col!r}]")
     return catalog.grown(rows.ids)
+
+
+def kept_vectors(catalog: LiveCatalog, ids: np.ndarray) -> sp.csr_array:
+    """Look up the sparse vectors of items; those that the catalogue never had have empty ones.
+
+    Parameters
+    ----------
+    catalog : LiveCatalog
+        With an index of CSR vectors.
+    ids : ndarray of shape (n,)
+
+    Returns
+    -------
+    CSR of shape (n, d), float32
+    """
+    rows = catalog.ids.rows(ids)
+    known = rows >= 0
+    vectors = sp.csr_array((len(rows), catalog.index.n_features_in_), dtype=np.float32)
+    if known.any():
+        places = np.flatnonzero(known)
+        ones = np.ones(len(places), dtype=np.float32)
+        shape = (len(rows), len(places))
+        place = sp.csr_array((ones, (places, np.arange(len(places)))), shape)
+        vectors = place @ sp.csr_array(catalog.index.snapshot.take(rows[known]))
+    return vectors

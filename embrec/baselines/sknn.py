@@ -9,7 +9,7 @@ import scipy.sparse as sp
 
 from embrec._utils.compat import Interval, StrOptions, fit_context
 from embrec._utils.moments import replace_attributes
-from embrec.baselines._catalog import catalog_of, grown_catalog
+from embrec.baselines._catalog import catalog_of, grown_catalog, kept_vectors
 from embrec.baselines._counts import count_items, counts_of
 from embrec.data.interactions import encode
 from embrec.data.items import Features, ItemRows
@@ -176,16 +176,7 @@ class SessionNeighborsRecommender(BaseRecommender):
 
     def item_vectors(self, items: ItemRows) -> tuple[Any, list[Features]]:
         """Say which sessions hold items: none, for new ones."""
-        rows = self.catalog_.ids.rows(items.ids)
-        known = rows >= 0
-        sessions = sp.csr_array((len(rows), self.index_.n_features_in_), dtype=np.float32)
-        if known.any():  # what is known of them stays
-            places = np.flatnonzero(known)
-            ones = np.ones(len(places), dtype=np.float32)
-            shape = (len(rows), len(places))
-            place = sp.csr_array((ones, (places, np.arange(len(places)))), shape)
-            sessions = place @ sp.csr_array(self.index_.snapshot.take(rows[known]))
-        return sessions, []
+        return kept_vectors(self.catalog_, items.ids), []
 
     def query_vectors(self, histories: Ragged) -> sp.csr_array:
         """Turn histories of rows into query vectors."""

@@ -15,6 +15,7 @@ from embrec.baselines import (
     ContentNeighborsRecommender,
     GRU4RecRecommender,
     PopularityRecommender,
+    SequentialRulesRecommender,
     SessionNeighborsRecommender,
     TransRecRecommender,
 )
@@ -24,6 +25,7 @@ TITLES = TfidfItemFeaturizer(columns=["title"])
 MODELS = {
     "popularity": PopularityRecommender(),
     "content": ContentNeighborsRecommender(TITLES),
+    "rules": SequentialRulesRecommender(),
     "sessions": SessionNeighborsRecommender(),
     "gru4rec": GRU4RecRecommender(8, max_epochs=3, random_state=0),
     "transrec": TransRecRecommender(8, max_epochs=3, random_state=0),
@@ -154,6 +156,7 @@ def test_what_fails_changes_nothing(name, call, own):
 BAD_PARAMETERS = {
     "popularity": {"on_unknown": "ignore"},
     "content": {"n_last": 0},
+    "rules": {"decay": 1.1},
     "sessions": {"decay": "steep"},
     "gru4rec": {"optimizer": "sgd"},
     "transrec": {"n_negatives": -1},

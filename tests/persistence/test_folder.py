@@ -23,6 +23,7 @@ from embrec.baselines import (
     ContentNeighborsRecommender,
     GRU4RecRecommender,
     PopularityRecommender,
+    SequentialRulesRecommender,
     SessionNeighborsRecommender,
     TransRecRecommender,
 )
@@ -88,6 +89,7 @@ MAKERS = {
         make_pipeline(titles(), TruncatedSVD(4, random_state=0))
     ),
     "popularity": PopularityRecommender,
+    "rules": SequentialRulesRecommender,
     "sessions": SessionNeighborsRecommender,
     "gru4rec": lambda: GRU4RecRecommender(6, n_layers=2, max_epochs=2, random_state=0),
     "transrec": lambda: TransRecRecommender(6, max_epochs=2, random_state=0),

@@ -7,6 +7,7 @@ from embrec.baselines import (
     ContentNeighborsRecommender,
     GRU4RecRecommender,
     PopularityRecommender,
+    SequentialRulesRecommender,
     SessionNeighborsRecommender,
     TransRecRecommender,
 )
@@ -20,6 +21,7 @@ TITLES = TfidfItemFeaturizer(columns=["title"])
     [
         PopularityRecommender(),
         ContentNeighborsRecommender(TITLES),
+        SequentialRulesRecommender(),
         SessionNeighborsRecommender(),
         GRU4RecRecommender(8, max_epochs=1, random_state=0),
         TransRecRecommender(8, max_epochs=1, random_state=0),
