@@ -66,8 +66,9 @@ SPACES: dict[str, dict[str, list[Any]]] = {
     },
     "SR": {
         "normalization": ["cosine", "confidence"],
-        "decay": [0.3, 0.5, 0.7, 0.85, 1.0],
-        "window": [1, 5, 20, None],
+        "decay": [0.3, 0.5, 0.7, 0.9, 1.0],
+        "gap_exponent": [0, 0.5, 1],
+        "window": [1, 5, 20, 50],
         "n_last": [1, 5, None],
     },
     "TransRec": {

@@ -32,10 +32,10 @@ class SequentialRulesRecommender(BaseRecommender):
     """Recommends what came after the items of the history, elsewhere in the log (after SR).
 
     Each pair of an item ``i`` and another ``j`` that comes ``g`` places after it, ``g <= window``,
-    counts ``1 / g`` for the rule from ``i`` to ``j``. With ``n`` the events of an item in training,
-    and ``normalization="cosine"``, the rule weighs
+    counts ``g ** -gap_exponent`` for the rule from ``i`` to ``j``. With ``n`` the events of an item
+    in training, and ``normalization="cosine"``, the rule weighs
 
-        ``w(i, j) = sum of 1 / g over pairs / sqrt(n(i) * n(j))``,
+        ``w(i, j) = sum of g ** -gap_exponent over pairs / sqrt(n(i) * n(j))``,
 
     and after a history ``c = (c_1, ..., c_T)`` an item has the score
 
@@ -45,18 +45,20 @@ class SequentialRulesRecommender(BaseRecommender):
     training, and knows nothing of items that follow no other.
 
     Sequential rules [1]_ [2]_ are the counts of ``1 / g``, asked for the last item alone:
-    ``n_last=1, normalization="confidence"``. The decay over earlier items and the division by the
-    counts of both items, which keeps what is popular from following everything, are additions; and
-    no rule is pruned. Where a history says nothing all items score 0, and which of them come first
-    means nothing.
+    ``gap_exponent=1, n_last=1, normalization="confidence"``. The decay over earlier items and the
+    division by the counts of both items, which keeps what is popular from following everything, are
+    additions; and no rule is pruned. Where a history says nothing all items score 0, and which of
+    them come first means nothing.
 
     Parameters
     ----------
     normalization : {"cosine", "confidence"}, default="cosine"
         What the counts of a rule are divided by: ``sqrt(n(i) * n(j))``, or ``n(i)``.
-    decay : float, default=0.7
+    decay : float, default=0.9
         Above 0 and at most 1: how much an item of a history weighs of what the one after it does.
-    window : int or None, default=None
+    gap_exponent : float, default=0.5
+        How fast a pair counts less, the farther apart it is; 0 is not at all.
+    window : int or None, default=50
         The largest gap ``g`` that counts; None is any. Without one, the time for a sequence grows
         with the square of its length, and any two of its items make a rule, which takes memory.
     n_last : int or None, default=None
@@ -99,6 +101,7 @@ class SequentialRulesRecommender(BaseRecommender):
         **BaseRecommender._parameter_constraints,
         "normalization": [StrOptions({"cosine", "confidence"})],
         "decay": [Interval(Real, 0, 1, closed="right")],
+        "gap_exponent": [Interval(Real, 0, None, closed="left")],
         "window": [Interval(Integral, 1, None, closed="left"), None],
         "n_last": [Interval(Integral, 1, None, closed="left"), None],
     }
@@ -107,8 +110,9 @@ class SequentialRulesRecommender(BaseRecommender):
         self,
         *,
         normalization: str = "cosine",
-        decay: float = 0.7,
-        window: int | None = None,
+        decay: float = 0.9,
+        gap_exponent: float = 0.5,
+        window: int | None = 50,
         n_last: int | None = None,
         user_col: str = "user",
         item_col: str = "item",
@@ -117,6 +121,7 @@ class SequentialRulesRecommender(BaseRecommender):
     ) -> None:
         self.normalization = normalization
         self.decay = decay
+        self.gap_exponent = gap_exponent
         self.window = window
         self.n_last = n_last
         super().__init__(
@@ -151,7 +156,7 @@ class SequentialRulesRecommender(BaseRecommender):
         if len(coded.values) == 0:
             raise ValueError("X holds no interaction: there is nothing to count rules in.")
         counts = count_items(coded, len(catalog))
-        sums = _rule_sums(coded, len(catalog), self.window)
+        sums = self._rule_sums(coded, len(catalog))
         index = ExactIndex().fit(_rule_weights(sums, counts, self.normalization))
         replace_attributes(self, catalog_=LiveCatalog(catalog, index), _counts=counts, _sums=sums)
         return self
@@ -188,11 +193,14 @@ class SequentialRulesRecommender(BaseRecommender):
         coded = encode(sequences, catalog.ids)
         counts = count_items(coded, len(catalog))
         counts[: len(self._counts)] += self._counts
-        sums = _grown(self._sums, len(catalog)) + _rule_sums(coded, len(catalog), self.window)
+        sums = _grown(self._sums, len(catalog)) + self._rule_sums(coded, len(catalog))
         index = ExactIndex().fit(_rule_weights(sums, counts, self.normalization))
         index.remove(removed)
         replace_attributes(self, catalog_=LiveCatalog(catalog, index), _counts=counts, _sums=sums)
         return self
+
+    def _rule_sums(self, sequences: Ragged, n_items: int) -> sp.csr_array:
+        return _rule_sums(sequences, n_items, self.window, self.gap_exponent)
 
     def item_vectors(self, items: ItemRows) -> tuple[Any, list[Features]]:
         """Say which rules lead to items: none, for new ones."""
@@ -221,10 +229,12 @@ class SequentialRulesRecommender(BaseRecommender):
         self._counts, self._sums = counts, sums
 
 
-def _rule_sums(sequences: Ragged, n_items: int, window: int | None) -> sp.csr_array:
-    """Sum up ``1 / gap`` of all pairs: CSR of shape (n_items, n_items), to which from which."""
+def _rule_sums(
+    sequences: Ragged, n_items: int, window: int | None, exponent: float
+) -> sp.csr_array:
+    """Sum up ``gap ** -exponent`` of all pairs: CSR, (n_items, n_items), to which from which."""
     parts: list[Any] = [sp.csr_array((n_items, n_items), dtype=np.float64)]
-    for part in _parts_of_sums(sequences, n_items, window):
+    for part in _parts_of_sums(sequences, n_items, window, exponent):
         parts.append(part)
         # a sum is at most half as large as the one before: they are added few times, and take
         # little more than the last one
@@ -233,30 +243,32 @@ def _rule_sums(sequences: Ragged, n_items: int, window: int | None) -> sp.csr_ar
     return reduce(add, parts[::-1])
 
 
-def _parts_of_sums(sequences: Ragged, n_items: int, window: int | None) -> Iterator[sp.csr_array]:
+def _parts_of_sums(
+    sequences: Ragged, n_items: int, window: int | None, exponent: float
+) -> Iterator[sp.csr_array]:
     held: list[tuple[np.ndarray, np.ndarray, int]] = []
     n_held = 0
     for pairs in _pairs(sequences, window):
         held.append(pairs)
         n_held += len(pairs[0])
         if n_held >= BLOCK:
-            yield _summed(held, n_items)
+            yield _summed(held, n_items, exponent)
             held, n_held = [], 0
     if held:
-        yield _summed(held, n_items)
+        yield _summed(held, n_items, exponent)
 
 
-def _summed(held: list[tuple[np.ndarray, np.ndarray, int]], n_items: int) -> sp.csr_array:
+def _summed(
+    held: list[tuple[np.ndarray, np.ndarray, int]], n_items: int, exponent: float
+) -> sp.csr_array:
     sources, targets = (np.concatenate([pairs[side] for pairs in held]) for side in (0, 1))
     # in multiples of 2**-32, sums are exact, and the same in whatever order they are made
-    parts = [np.round(2**32 / gap) / 2**32 for _, _, gap in held]
+    parts = [np.round(2**32 * gap ** -float(exponent)) / 2**32 for _, _, gap in held]
     weights = np.repeat(parts, [len(pairs[0]) for pairs in held])
     return sp.coo_array((weights, (targets, sources)), (n_items, n_items)).tocsr()
 
 
-def _pairs(
-    sequences: Ragged, window: int | None
-) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
+def _pairs(sequences: Ragged, window: int | None) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
     """Yield items, what came a gap after them, and the gap; of no item with itself.
 
     They are not more than `BLOCK` at a time, unless one sequence has more.
