@@ -5,7 +5,7 @@ python benchmarks/report.py
 
 from pathlib import Path
 
-from pages import accuracy, cold_start, content, histories, speed, table2
+from pages import accuracy, blends, cold_start, content, histories, speed, table2
 
 FOLDER = Path(__file__).parents[1] / "docs" / "results"
 NOTE = (
@@ -25,6 +25,7 @@ PAGES = {
         [accuracy.office, accuracy.losses, accuracy.hybrid, accuracy.games],
     ),
     "histories": ("What reads a history, and what events say", histories.SECTIONS),
+    "blends": ("Blends", blends.SECTIONS),
     "content": ("Kinds of content", [content.content, content.featurizers]),
     "speed": (
         "Time and memory",
