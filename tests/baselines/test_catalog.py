@@ -3,8 +3,9 @@
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse as sp
 
-from embrec.baselines._catalog import catalog_of, grown_catalog
+from embrec.baselines._catalog import catalog_of, grown_catalog, kept_vectors
 from embrec.data.ragged import Ragged
 from embrec.index import ExactIndex
 from embrec.serving.catalog import ItemCatalog
@@ -59,3 +60,15 @@ def test_a_grown_catalogue_is_a_copy_and_tells_what_stays_removed():
 def test_ids_of_another_kind_are_refused():
     with pytest.raises(TypeError, match=r"items\['sku'\] holds integers"):
         grown_catalog(live("a"), table(1), "sku")
+
+
+def test_vectors_of_known_items_are_kept_and_others_are_empty():
+    vectors = sp.csr_array(np.array([[0, 1, 2], [3, 0, 0]], np.float32))
+    ids = np.array(["a", "b"], dtype=object)
+    catalog = LiveCatalog(ItemCatalog(ids, []), ExactIndex().fit(vectors))
+    catalog.remove(np.array([1]))
+    found = kept_vectors(catalog, np.array(["new", "b", "a"], dtype=object))
+    assert found.dtype == np.float32
+    assert found.toarray().tolist() == [[0, 0, 0], [3, 0, 0], [0, 1, 2]]
+    none = kept_vectors(catalog, np.array(["x", "y"], dtype=object))
+    assert none.toarray().tolist() == [[0, 0, 0], [0, 0, 0]]
