@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
+import torch
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
@@ -25,6 +26,8 @@ from embrec.estimator import EmbRecEstimator
 from embrec.index import ExactIndex
 from embrec.persistence.state import SavedState
 from embrec.recommenders.base import BaseRecommender
+from embrec.recommenders.events import EventReader, LogReader
+from embrec.recommenders.sessions import NoState, SessionRecommender
 from embrec.scoring.candidates import Candidates
 from embrec.scoring.log_linear import log_linear_weights
 from embrec.serving.blended import BlendedCatalog
@@ -37,7 +40,7 @@ _SHARED = ("user_col", "item_col", "timestamp_col", "on_unknown")
 _OWN = ("recommenders", "weights")
 
 
-class BlendRecommender(BaseRecommender):
+class BlendRecommender(SessionRecommender):
     """Adds up the scores of several recommenders, with weights that are learned.
 
     As scikit-learn's VotingClassifier is for classifiers, so is this for recommenders. The score of
@@ -176,7 +179,7 @@ class BlendRecommender(BaseRecommender):
         items = whole(items, X, y, what="items")
         if items is None:
             # for all alike, though a last event that is held out be the only one of an item
-            catalog = catalog_of(self.read_sequences(X), None, self.item_col)
+            catalog = catalog_of(self.read_sequences(X, with_events=False), None, self.item_col)
             items = pd.DataFrame({self.item_col: catalog.ids.ids})
         if X_val is None and self.weights is None:
             columns = LogColumns(self.user_col, self.item_col, self.timestamp_col)
@@ -190,7 +193,9 @@ class BlendRecommender(BaseRecommender):
 
     def _learned(self, fitted: Sequence[BaseRecommender], X_val: Any) -> np.ndarray:
         catalog = fitted[0].catalog_
-        sequences, targets = split_targets(self.read_sequences(X_val), None, catalog.rows_of)
+        with_events = any(each.reads_events for each in fitted)
+        sequences = self.read_sequences(X_val, with_events=with_events)
+        sequences, targets = split_targets(sequences, None, catalog.rows_of)
         some = np.unique(np.linspace(0, len(targets) - 1, MAX_STEPS).astype(np.int64))
         histories, targets = fitted[0].encode(sequences.take(some)), targets[some]
         scores = [(each.query_vectors(histories), each.index_.vectors) for each in fitted]
@@ -239,7 +244,7 @@ class BlendRecommender(BaseRecommender):
     @property
     def reads_events(self) -> bool:
         """Whether one of the recommenders reads what a log says of its events."""
-        return any(each.reads_events for _, each in self.recommenders)
+        return any(each.reads_events for each in self._fitted())
 
     @property
     def n_embedding_columns(self) -> int:
@@ -260,6 +265,28 @@ class BlendRecommender(BaseRecommender):
     def training_counts(self, rows: np.ndarray) -> np.ndarray:
         """Say how many events of training each row has."""
         return self._fitted()[0].training_counts(rows)
+
+    # ---- sessions: of a blend, they are histories, which are read anew at each request
+
+    network_: Any = NoState()
+    #: Histories are of no model.
+    fingerprint_ = "0" * 32
+
+    def session_states(self, histories: Ragged) -> torch.Tensor:
+        """Return nothing for each history: (n, 0)."""
+        if self.reads_events:
+            pairs = zip(self.recommenders, self._fitted(), strict=True)
+            reading = [name for (name, _), each in pairs if each.reads_events]
+            raise ValueError(
+                f"Sessions of a blend keep items alone, and {reading} read what a log says of "
+                "events. Pass logs to recommend, or use sessions of the recommender itself."
+            )
+        return self.network_.initial_states(len(histories))
+
+    def log_reader(self) -> LogReader:
+        """Return what reads nothing of events and of visitors."""
+        none = EventReader(None, None, ())
+        return LogReader(none, none)
 
     # ---- copies
 

@@ -8,7 +8,9 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
+from sklearn.compose import make_column_transformer
 from sklearn.model_selection import GridSearchCV
+from sklearn.preprocessing import OneHotEncoder
 from small_recommender import ITEMS, LOG, fit_small
 
 from embrec import BlendRecommender, InteractionStore, TfidfItemFeaturizer, Whole
@@ -148,6 +150,43 @@ def test_it_learns_on():
     assert "desk-4" not in other.recommend([["desk-3"]], k=12)[0]
     assert_array_equal(model.recommend(HISTORIES, k=5)[0], before[0])
     assert_array_equal(model.recommend(HISTORIES, k=5)[1], before[1])
+
+
+def test_sessions_are_histories(fixed):
+    batch = fixed.start_sessions([["photo-0"], [], ["desk-1", "photo-2"]])
+    batch.add(["photo-3", "desk-0"], at=[0, 1])
+    for one, other in zip(batch.recommend(4), fixed.recommend(batch.histories, 4), strict=True):
+        assert_array_equal(one, other)
+    again = fixed.resume_session(batch[0].to_bytes()).add("desk-2")
+    for one, other in zip(again.recommend(4), fixed.recommend([again.history], 4), strict=True):
+        assert_array_equal(one, other[0])
+    assert again.history == ["photo-0", "photo-3", "desk-2"]
+    with pytest.raises(ValueError, match="reads items alone, and got an event"):
+        again.add("desk-2", event={"kind": "buy"})
+    with pytest.raises(ValueError, match="belongs to another model"):
+        fixed.recommenders_[0].resume_session(again.to_bytes())
+    restarted = fixed.resume_session(
+        fixed.recommenders_[0].start_session(["photo-0"]).to_bytes(), restart=True
+    )
+    assert restarted.history == ["photo-0"]
+
+
+def test_sessions_without_what_events_say_are_refused():
+    kinds = OneHotEncoder(handle_unknown="ignore")
+    reading = clone(fit_small(LOG, ITEMS)).set_params(
+        event_featurizer=make_column_transformer((kinds, ["kind"])), max_epochs=30
+    )
+    log = LOG.assign(kind=["view", "buy", "view"] * 10)
+    model = BlendRecommender([("net", reading), ("pop", PopularityRecommender())], weights=[1, 1])
+    model.fit(log, items=ITEMS)
+    some = log[log["user"] == "u0"]
+    told, untold = model.recommend(some, k=5), model.recommend([some["item"].tolist()], k=5)
+    assert (told[1] != untold[1]).any()
+    assert_allclose(
+        told[1], np.sort(model.recommenders_[0].recommend(some, k=5)[1] + 3)[:, ::-1], rtol=1e-5
+    )
+    with pytest.raises(ValueError, match=r"keep items alone, and \['net'\] read what a log says"):
+        model.start_session(["photo-0"])
 
 
 def test_copies(fixed):

@@ -17,6 +17,16 @@ from embrec.serving.session import Session
 from embrec.serving.sessions import SessionBatch
 
 
+class NoState:
+    """Stands for the network of those that keep no state, and read histories anew."""
+
+    state_size = 0
+
+    def initial_states(self, n: int) -> torch.Tensor:
+        """Return the states before any item: (n, 0)."""
+        return torch.empty((n, 0))
+
+
 class SessionRecommender(BaseRecommender):
     """Base of the recommenders whose network can go on from a state."""
 

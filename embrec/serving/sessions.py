@@ -185,9 +185,9 @@ class SessionBatch:
     def _advance(
         self, model: SessionModel, at: np.ndarray, rows: np.ndarray, events: EventTensors | None
     ) -> None:
-        if len(at) == 0:
-            return
         network, states = model.network_, self._states
+        if len(at) == 0 or not network.state_size:  # the history is all there is
+            return
         inputs = torch.from_numpy(model.catalog_.index.snapshot.take(rows)).to(states.device)
         if len(at) == len(states) and (at[1:] > at[:-1]).all():
             self._states = network.advance(states, inputs, events)
