@@ -15,8 +15,8 @@ cd "$(dirname "$0")/.."
 extras="parquet,polars,words,elmo,image,annoy,faiss,hnsw"
 tests=("$@")
 if [ ${#tests[@]} -eq 0 ]; then
-    tests=(tests/data tests/scoring tests/serving tests/recommenders tests/featurizers
-           tests/test_estimator.py)
+    tests=(tests/data tests/preprocessing tests/scoring tests/serving tests/recommenders tests/featurizers
+           tests/test_estimator.py tests/test_blend.py)
 fi
 
 folder=$(mktemp -d)
