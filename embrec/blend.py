@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from copy import copy
+from numbers import Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
+import scipy.sparse as sp
 import torch
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
@@ -32,9 +34,12 @@ from embrec.scoring.candidates import Candidates
 from embrec.scoring.log_linear import log_linear_weights
 from embrec.serving.blended import BlendedCatalog
 from embrec.serving.catalog import ItemCatalog
+from embrec.serving.live import current_catalog
 
 #: Steps that weights are learned from, at most.
 MAX_STEPS = 2000
+#: More would make scores that are not finite.
+LARGEST_WEIGHT = 1e9
 #: What all recommenders of a blend must agree on.
 _SHARED = ("user_col", "item_col", "timestamp_col", "on_unknown")
 _OWN = ("recommenders", "weights")
@@ -129,6 +134,8 @@ class BlendRecommender(SessionRecommender):
             if not isinstance(pair[1], BaseRecommender) or isinstance(pair[1], BlendRecommender):
                 raise TypeError(f"{what} of embrec, none a blend itself; got {pair!r} in it.")
         names = [name for name, _ in self.recommenders]
+        if not all(isinstance(name, str) and name for name in names):
+            raise TypeError(f"Names of recommenders must be strings; got {names}.")
         if len({*names}) < len(names) or any("__" in n or n in _OWN for n in names):
             raise ValueError(
                 f"Recommenders need distinct names without '__', none of {_OWN}; got {names}."
@@ -138,13 +145,18 @@ class BlendRecommender(SessionRecommender):
             if len({*found.values()}) > 1:
                 raise ValueError(f"All recommenders must have the same {name}; got {found}.")
         if self.weights is not None:
-            weights = np.asarray(self.weights)
-            is_right = weights.shape == (len(self.recommenders),) and weights.dtype.kind in "iuf"
-            if not is_right or not (weights >= 0).all() or not np.isfinite(weights).all():
-                raise ValueError(
-                    f"weights must be one number per recommender, finite and not below 0; got "
-                    f"{self.weights!r} for {len(self.recommenders)} recommenders."
-                )
+            self._check_weights()
+
+    def _check_weights(self) -> None:
+        weights = np.array(self.weights, dtype=object)
+        if all(isinstance(each, Real) for each in weights.ravel()):
+            weights = weights.astype(np.float64)
+        is_right = weights.shape == (len(self.recommenders),) and weights.dtype.kind in "iuf"
+        if not is_right or not ((weights >= 0) & (weights <= LARGEST_WEIGHT)).all():
+            raise ValueError(
+                f"weights must be one number per recommender from 0 to {LARGEST_WEIGHT:g}; got "
+                f"{self.weights!r} for {len(self.recommenders)} recommenders."
+            )
 
     # ---- learning
 
@@ -176,7 +188,7 @@ class BlendRecommender(SessionRecommender):
             If parameters are out of range, or nobody has two events to learn weights from.
         """
         self._check()
-        items = whole(items, X, y, what="items")
+        items, X_val = whole(items, X, y, what="items"), whole(X_val, X, what="X_val")
         if items is None:
             # for all alike, though a last event that is held out be the only one of an item
             catalog = catalog_of(self.read_sequences(X, with_events=False), None, self.item_col)
@@ -184,31 +196,34 @@ class BlendRecommender(SessionRecommender):
         if X_val is None and self.weights is None:
             columns = LogColumns(self.user_col, self.item_col, self.timestamp_col)
             X, X_val = hold_out_last(X, columns, MAX_STEPS)
-        fitted = [clone(each).fit(X, items=items, X_val=X_val) for _, each in self.recommenders]
+        beside: dict[str, Any] = {"items": Whole(items)}  # of whatever length
+        if X_val is not None:
+            beside["X_val"] = Whole(X_val)
+        fitted = [clone(each).fit(X, **beside) for _, each in self.recommenders]
         weights = self.weights
         if weights is None:
             weights = self._learned(fitted, X_val)
-        self._set_up(fitted, np.asarray(weights, dtype=np.float64))
+        self._set_up(fitted, np.array(weights, dtype=np.float64))
         return self
 
     def _learned(self, fitted: Sequence[BaseRecommender], X_val: Any) -> np.ndarray:
         catalog = fitted[0].catalog_
         with_events = any(each.reads_events for each in fitted)
-        sequences = self.read_sequences(X_val, with_events=with_events)
+        sequences = self.read_sequences(X_val, what="X_val", with_events=with_events)
         sequences, targets = split_targets(sequences, None, catalog.rows_of)
         some = np.unique(np.linspace(0, len(targets) - 1, MAX_STEPS).astype(np.int64))
         histories, targets = fitted[0].encode(sequences.take(some)), targets[some]
-        scores = [(each.query_vectors(histories), each.index_.vectors) for each in fitted]
+        scores = [(_float32(each.query_vectors(histories)), each.index_.vectors) for each in fitted]
         return log_linear_weights(scores, targets, Candidates(excluded=(histories,)))
 
     def _set_up(self, fitted: list[BaseRecommender], weights: np.ndarray) -> None:
         """Let these be what answers, all at once."""
         catalogs = [each.catalog_ for each in fitted]
-        for (name, _), catalog in zip(self.recommenders, catalogs, strict=True):
+        for each, catalog in zip(fitted, catalogs, strict=True):
             if not np.array_equal(catalog.ids.ids, catalogs[0].ids.ids):
                 raise ValueError(
-                    f"The catalogue of {name!r} is not that of {self.recommenders[0][0]!r}. Pass "
-                    "items= to fit."
+                    f"The catalogue of {each} is not that of {fitted[0]}: one was changed by "
+                    "itself. Change that of the blend."
                 )
         removed = np.flatnonzero(~catalogs[0].index.active)
         index = ExactIndex().fit(SideBySide(catalog.index.vectors for catalog in catalogs))
@@ -235,8 +250,10 @@ class BlendRecommender(SessionRecommender):
             return self.fit(X, y, items=items)
         self._check()
         items = whole(items, y=y, what="items")
-        copies = [copy(each) for each in self.recommenders_]
-        self._set_up([each.partial_fit(X, items=items) for each in copies], self.weights_)
+        beside = {} if items is None else {"items": Whole(items)}
+        with current_catalog(self, training=True):  # what changes meanwhile would be lost
+            copies = [copy(each) for each in self.recommenders_]
+            self._set_up([each.partial_fit(X, **beside) for each in copies], self.weights_)
         return self
 
     # ---- what answers are made of
@@ -255,7 +272,9 @@ class BlendRecommender(SessionRecommender):
     def query_vectors(self, histories: Ragged) -> SideBySide:
         """Turn histories of rows into query vectors, each weighted."""
         pairs = zip(self._fitted(), self.weights_.astype(np.float32), strict=True)
-        return SideBySide(each.query_vectors(histories) * weight for each, weight in pairs)
+        return SideBySide(
+            _float32(each.query_vectors(histories)) * weight for each, weight in pairs
+        )
 
     def item_vectors(self, items: ItemRows) -> tuple[SideBySide, list[Features]]:
         """Turn items into vectors, side by side."""
@@ -343,3 +362,10 @@ class BlendRecommender(SessionRecommender):
         found = EmbRecEstimator if name == EmbRecEstimator.__name__ else vars(baselines).get(name)
         is_kind = isinstance(found, type) and issubclass(found, BaseRecommender)
         return found if is_kind else None
+
+
+def _float32(vectors: Any) -> Any:
+    """Turn query vectors into what an index takes: float32 in order, or CSR."""
+    if sp.issparse(vectors):
+        return vectors.tocsr().astype(np.float32, copy=False)
+    return np.ascontiguousarray(vectors, dtype=np.float32)

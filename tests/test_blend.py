@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import threading
 
 import numpy as np
 import pandas as pd
@@ -152,6 +153,52 @@ def test_it_learns_on():
     assert_array_equal(model.recommend(HISTORIES, k=5)[1], before[1])
 
 
+@pytest.mark.filterwarnings("ignore::embrec.RepeatedEventsWarning")
+def test_popularity_that_falls_steeply():
+    # of scores far from the target's, a variance is lost in float32
+    counts = np.maximum(1, 3000 // np.arange(1, 2001))
+    events = np.repeat(np.arange(2000), counts)
+    np.random.default_rng(0).shuffle(events)
+    log = [row.tolist() for row in np.array_split(events, len(events) // 5)]
+    popular = PopularityRecommender()
+    model = BlendRecommender([("one", popular), ("same", popular)]).fit(log)
+    assert model.weights_[0] == pytest.approx(model.weights_[1], rel=1e-3)
+    assert model.weights_[0] > 0
+
+
+def test_as_many_items_as_sequences():
+    log = [list("ab"), list("bc"), list("cd"), list("de"), list("ea")]
+    both = [("near", SessionNeighborsRecommender()), ("pop", PopularityRecommender())]
+    items = Whole(pd.DataFrame({"item": list("abcde")}))
+    for beside in ({}, {"items": items}, {"items": items, "X_val": Whole(log)}):
+        assert len(BlendRecommender(both).fit(log, **beside).catalog_) == 5
+    with pytest.raises(ValueError, match="X_val has exactly as many rows as X"):
+        BlendRecommender(both).fit(log, X_val=log)
+
+
+def test_changes_while_it_learns_on_wait_for_it():
+    model = BlendRecommender([("pop", PopularityRecommender())], weights=[1]).fit([["a", "b"]])
+    with model.catalog_.turn(training=True):
+        thread = threading.Thread(target=model.partial_fit, args=([["a", "b"]],))
+        thread.start()
+        thread.join(0.1)
+        assert thread.is_alive()
+    thread.join()
+    assert model.training_counts(np.arange(2)).tolist() == [2, 2]
+
+
+class InDoubles(PopularityRecommender):
+    """Asks in float64."""
+
+    def query_vectors(self, histories):
+        return super().query_vectors(histories).astype(np.float64)
+
+
+def test_queries_of_any_floats():
+    model = BlendRecommender([("pop", InDoubles()), ("near", SessionNeighborsRecommender())])
+    assert_sums(model.fit(LOG, items=ITEMS))
+
+
 def test_sessions_are_histories(fixed):
     batch = fixed.start_sessions([["photo-0"], [], ["desk-1", "photo-2"]])
     batch.add(["photo-3", "desk-0"], at=[0, 1])
@@ -275,8 +322,11 @@ def test_a_search_over_it():
             r"must have the same item_col; got \{'a': 'item', 'b': 'sku'\}",
         ),
         ([("a", PopularityRecommender())], {"weights": [1, 2]}, ValueError, "one number per"),
-        ([("a", PopularityRecommender())], {"weights": [-1]}, ValueError, "not below 0"),
-        ([("a", PopularityRecommender())], {"weights": [np.nan]}, ValueError, "finite"),
+        ([("a", PopularityRecommender())], {"weights": [-1]}, ValueError, "from 0 to"),
+        ([("a", PopularityRecommender())], {"weights": [np.nan]}, ValueError, "from 0 to 1e\\+09"),
+        ([("a", PopularityRecommender())], {"weights": [10**40]}, ValueError, "from 0 to"),
+        ([("a", PopularityRecommender())], {"weights": [[2]]}, ValueError, "one number per"),
+        ([(1, PopularityRecommender())], {}, TypeError, "Names of recommenders must be strings"),
         ([("a", PopularityRecommender())], {"weights": "auto"}, ValueError, "weights"),
     ],
 )

@@ -53,7 +53,7 @@ def log_linear_weights(
     ----------
     .. [1] D. McFadden. "Conditional logit analysis of qualitative choice behavior". 1974.
     """
-    memory //= 3 * len(scores)
+    memory //= 6 * (len(scores) + 1)  # in doubles, and what is computed on the way
     prior = np.zeros(len(scores))
 
     def at(weights: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
@@ -99,18 +99,21 @@ def _moments(
         They may be changed.
     """
     columns = targets[:, None]
-    # from the target's on, so that nothing cancels out where the target is nearly certain
+    # in doubles, and from the target's on: nothing cancels out where the target is nearly certain
+    scores = scores.double()
     scores -= scores.gather(2, columns.expand(len(scores), -1, 1))
-    total = torch.einsum("k,kni->ni", weights.float(), scores)
+    total = torch.einsum("k,kni->ni", weights, scores)
     if candidates is not None:
         candidates.mask(total, start)
         total.scatter_(1, columns, 0.0)
     logs = torch.log_softmax(total, dim=1)
     shares = logs.exp()
-    means = torch.einsum("ni,kni->kn", shares, scores).double()
-    squares = torch.einsum("ni,kni,lni->kl", shares, scores, scores).double()
-    value = float(logs.gather(1, columns).double().sum())
-    return value, -means.sum(1).numpy(), (squares - means @ means.T).numpy()
+    means = torch.einsum("ni,kni->kn", shares, scores)
+    scores -= means[:, :, None]
+    scores *= shares.sqrt()
+    flat = scores.flatten(1)
+    value = float(logs.gather(1, columns).sum())
+    return value, -means.sum(1).numpy(), (flat @ flat.T).numpy()
 
 
 def _newton(weights: np.ndarray, slope: np.ndarray, curvature: np.ndarray) -> np.ndarray:
