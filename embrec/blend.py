@@ -347,7 +347,16 @@ class BlendRecommender(SessionRecommender):
 
     @classmethod
     def from_state(cls, state: SavedState) -> Self:
-        """Make what `get_state` returned, parameters included."""
+        """Make what `get_state` returned, parameters included.
+
+        Parameters
+        ----------
+        state : SavedState
+
+        Returns
+        -------
+        A fitted blend.
+        """
         blend = cls(
             [(name, clone(each)) for name, each in state.recommenders.items()],
             weights=state.values["given"],
@@ -358,7 +367,16 @@ class BlendRecommender(SessionRecommender):
 
     @staticmethod
     def kind_of_recommender(name: str) -> type[BaseRecommender] | None:
-        """Find the class of embrec that is called so."""
+        """Find the class of embrec that is called so.
+
+        Parameters
+        ----------
+        name : str
+
+        Returns
+        -------
+        type or None
+        """
         found = EmbRecEstimator if name == EmbRecEstimator.__name__ else vars(baselines).get(name)
         is_kind = isinstance(found, type) and issubclass(found, BaseRecommender)
         return found if is_kind else None
