@@ -65,9 +65,8 @@ def main() -> None:
             started = time.perf_counter()
             parts = parts_of(columns, seed, NETWORKS[network])
             blends = blends_of(parts, train, valid, items)
-            alone = blends["all"].recommenders_ if seed == 0 else blends["all"].recommenders_[:1]
-            names = [name for name, _ in parts]
-            shown = {name: each for name, each in zip(names, alone, strict=False)} | blends
+            alone, names = blends["all"].recommenders_, [name for name, _ in parts]
+            shown = {name: alone[name] for name in (names if seed == 0 else names[:1])} | blends
             for name, model in shown.items():
                 run = {
                     "valid": figures(model, valid, options.all_ranked),
@@ -91,7 +90,7 @@ def blends_of(parts: list[tuple[str, Any]], train: Any, valid: Any, items: Any) 
     blends = {"all": whole}
     for n, name in ((2, "network and rules"), (3, "network, rules and neighbours")):
         fewer = BlendRecommender(parts[:n])
-        fitted = whole.recommenders_[:n]
+        fitted = {key: whole.recommenders_[key] for key, _ in parts[:n]}
         fewer._set_up(fitted, fewer._learned(fitted, valid))
         blends[name] = fewer
     return blends

@@ -1,39 +1,38 @@
 """Several recommenders as one."""
 
-from collections.abc import Sequence
 from copy import copy
 from numbers import Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
-import scipy.sparse as sp
 import torch
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from embrec import baselines
 from embrec._utils.compat import fit_context
-from embrec._utils.moments import replace_attributes
+from embrec._utils.moments import as_of_now, replace_attributes
+from embrec._utils.warn import warn
 from embrec.baselines._catalog import catalog_of
 from embrec.data.hold_out import hold_out_last
-from embrec.data.interactions import LogColumns
-from embrec.data.items import Features, ItemRows
+from embrec.data.ids import IdIndex
+from embrec.data.interactions import LogColumns, encode
+from embrec.data.items import Features, ItemRows, read_items
 from embrec.data.ragged import Ragged
 from embrec.data.side_by_side import SideBySide
 from embrec.data.tables import Table
-from embrec.data.targets import split_targets
+from embrec.data.targets import last_items, split_targets
 from embrec.data.whole import Whole, whole
 from embrec.estimator import EmbRecEstimator
-from embrec.index import ExactIndex
 from embrec.persistence.state import SavedState
 from embrec.recommenders.base import BaseRecommender
 from embrec.recommenders.events import EventReader, LogReader
 from embrec.recommenders.sessions import NoState, SessionRecommender
 from embrec.scoring.candidates import Candidates
 from embrec.scoring.log_linear import log_linear_weights
-from embrec.serving.blended import BlendedCatalog
-from embrec.serving.catalog import ItemCatalog
+from embrec.scoring.products import as_float32
+from embrec.serving.blended import BlendedCatalog, check_same_ids
 from embrec.serving.live import current_catalog
 
 #: Steps that weights are learned from, at most.
@@ -42,7 +41,6 @@ MAX_STEPS = 2000
 LARGEST_WEIGHT = 1e9
 #: What all recommenders of a blend must agree on.
 _SHARED = ("user_col", "item_col", "timestamp_col", "on_unknown")
-_OWN = ("recommenders", "weights")
 
 
 class BlendRecommender(SessionRecommender):
@@ -64,8 +62,9 @@ class BlendRecommender(SessionRecommender):
 
     Attributes
     ----------
-    recommenders_ : list of recommenders
-        As they were fitted. Change their catalogue through the blend alone.
+    recommenders_ : dict of str to recommender
+        As they were fitted; parameters that are set later count from the next fit on. Change their
+        catalogue through the blend alone.
     weights_ : ndarray of shape (n_recommenders,), float64
         What the score of each is multiplied by.
     catalog_ : LiveCatalog
@@ -95,6 +94,8 @@ class BlendRecommender(SessionRecommender):
     def __init__(self, recommenders: list[tuple[str, Any]], *, weights: Any = None) -> None:
         self.recommenders = recommenders
         self.weights = weights
+
+    catalog_: BlendedCatalog
 
     # ---- parameters
 
@@ -136,9 +137,10 @@ class BlendRecommender(SessionRecommender):
         names = [name for name, _ in self.recommenders]
         if not all(isinstance(name, str) and name for name in names):
             raise TypeError(f"Names of recommenders must be strings; got {names}.")
-        if len({*names}) < len(names) or any("__" in n or n in _OWN for n in names):
+        own = self._get_param_names()
+        if len({*names}) < len(names) or any("__" in name or name in own for name in names):
             raise ValueError(
-                f"Recommenders need distinct names without '__', none of {_OWN}; got {names}."
+                f"Recommenders need distinct names without '__', none of {own}; got {names}."
             )
         for name in _SHARED:
             found = {key: getattr(each, name) for key, each in self.recommenders}
@@ -152,10 +154,11 @@ class BlendRecommender(SessionRecommender):
         if all(isinstance(each, Real) for each in weights.ravel()):
             weights = weights.astype(np.float64)
         is_right = weights.shape == (len(self.recommenders),) and weights.dtype.kind in "iuf"
-        if not is_right or not ((weights >= 0) & (weights <= LARGEST_WEIGHT)).all():
+        is_right = is_right and bool(((weights >= 0) & (weights <= LARGEST_WEIGHT)).all())
+        if not is_right or not weights.any():
             raise ValueError(
-                f"weights must be one number per recommender from 0 to {LARGEST_WEIGHT:g}; got "
-                f"{self.weights!r} for {len(self.recommenders)} recommenders."
+                f"weights must be one number per recommender from 0 to {LARGEST_WEIGHT:g}, not all "
+                f"0; got {self.weights!r} for {len(self.recommenders)} recommenders."
             )
 
     # ---- learning
@@ -196,39 +199,47 @@ class BlendRecommender(SessionRecommender):
         if X_val is None and self.weights is None:
             columns = LogColumns(self.user_col, self.item_col, self.timestamp_col)
             X, X_val = hold_out_last(X, columns, MAX_STEPS)
+        if self.weights is None:
+            self._check_last(X_val, items)  # before all training
         beside: dict[str, Any] = {"items": Whole(items)}  # of whatever length
         if X_val is not None:
             beside["X_val"] = Whole(X_val)
-        fitted = [clone(each).fit(X, **beside) for _, each in self.recommenders]
+        fitted = {name: clone(each).fit(X, **beside) for name, each in self.recommenders}
         weights = self.weights
         if weights is None:
             weights = self._learned(fitted, X_val)
         self._set_up(fitted, np.array(weights, dtype=np.float64))
         return self
 
-    def _learned(self, fitted: Sequence[BaseRecommender], X_val: Any) -> np.ndarray:
-        catalog = fitted[0].catalog_
-        with_events = any(each.reads_events for each in fitted)
-        sequences = self.read_sequences(X_val, what="X_val", with_events=with_events)
-        sequences, targets = split_targets(sequences, None, catalog.rows_of)
-        some = np.unique(np.linspace(0, len(targets) - 1, MAX_STEPS).astype(np.int64))
-        histories, targets = fitted[0].encode(sequences.take(some)), targets[some]
-        scores = [(_float32(each.query_vectors(histories)), each.index_.vectors) for each in fitted]
-        return log_linear_weights(scores, targets, Candidates(excluded=(histories,)))
+    def _check_last(self, X_val: Any, items: Table) -> None:
+        """Raise unless all last items are of the catalogue."""
+        sequences = self.read_sequences(X_val, what="X_val", with_events=False)
+        ids = IdIndex(read_items(items, self.item_col).ids)
+        encode(sequences, ids, on_unknown=self.on_unknown, what="X_val")
+        last = last_items(sequences)
+        encode(Ragged.from_lengths(last, np.ones(len(last), np.int64)), ids, what="X_val")
 
-    def _set_up(self, fitted: list[BaseRecommender], weights: np.ndarray) -> None:
+    def _learned(self, fitted: dict[str, BaseRecommender], X_val: Any) -> np.ndarray:
+        parts = [*fitted.values()]
+        with_events = any(each.reads_events for each in parts)
+        sequences = self.read_sequences(X_val, what="X_val", with_events=with_events)
+        sequences, targets = split_targets(sequences, None, parts[0].catalog_.rows_of)
+        some = np.unique(np.linspace(0, len(targets) - 1, MAX_STEPS).astype(np.int64))
+        histories, targets = parts[0].encode(sequences.take(some)), targets[some]
+        scores = [
+            (as_float32(each.query_vectors(histories)), each.index_.vectors) for each in parts
+        ]
+        weights = log_linear_weights(scores, targets, Candidates(excluded=(histories,)))
+        if not weights.any():
+            warn(
+                f"None of {[*fitted]} tells which items come next in X_val: all weights are 0, and "
+                "so are all scores. Choose other recommenders, or pass weights."
+            )
+        return weights
+
+    def _set_up(self, fitted: dict[str, BaseRecommender], weights: np.ndarray) -> None:
         """Let these be what answers, all at once."""
-        catalogs = [each.catalog_ for each in fitted]
-        for each, catalog in zip(fitted, catalogs, strict=True):
-            if not np.array_equal(catalog.ids.ids, catalogs[0].ids.ids):
-                raise ValueError(
-                    f"The catalogue of {each} is not that of {fitted[0]}: one was changed by "
-                    "itself. Change that of the blend."
-                )
-        removed = np.flatnonzero(~catalogs[0].index.active)
-        index = ExactIndex().fit(SideBySide(catalog.index.vectors for catalog in catalogs))
-        index.remove(removed)
-        catalog = BlendedCatalog(ItemCatalog(catalogs[0].ids.ids, []), index, catalogs)
+        catalog = BlendedCatalog.of({name: each.catalog_ for name, each in fitted.items()})
         replace_attributes(self, recommenders_=fitted, weights_=weights, catalog_=catalog)
 
     @fit_context(prefer_skip_nested_validation=False)
@@ -252,8 +263,10 @@ class BlendRecommender(SessionRecommender):
         items = whole(items, y=y, what="items")
         beside = {} if items is None else {"items": Whole(items)}
         with current_catalog(self, training=True):  # what changes meanwhile would be lost
-            copies = [copy(each) for each in self.recommenders_]
-            self._set_up([each.partial_fit(X, **beside) for each in copies], self.weights_)
+            copies = self._copies()
+            for each in copies.values():
+                each.partial_fit(X, **beside)
+            self._set_up(copies, self.weights_)
         return self
 
     # ---- what answers are made of
@@ -273,7 +286,7 @@ class BlendRecommender(SessionRecommender):
         """Turn histories of rows into query vectors, each weighted."""
         pairs = zip(self._fitted(), self.weights_.astype(np.float32), strict=True)
         return SideBySide(
-            _float32(each.query_vectors(histories)) * weight for each, weight in pairs
+            as_float32(each.query_vectors(histories)) * weight for each, weight in pairs
         )
 
     def item_vectors(self, items: ItemRows) -> tuple[SideBySide, list[Features]]:
@@ -294,8 +307,7 @@ class BlendRecommender(SessionRecommender):
     def session_states(self, histories: Ragged) -> torch.Tensor:
         """Return nothing for each history: (n, 0)."""
         if self.reads_events:
-            pairs = zip(self.recommenders, self._fitted(), strict=True)
-            reading = [name for (name, _), each in pairs if each.reads_events]
+            reading = [name for name, each in self.recommenders_.items() if each.reads_events]
             raise ValueError(
                 f"Sessions of a blend keep items alone, and {reading} read what a log says of "
                 "events. Pass logs to recommend, or use sessions of the recommender itself."
@@ -312,14 +324,23 @@ class BlendRecommender(SessionRecommender):
     def __copy__(self) -> Self:
         """Copy, with catalogues of its own."""
         copied = clone(self)
-        if hasattr(self, "recommenders_"):
-            copied._set_up([copy(each) for each in self.recommenders_], self.weights_)
+        now = as_of_now(self)
+        if hasattr(now, "recommenders_"):
+            copied._set_up(now._copies(), now.weights_.copy())
         return copied
 
     def __getstate__(self) -> dict[str, Any]:
-        state = dict(super().__getstate__())
-        state.pop("catalog_", None)  # which is made of those of the recommenders
+        now = as_of_now(self)
+        state = dict(super(BlendRecommender, now).__getstate__())
+        if "recommenders_" in state:
+            state["recommenders_"] = now._copies()
+            del state["catalog_"]  # which is made of theirs
         return state
+
+    def _copies(self) -> dict[str, BaseRecommender]:
+        """Copy the recommenders as they are at one moment, with catalogues of their own."""
+        with self.catalog_.writing():
+            return {name: copy(each) for name, each in self.recommenders_.items()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
@@ -328,22 +349,19 @@ class BlendRecommender(SessionRecommender):
 
     def _fitted(self) -> list[BaseRecommender]:
         check_is_fitted(self)
-        return self.recommenders_
+        return [*self.recommenders_.values()]
 
     # ---- persistence
 
     def get_state(self) -> SavedState:
         """Return what was learned."""
-        given = None if self.weights is None else np.asarray(self.weights).tolist()
-        names = [name for name, _ in self.recommenders]
-        return SavedState(
-            values={"given": given, "weights": self.weights_.tolist()},
-            recommenders=dict(zip(names, self.recommenders_, strict=True)),
-        )
+        check_same_ids(self.catalog_.parts)
+        values = {"learned": self.weights is None, "weights": self.weights_.tolist()}
+        return SavedState(values, recommenders=self.recommenders_)
 
     def set_state(self, state: SavedState) -> None:
         """Take back what was learned."""
-        self._set_up([*state.recommenders.values()], np.array(state.values["weights"], float))
+        self._set_up(state.recommenders, np.array(state.values["weights"], float))
 
     @classmethod
     def from_state(cls, state: SavedState) -> Self:
@@ -352,14 +370,10 @@ class BlendRecommender(SessionRecommender):
         Parameters
         ----------
         state : SavedState
-
-        Returns
-        -------
-        A fitted blend.
         """
         blend = cls(
             [(name, clone(each)) for name, each in state.recommenders.items()],
-            weights=state.values["given"],
+            weights=None if state.values["learned"] else state.values["weights"],
         )
         blend._check()
         blend.set_state(state)
@@ -380,10 +394,3 @@ class BlendRecommender(SessionRecommender):
         found = EmbRecEstimator if name == EmbRecEstimator.__name__ else vars(baselines).get(name)
         is_kind = isinstance(found, type) and issubclass(found, BaseRecommender)
         return found if is_kind else None
-
-
-def _float32(vectors: Any) -> Any:
-    """Turn query vectors into what an index takes: float32 in order, or CSR."""
-    if sp.issparse(vectors):
-        return vectors.tocsr().astype(np.float32, copy=False)
-    return np.ascontiguousarray(vectors, dtype=np.float32)

@@ -1,6 +1,7 @@
 """Recommenders that are blended, against scores that are added up by hand."""
 
 import copy
+import itertools
 import pickle
 import threading
 
@@ -22,6 +23,7 @@ from embrec.baselines import (
 )
 from embrec.evaluation import evaluate
 from embrec.model_selection import LeaveLastOut
+from embrec.serving.blended import check_same_ids
 from embrec.testing import check_recommender
 
 TITLES = TfidfItemFeaturizer(columns=["title"])
@@ -45,7 +47,7 @@ def fixed():
 def by_hand(model, histories):
     """Weighted sums of what each recommender says of all items: (n, n_items)."""
     total = 0
-    for weight, each in zip(model.weights_, model.recommenders_, strict=True):
+    for weight, each in zip(model.weights_, model.recommenders_.values(), strict=True):
         ids, scores = each.recommend(histories, k=len(each.catalog_), exclude_seen=False)
         total = total + weight * np.array(
             [
@@ -83,12 +85,20 @@ def test_the_catalogue_changes_in_all_of_them():
     model.remove_items(["photo-9", "photo-1"])
     found = model.recommend([["photo-0"]], k=12)[0]
     assert not {"photo-9", "photo-1"} & {*found.ravel()}
-    assert {len(each.catalog_) for each in model.recommenders_} == {len(model.catalog_)} == {12}
+    assert (
+        {len(each.catalog_) for each in model.recommenders_.values()}
+        == {len(model.catalog_)}
+        == {12}
+    )
     with pytest.raises(ValueError, match="in the catalogue already"):
         model.add_items(NEW[1:])
     with pytest.raises(ValueError, match="title"):  # by one of them; nothing has changed
         model.add_items(pd.DataFrame({"item": ["photo-10"]}))
-    assert {len(each.catalog_) for each in model.recommenders_} == {len(model.catalog_)} == {12}
+    assert (
+        {len(each.catalog_) for each in model.recommenders_.values()}
+        == {len(model.catalog_)}
+        == {12}
+    )
 
 
 def test_ranks_filters_and_reranking(fixed):
@@ -104,7 +114,7 @@ def test_ranks_filters_and_reranking(fixed):
     assert fixed.recommend([["photo-0"]], k=3, diversity=0.9)[0].shape == (1, 3)
     assert fixed.recommend([["photo-0"]], popularity_discount=0.5)[1][0, 0] != shown[0][0]
     assert fixed.predict([["photo-0"]]) == fixed.recommend([["photo-0"]], k=1)[0][:, 0]
-    by_first = fixed.recommenders_[0].similar_items(["photo-0"], k=4)
+    by_first = fixed.recommenders_["net"].similar_items(["photo-0"], k=4)
     assert_array_equal(fixed.similar_items(["photo-0"], k=4)[0], by_first[0])
     figures = evaluate(fixed, LOG, metrics=("hit_rate@3",)).queries["hit_rate@3"]
     assert_array_equal(figures, fixed.rank_targets(LOG).ranks < 3)
@@ -119,14 +129,15 @@ def test_weights_are_learned_from_what_comes_next():
     model = BlendRecommender(both).fit(log[:60], items=ITEMS, X_val=log[60:])
     assert model.weights_[0] == 0
     assert model.weights_[1] > 0
-    alone = model.recommenders_[1]
+    alone = model.recommenders_["pop"]
     assert_array_equal(alone.recommend([["photo-0"]])[0], model.recommend([["photo-0"]])[0])
 
 
+@pytest.mark.filterwarnings("ignore:None of")
 def test_without_a_validation_part_last_events_are_held_out():
     log = [list("ab"), list("ac"), list("bd"), ["e"]]
     model = BlendRecommender([("pop", PopularityRecommender())]).fit(log)
-    counts = model.recommenders_[0].training_counts(model.catalog_.ids.rows(np.array(list("abcde"), object)))  # fmt: skip # noqa: E501
+    counts = model.recommenders_["pop"].training_counts(model.catalog_.ids.rows(np.array(list("abcde"), object)))  # fmt: skip # noqa: E501
     assert model.catalog_.ids.ids.tolist() == list("abcde")
     assert counts.sum() == 6  # of three visitors who have two events, one
     with pytest.raises(ValueError, match="Nobody has two events"):
@@ -166,6 +177,7 @@ def test_popularity_that_falls_steeply():
     assert model.weights_[0] > 0
 
 
+@pytest.mark.filterwarnings("ignore:None of")
 def test_as_many_items_as_sequences():
     log = [list("ab"), list("bc"), list("cd"), list("de"), list("ea")]
     both = [("near", SessionNeighborsRecommender()), ("pop", PopularityRecommender())]
@@ -211,9 +223,9 @@ def test_sessions_are_histories(fixed):
     with pytest.raises(ValueError, match="reads items alone, and got an event"):
         again.add("desk-2", event={"kind": "buy"})
     with pytest.raises(ValueError, match="belongs to another model"):
-        fixed.recommenders_[0].resume_session(again.to_bytes())
+        fixed.recommenders_["net"].resume_session(again.to_bytes())
     restarted = fixed.resume_session(
-        fixed.recommenders_[0].start_session(["photo-0"]).to_bytes(), restart=True
+        fixed.recommenders_["net"].start_session(["photo-0"]).to_bytes(), restart=True
     )
     assert restarted.history == ["photo-0"]
 
@@ -230,7 +242,7 @@ def test_sessions_without_what_events_say_are_refused():
     told, untold = model.recommend(some, k=5), model.recommend([some["item"].tolist()], k=5)
     assert (told[1] != untold[1]).any()
     assert_allclose(
-        told[1], np.sort(model.recommenders_[0].recommend(some, k=5)[1] + 3)[:, ::-1], rtol=1e-5
+        told[1], np.sort(model.recommenders_["net"].recommend(some, k=5)[1] + 3)[:, ::-1], rtol=1e-5
     )
     with pytest.raises(ValueError, match=r"keep items alone, and \['net'\] read what a log says"):
         model.start_session(["photo-0"])
@@ -284,6 +296,64 @@ def test_own_recommenders_are_kept_with_pickle(tmp_path):
     assert not (tmp_path / "m").exists()
 
 
+def test_copies_while_items_come_and_go():
+    model = BlendRecommender(
+        [("near", SessionNeighborsRecommender()), ("pop", PopularityRecommender())], weights=[1, 1]
+    ).fit(LOG)
+    is_over = threading.Event()
+
+    def change():
+        for number in itertools.count():
+            if is_over.is_set():
+                return
+            model.add_items(pd.DataFrame({"item": [f"x{number}"]}))
+            model.remove_items([f"x{number}"])
+
+    thread = threading.Thread(target=change)
+    thread.start()
+    try:
+        for _ in range(20):
+            opened = pickle.loads(pickle.dumps(model))
+            for copied in (copy.copy(model), copy.deepcopy(model), opened):
+                check_same_ids(copied.catalog_.parts)
+    finally:
+        is_over.set()
+        thread.join()
+
+
+def test_parameters_that_are_set_after_fit(tmp_path):
+    model = BlendRecommender(parts(), weights=WEIGHTS).fit(LOG, items=ITEMS)
+    before = model.recommend(HISTORIES)
+    model.set_params(recommenders=parts()[1:], weights=[1, 1])
+    model.save(tmp_path / "m")
+    loaded = BlendRecommender.load(tmp_path / "m")
+    for each in (model, copy.copy(model), pickle.loads(pickle.dumps(model)), loaded):
+        for one, other in zip(each.recommend(HISTORIES), before, strict=True):
+            assert_array_equal(one, other)
+
+
+def test_what_says_nothing_is_warned_of():
+    both = [("pop", PopularityRecommender()), ("near", SessionNeighborsRecommender())]
+    log = [["a", "b"]] * 50 + [["c", "d"]]
+    with pytest.warns(UserWarning, match=r"None of \['pop', 'near'\] tells which items come next"):
+        BlendRecommender(both).fit(log, X_val=[["a", "d"], ["b", "c"], ["a", "c"]])
+
+
+@pytest.mark.parametrize(
+    ("X_val", "message"),
+    [
+        ([["photo-0", "new"]], "in X_val are not in the catalogue"),
+        ([["new", "photo-0"]], "in X_val are not in the catalogue"),
+        ([], "X_val is empty"),
+        ([[]], "1 of 1 sequences are empty .* no last item"),
+    ],
+)
+def test_validation_parts_are_looked_at_before_training(X_val, message, monkeypatch):
+    monkeypatch.setattr(PopularityRecommender, "fit", None)
+    with pytest.raises(ValueError, match=message):
+        BlendRecommender([("pop", PopularityRecommender())]).fit(LOG, X_val=X_val)
+
+
 def test_parameters_by_name():
     model = BlendRecommender(parts())
     assert model.get_params()["near__n_neighbors"] == 100
@@ -325,6 +395,7 @@ def test_a_search_over_it():
         ([("a", PopularityRecommender())], {"weights": [-1]}, ValueError, "from 0 to"),
         ([("a", PopularityRecommender())], {"weights": [np.nan]}, ValueError, "from 0 to 1e\\+09"),
         ([("a", PopularityRecommender())], {"weights": [10**40]}, ValueError, "from 0 to"),
+        ([("a", PopularityRecommender())], {"weights": [0]}, ValueError, "not all 0"),
         ([("a", PopularityRecommender())], {"weights": [[2]]}, ValueError, "one number per"),
         ([(1, PopularityRecommender())], {}, TypeError, "Names of recommenders must be strings"),
         ([("a", PopularityRecommender())], {"weights": "auto"}, ValueError, "weights"),

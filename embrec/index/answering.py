@@ -3,14 +3,13 @@
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 from sklearn.utils.validation import check_is_fitted
 
 from embrec._utils.checks import check_k
 from embrec.data.side_by_side import SideBySide
 from embrec.index.filters import Filter, present_slots
 from embrec.index.searching import search
-from embrec.scoring.products import Vectors
+from embrec.scoring.products import Vectors, as_float32
 from embrec.scoring.ranks import Ties, rank_and_find
 
 _EVERYTHING = Filter()
@@ -141,8 +140,7 @@ class AnsweringMixin:
 
     def _as_queries(self, queries: Any) -> Vectors:
         SideBySide.check_alike(queries, self.snapshot.base, "queries")
-        if not (sp.issparse(queries) or isinstance(queries, SideBySide)):
-            queries = np.ascontiguousarray(queries, dtype=np.float32)
+        queries = as_float32(queries)
         if queries.ndim != 2 or queries.shape[1] != self.n_features_in_:
             raise ValueError(
                 f"Expected queries of shape (n_queries, {self.n_features_in_}), as the vectors; "

@@ -107,6 +107,15 @@ def in_order(vectors: Any) -> Any:
     return vectors
 
 
+def as_float32(vectors: Any) -> Any:
+    """Turn a matrix into what is multiplied fast: float32, row after row, or CSR of it."""
+    if isinstance(vectors, SideBySide):
+        return SideBySide(map(as_float32, vectors.parts))
+    if sp.issparse(vectors):
+        return vectors.tocsr().astype(np.float32, copy=False)
+    return np.ascontiguousarray(vectors, dtype=np.float32)
+
+
 def take(parts: list[Any], columns: np.ndarray) -> Any:
     """Gather vectors from one or two parts that lie below each other: (n, d)."""
     first = parts[0]
