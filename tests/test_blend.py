@@ -23,6 +23,8 @@ from embrec.baselines import (
 )
 from embrec.evaluation import evaluate
 from embrec.model_selection import LeaveLastOut
+from embrec.scoring.candidates import Candidates
+from embrec.scoring.log_linear import log_linear_weights
 from embrec.serving.blended import check_same_ids
 from embrec.testing import check_recommender
 
@@ -133,6 +135,23 @@ def test_weights_are_learned_from_what_comes_next():
     assert_array_equal(alone.recommend([["photo-0"]])[0], model.recommend([["photo-0"]])[0])
 
 
+def by_ids(model, log, *, with_events=False, with_seen=False):
+    """Weights by what the recommenders say of a log's histories."""
+    sequences = model.read_sequences(log, with_events=with_events)
+    targets = model.catalog_.ids.rows(sequences.last())
+    rows = model.encode(sequences.drop_last())
+    scores = [(r.query_vectors(rows), r.index_.vectors) for r in model.recommenders_.values()]
+    seen = None if with_seen else Candidates(excluded=(rows,))
+    return log_linear_weights(scores, targets, seen)
+
+
+def test_what_was_seen_is_no_candidate_in_learning():
+    both = [("near", SessionNeighborsRecommender()), ("pop", PopularityRecommender())]
+    model = BlendRecommender(both).fit(LOG, items=ITEMS, X_val=Whole(LOG))
+    assert_allclose(model.weights_, by_ids(model, LOG))
+    assert (abs(model.weights_ - by_ids(model, LOG, with_seen=True)) > 0.1).any()
+
+
 @pytest.mark.filterwarnings("ignore:None of")
 def test_without_a_validation_part_last_events_are_held_out():
     log = [list("ab"), list("ac"), list("bd"), ["e"]]
@@ -206,8 +225,15 @@ class InDoubles(PopularityRecommender):
         return super().query_vectors(histories).astype(np.float64)
 
 
+class ByColumns(SessionNeighborsRecommender):
+    """Asks in float64, column after column."""
+
+    def query_vectors(self, histories):
+        return super().query_vectors(histories).astype(np.float64).tocsc()
+
+
 def test_queries_of_any_floats():
-    model = BlendRecommender([("pop", InDoubles()), ("near", SessionNeighborsRecommender())])
+    model = BlendRecommender([("pop", InDoubles()), ("near", ByColumns())])
     assert_sums(model.fit(LOG, items=ITEMS))
 
 
@@ -244,6 +270,9 @@ def test_sessions_without_what_events_say_are_refused():
     assert_allclose(
         told[1], np.sort(model.recommenders_["net"].recommend(some, k=5)[1] + 3)[:, ::-1], rtol=1e-5
     )
+    learned = clone(model).set_params(weights=None).fit(log, items=ITEMS, X_val=Whole(log))
+    assert (learned.weights_ != by_ids(learned, log)).any()
+    assert_allclose(learned.weights_, by_ids(learned, log, with_events=True))
     with pytest.raises(ValueError, match=r"keep items alone, and \['net'\] read what a log says"):
         model.start_session(["photo-0"])
 

@@ -13,12 +13,12 @@ from embrec.scoring.products import SCORE_MEMORY, Vectors, score_blocks
 
 #: Newton's steps at most; a few are enough.
 MAX_STEPS = 50
-#: A step that gains less log-likelihood per target is the last.
+#: A step that promises less log-likelihood per target is not taken.
 TOLERANCE = 1e-7
 #: What is known of weights beforehand, of scores with a deviation of 1: it keeps them finite.
 SPREAD = 30
 #: Curvature that every weight has at least, as a share of its own.
-LEAST_CURVATURE = 1e-6
+LEAST_CURVATURE = 1e-4
 
 
 def log_linear_weights(
@@ -69,22 +69,21 @@ def log_linear_weights(
         return value, slope - prior * weights, curvature + np.diag(prior)
 
     weights = np.zeros(len(scores))
-    _, _, curvature = at(weights)
-    prior = np.diag(curvature) / len(targets) / SPREAD**2
     value, slope, curvature = at(weights)
+    prior = np.diag(curvature) / len(targets) / SPREAD**2
+    curvature += np.diag(prior)
     for _ in range(MAX_STEPS):
         wanted = _newton(weights, slope, curvature)
+        if slope @ (wanted - weights) < TOLERANCE * len(targets):
+            break
         for share in 0.5 ** np.arange(20):
             tried = weights + share * (wanted - weights)
             found = at(tried)
             if found[0] > value:
                 break
         else:
-            return weights
-        gain, weights = found[0] - value, tried
-        value, slope, curvature = found
-        if gain < TOLERANCE * len(targets):
             break
+        weights, (value, slope, curvature) = tried, found
     return weights
 
 
@@ -99,7 +98,7 @@ def _moments(
         They may be changed.
     """
     columns = targets[:, None]
-    # in doubles, and from the target's on: nothing cancels out where the target is nearly certain
+    # in doubles, from the target's on, and then from the mean: large numbers would cancel out
     scores = scores.double()
     scores -= scores.gather(2, columns.expand(len(scores), -1, 1))
     total = torch.einsum("k,kni->ni", weights, scores)

@@ -6,8 +6,9 @@ import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from embrec.data.growing import Growing, GrowingRagged, GrowingSparse
+from embrec.data.growing import Growing, GrowingRagged, GrowingSparse, growing_like
 from embrec.data.ragged import Ragged
+from embrec.data.side_by_side import SideBySide
 
 
 @given(st.lists(st.lists(st.integers(-9, 9), max_size=5), max_size=8))
@@ -72,3 +73,17 @@ def test_rows_take_a_bounded_multiple_of_their_space():
     for i in range(1000):
         rows.append(np.array([i % 3]), np.array([i]))
     assert len(rows._values) <= 4 * 1000
+
+
+def test_matrices_side_by_side_grow_and_are_cut_together():
+    def rows(*values):
+        dense = np.array(values, dtype=np.float32)[:, None]
+        return SideBySide([dense, sp.csr_array(dense * [[0, 2]], dtype=np.float32)])
+
+    grown = growing_like(rows(9))
+    grown.extend(rows(1, 2, 3))
+    grown.cut(1)
+    grown.extend(rows(4))
+    assert len(grown) == 2
+    assert grown.values.parts[0].tolist() == [[1], [4]]
+    assert grown.values.parts[1].toarray().tolist() == [[0, 2], [0, 8]]

@@ -1,7 +1,9 @@
 """Columns of a log on disk, in the order of its sequences."""
 
 import decimal
+import json
 import pickle
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -12,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from embrec import InteractionStore
+from embrec._utils import files
 from embrec.data.interactions import read_sequences
 from embrec.data.stored_events import StoredEvents
 
@@ -165,6 +168,17 @@ def test_what_is_no_table_is_said_with_its_path(tmp_path):
         writer.write_table(table)
     with pytest.raises(ValueError, match=rf"{path} is damaged: it is no table"):
         StoredEvents(path).check()
+
+
+def test_events_of_another_log_are_damage(tmp_path):
+    store, shorter = stored(LOG, tmp_path / "s"), stored(LOG[:3], tmp_path / "t")
+    shutil.copy(shorter.events._path, store.events._path)
+    marker = tmp_path / "s" / "interactions.json"
+    meta = json.loads(marker.read_text())
+    meta["files"] = files.described(tmp_path / "s" / meta["folder"])
+    marker.write_text(json.dumps({**meta, "digest": files.digest_of(meta)}))
+    with pytest.raises(ValueError, match="damaged: its events are not what was written"):
+        InteractionStore.open(tmp_path / "s").check()
 
 
 def test_a_store_that_was_replaced_says_so(tmp_path):

@@ -3,15 +3,16 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import minimize
 from scipy.special import log_softmax
 
 from embrec.data.ragged import Ragged
+from embrec.scoring import log_linear
 from embrec.scoring.candidates import Candidates
-from embrec.scoring.log_linear import SPREAD, log_linear_weights
+from embrec.scoring.log_linear import log_linear_weights
 
 
 def drawn(rng, n, n_items, n_scores, weights):
@@ -44,16 +45,20 @@ def reference(scores, targets, excluded=()):
 
     def loss(weights):
         logs = log_softmax(np.tensordot(weights, scores, 1) + hidden, axis=1)
-        prior = (variance / SPREAD**2 * weights**2).sum() / 2
+        prior = (variance / log_linear.SPREAD**2 * weights**2).sum() / 2
         return prior - logs[every, targets].sum()
 
     start, bounds = np.full(len(scores), 0.1), [(0, None)] * len(scores)
     return minimize(loss, start, bounds=bounds, method="L-BFGS-B", tol=1e-14).x
 
 
-@settings(max_examples=25, deadline=None)
+@pytest.mark.parametrize("spread", [0.3, log_linear.SPREAD])
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(st.integers(0, 10**6), st.integers(1, 3), st.booleans())
-def test_they_are_those_of_an_optimizer(seed, n_scores, some_are_seen):
+def test_they_are_those_of_an_optimizer(monkeypatch, spread, seed, n_scores, some_are_seen):
+    monkeypatch.setattr(log_linear, "SPREAD", spread)
     rng = np.random.default_rng(seed)
     pairs, scores, targets = drawn(rng, 60, 9, n_scores, rng.uniform(0, 1, n_scores))
     lists = [rng.choice(9, 2, replace=False) for _ in range(60)] if some_are_seen else []
@@ -81,6 +86,15 @@ def test_what_says_nothing_weighs_nothing_and_certainty_stays_finite():
     found = log_linear_weights([(queries, items), nothing], targets)
     assert found[1] == 0
     assert 5 < found[0] < 100
+
+
+def test_no_passes_are_wasted_where_nothing_helps(monkeypatch):
+    rng, passes = np.random.default_rng(2), []
+    moments = log_linear._moments
+    monkeypatch.setattr(log_linear, "_moments", lambda *a: passes.append(1) or moments(*a))
+    pairs, _, targets = drawn(rng, 400, 9, 1, [-1.0])  # the best weight would be below 0
+    assert_array_equal(log_linear_weights(pairs, targets), [0])
+    assert len(passes) == 1
 
 
 def test_scores_of_any_size():

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 import torch
 from drawn_candidates import D, M, N, as_kind, vectors
 
+from embrec.data.side_by_side import SideBySide
 from embrec.scoring.pairs import Pairs
 from embrec.scoring.products import score_blocks
 
@@ -112,3 +114,24 @@ def test_pairs_are_listed_once_for_equal_vectors(kinds):
         assert found == expected
         if share > 0.5:
             assert len(numbers) == len(expected)
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
+def test_matrices_side_by_side_are_off_by_no_more_than_the_slack(scale):
+    rng = np.random.default_rng(0)
+
+    def drawn(n):
+        dense = rng.normal(size=(n, 64)).astype(np.float32)
+        sparse = rng.normal(size=(n, 300)) * (rng.random((n, 300)) < 0.1) * scale
+        return SideBySide([dense, sp.csr_array(sparse.astype(np.float32))])
+
+    queries, items = drawn(50), drawn(400)
+    pairs = Pairs(queries, [items])
+    [(_, block)] = score_blocks(queries, items)
+    numbers, columns = np.divmod(np.arange(block.numel()), 400)
+    apart = abs(block.numpy() - pairs.scores(numbers, columns).reshape(50, 400))
+    assert apart.any()
+    assert (apart <= pairs.slack).all()
+    products = [abs(q) @ abs(v).T for q, v in zip(queries.parts, items.parts, strict=True)]
+    largest = (products[0] + products[1].toarray()).max(axis=1, keepdims=True)
+    assert (pairs.slack > 2**-24 * largest).all()  # what one rounding takes
