@@ -57,7 +57,7 @@ One seed each, and no intervals: a fit takes 20 minutes to an hour on a thread. 
 
 {table(HEADER, runs_of(movies))}
 
-Games, all ranked:
+Games, all ranked (the run was ended after the first of the ways that its command names):
 
 {table(HEADER, runs_of(games))}
 
